@@ -1,0 +1,25 @@
+# Each target makes .venv first if it is missing. Without make: pip install -e ".[dev]", then the hagan command.
+PYTHON ?= python3
+PRESET ?= quick
+DATASET ?= mni152
+BIN := .venv/bin
+
+.PHONY: reproduce test lab clean
+
+reproduce: .venv/installed  ## the main job: train HAGAN, draw samples, Figure 7 and the table
+	$(BIN)/hagan reproduce --preset $(PRESET) --dataset $(DATASET)
+
+test: .venv/installed  ## lint, every test, every notebook
+	$(BIN)/hagan test
+
+lab: .venv/installed  ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+clean:  ## everything that was made; data sets stay
+	rm -rf build .venv
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	touch $@

@@ -1,0 +1,7 @@
+"""hagan_lite: a teaching and reproduction kit for HAGAN (Ju et al.), a GAN for medical images. Start at notebooks/00."""
+
+from hagan_lite.runtime import keep_heap
+
+keep_heap()
+
+__version__ = "0.1.0"

@@ -1,0 +1,161 @@
+"""The `hagan` command: the notebooks without a browser, samples as files, data sets, tests."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hagan_lite.config import BUILD, DATASETS, PRESETS, RECORDS, ROOT, Experiment
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+Model = Annotated[str, typer.Option(help="hagan, sagan or dcgan")]
+Data = Annotated[str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")]
+Preset = Annotated[str, typer.Option(help=", ".join(PRESETS))]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
+Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="any field of Experiment")]
+
+
+@app.command()
+def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0, device: Device = "auto") -> None:
+    """The main job: trains HAGAN through the notebooks, writes a record, draws samples, Figure 7 and the table."""
+    from hagan_lite import notebooks, tables
+    from hagan_lite.results import load_records
+    from hagan_lite.storage import read_json
+
+    dataset, figures = _located(dataset), BUILD / "figures"
+    typer.echo(f"HAGAN on {dataset}, preset {preset}, seed {seed}")
+    typer.echo("1/5  00_start_here: is everything in place?")
+    notebooks.execute("00_start_here")
+    typer.echo("2/5  09_run_experiment: train, sample, measure, record")
+    run, record = _run(Experiment.make("hagan", dataset, preset, seed=seed), device, str(figures))
+    same = dict(dataset=dataset, preset=preset, seed=seed, device=device, save_to=str(figures))
+    typer.echo("3/5  07_training: how the training went")
+    made = [notebooks.execute("07_training", **same)]
+    typer.echo("4/5  14_figure7: how AttnMix moved the labels")
+    made += [notebooks.execute("14_figure7", **same)]
+    typer.echo("5/5  the table")
+    table = tables.table_2(load_records(ROOT / "data" / "results", RECORDS))
+    made += tables.save_table(table, figures / "table2")
+    metrics, stem = read_json(record)["metrics"], run.name
+    typer.echo(
+        f"\nFréchet distance ({metrics['extractor']}, {metrics['n_fake']} generated against {metrics['n_real']} real "
+        f"images): {metrics['fd']:.1f}\nAt {metrics['n_floor']} against {metrics['n_floor']} images: generated "
+        f"{metrics['fd_at_floor_n']:.1f}, one half of the real images against the other {metrics['floor']:.1f}\n\nMade:"
+    )
+    for path in [*sorted(figures.glob(f"{stem}*.png")), *made, run / "run_experiment.ipynb", record, run]:
+        typer.echo(f"  {_short(path)}")
+
+
+@app.command()
+def run(
+    model: Model = "hagan",
+    dataset: Data = "mni152",
+    preset: Preset = "cpu",
+    seed: int = 0,
+    device: Device = "auto",
+    changes: Change = None,
+) -> None:
+    """One experiment: one papermill execution of 09_run_experiment. A stopped one goes on where it was."""
+    e = Experiment.make(model, _located(dataset), preset, seed=seed, **_parse(changes or []))
+    folder, record = _run(e, device)
+    typer.echo(f"Made:\n  {_short(folder / 'run_experiment.ipynb')}\n  {_short(record)}\n  {_short(folder)}")
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")],
+    out: Annotated[Path, typer.Option(help="folder for the PNG files")],
+    n: Annotated[int, typer.Option("-n", min=1)] = 64,
+    seed: int = 0,
+    device: Device = "auto",
+    dataset: Annotated[str, typer.Option(help="training images, for skip=instance on a folder of your own")] = "",
+) -> None:
+    """Writes n generated images as PNG files."""
+    from tqdm import tqdm
+
+    from hagan_lite import data, runs
+    from hagan_lite.storage import write_atomically
+
+    e = runs.experiment_of(folder)
+    images = runs.sample(folder, n, seed, device, data.load(dataset, e.size, e.channels) if dataset else None)
+    for i, image in enumerate(tqdm(images, unit="image", desc=f"writing to {out}")):
+        picture = data.to_image(image)
+        write_atomically(out / f"{e.model}-s{seed}-{i:06d}.png", lambda f, p=picture: p.save(f, "png"))
+
+
+@app.command("data")
+def data_(name: Annotated[str, typer.Argument(help="a data set or a folder of images; none: list all")] = "") -> None:
+    """Lists the data sets and where they are, or says what of one would be used and what was left out."""
+    from hagan_lite import data
+
+    for known in [name] if name else DATASETS:
+        try:
+            found = data.load(_located(known))
+        except data.DataError as error:
+            typer.echo(f"{known}: not here. {error}")
+            if name:
+                raise typer.Exit(1) from error
+            continue
+        typer.echo(f"{known}: {len(found)} images, {len(set(found.groups.tolist()))} groups, {found.fingerprint}")
+        for line in found.left_out:
+            typer.echo(f"  left out: {line}")
+
+
+@app.command()
+def test(pytest_arguments: Annotated[list[str] | None, typer.Argument(help="passed on to pytest")] = None) -> None:
+    """Lints, then runs every test; the notebooks are executed by tests."""
+    for words in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", *(pytest_arguments or [])]):
+        code = subprocess.run([sys.executable, "-m", *words], cwd=ROOT).returncode
+        if code:
+            raise typer.Exit(code)
+
+
+def main() -> None:
+    """Entry point: what a user can mend is one line, not a traceback."""
+    from hagan_lite.notebooks import NotebookError
+
+    try:
+        app()
+    except (ValueError, OSError, NotebookError, RuntimeError) as error:
+        typer.echo(f"hagan: {error}", err=True)
+        sys.exit(1)
+
+
+def _run(e: Experiment, device: str, save_to: str = "") -> tuple[Path, Path]:
+    """Executes 09_run_experiment; returns the run folder and the record's path."""
+    from hagan_lite import notebooks, runs
+    from hagan_lite.data import load
+
+    folder = runs.run_dir(e, load(e.dataset, e.size, e.channels))
+    same = dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes, device=device)
+    with notebooks.progress(folder, e.steps, f"{e.model} on {e.data_label}"):
+        notebooks.execute("09_run_experiment", folder / "run_experiment.ipynb", save_to=save_to, **same)
+    return folder, RECORDS / f"{folder.name}.json"
+
+
+def _parse(changes: list[str]) -> dict[str, Any]:
+    """['steps=300', 'skip=off'] -> {'steps': 300, 'skip': 'off'}; values are JSON where they can be, else text."""
+    known, parsed = {f.name for f in fields(Experiment)}, {}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals or name not in known:
+            raise ValueError(f"--set {change}: not FIELD=VALUE with a field of Experiment ({', '.join(sorted(known))})")
+        try:
+            parsed[name] = json.loads(value)
+        except json.JSONDecodeError:
+            parsed[name] = value
+    return parsed
+
+
+def _located(dataset: str) -> str:
+    """A folder as an absolute path: the notebook's kernel has another working directory than the user's shell."""
+    return dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,164 @@
+"""One frozen Experiment names every choice that decides a result (Sections III and IV of the paper)."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_checkout = Path(__file__).resolve().parents[1]
+ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
+"""Root of the checkout; the current folder where the package was installed without one."""
+BUILD = Path(os.environ.get("HAGAN_BUILD", ROOT / "build"))
+"""Everything a machine makes: caches, runs, records, figures. Deleting it loses nothing that was committed."""
+RUNS = BUILD / "runs"
+RECORDS = BUILD / "results"
+
+DATASETS = {
+    "mni152": "axial slices of the MNI152 T1 template (embedded: nilearn ships it)",
+    "mni152-all": "axial, coronal and sagittal slices of the MNI152 T1 template (embedded)",
+    "covid-ct": "chest CT images without COVID-19, COVID-CT-Dataset",
+}
+
+_OFF: dict[str, Any] = dict(skip="off", pixel_branch=False, mix="off", features="off", augment="", ramp=0)
+MODELS: dict[str, dict[str, Any]] = {
+    "hagan": {},
+    "sagan": dict(_OFF),  # self-attention, nothing else
+    "dcgan": dict(_OFF, attention=False),  # Table IV's base model: HAGAN with everything switched off
+}
+"""What each model switches off. All three share one generator trunk and one image branch (Section IV-A)."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": dict(width=8, steps=20, batch_size=8),  # seconds: it shows that everything runs, and nothing more
+    "quick": dict(width=32, steps=500),  # about five minutes on two cores
+    "cpu": dict(width=32, steps=800),  # a quarter of an hour on two cores
+    "paper": dict(width=64),  # Section IV-A; the rest depends on size and data set, see Experiment.make
+}
+_PAPER_IMAGES = {"covid-ct": 396, "acdc": 1798, "brats2018": 6528}  # Table II
+_CHOICES = {
+    "model": tuple(MODELS),
+    "preset": tuple(PRESETS),
+    "channels": (1, 3),
+    "adversarial": ("ls", "ns", "hinge"),
+    "mix": ("attnmix", "cutmix", "off"),
+    "features": ("off", "l2", "nce"),
+    "skip": ("ema", "instance", "off"),
+    "pixel_kernel": (1, 3),
+}
+AUGMENTATIONS = ("brightness", "contrast", "translation")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Every choice of one run. Make one with :meth:`make`; the defaults are HAGAN at the ``cpu`` preset.
+
+    Where the paper leaves a choice open, the comment beside the field says so. Raises ValueError, naming the field
+    and what it may be, for a value that no code path understands.
+    """
+
+    model: str = "hagan"
+    dataset: str = "mni152"  # a name in DATASETS, or a folder of images
+    preset: str = "cpu"  # a label; the fields below decide
+    seed: int = 0
+    # data
+    size: int = 64  # pixels a side: a power of two from 32
+    channels: int = 1  # open: grey or colour; medical images are grey, Table I counts 3
+    heldout: float = 0.0  # share of the images kept from training, whole patients, volumes or blocks of slices
+    flips: bool = False  # the baselines' "basic" augmentation of real images: flips and shifts by at most 1/16
+    # networks
+    width: int = 32  # channels at the first level; the paper's is 64
+    z_dim: int = 100  # z is uniform in [-1, 1]
+    attention: bool = True
+    skip: str = "ema"  # open: what flows back; see generator.py
+    pixel_branch: bool = True
+    pixel_kernel: int = 3  # open: a 1x1 branch sees single grey values only
+    # AttnMix (Eq. 1-4) and T
+    mix: str = "attnmix"  # the mixed label's law: "cutmix" is lambda_0 alone
+    mask_beta: float = 1.0  # open: the mask's area is drawn from Beta(b, b), CutMix's law
+    alpha: float = 0.5  # open: Eq. 4's normaliser; 1/2 keeps lambda a share
+    augment: str = "brightness,contrast,translation"  # open: DiffAugment's policy, without cutout
+    augment_shift: float = 0.125  # open: the largest translation, as a share of the image's side
+    # losses (Eq. 5-8); the paper gives no weight
+    adversarial: str = "ls"
+    beta: float = 1.0  # Eq. 8, weight of the pixel branch in G's loss
+    beta1: float = 1.0  # Eq. 7, weight of the pixel branch in D's loss
+    beta2: float = 1.0  # Eq. 7, weight of the consistency terms
+    mixed_weight: float = 0.5  # open: weight of the mixed image's own adversarial loss
+    features: str = "off"  # open: the contrastive term of Section III-E, in two readings
+    # training (Section III-E, IV-A)
+    steps: int = 800
+    batch_size: int = 32
+    phase_two: int | None = None  # first step with T and AttnMix; None: a fifth of the steps
+    ramp: int = 0  # steps over which beta2 grows from 0 after phase_two; 0: a switch
+    lr_g: float = 1e-3
+    lr_d: float = 1e-3
+    beta_1: float = 0.5  # Adam; open
+    beta_2: float = 0.999
+    ema: float = 0.995  # open: average of G's parameters that is sampled
+
+    def __post_init__(self) -> None:
+        if self.phase_two is None:
+            object.__setattr__(self, "phase_two", self.steps // 5)
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(map(str, allowed))}")
+        unknown = set(self.policy) - set(AUGMENTATIONS)
+        if unknown:
+            raise ValueError(f"augment={self.augment!r}: {', '.join(unknown)} is not one of {', '.join(AUGMENTATIONS)}")
+        if self.size < 32 or self.size & (self.size - 1):
+            raise ValueError(f"size={self.size}: choose a power of two from 32 (the paper's are 64 and 256)")
+        if self.mix == "attnmix" and not self.attention:
+            raise ValueError("mix='attnmix' needs attention=True: its label comes from the generator's attention map")
+        for name, low, high in (("heldout", 0, 0.9), ("augment_shift", 0, 0.5), ("alpha", 0, 0.5), ("ema", 0, 1)):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name}={getattr(self, name)}: must lie in [{low}, {high}]")
+        for name in ("steps", "batch_size", "width", "z_dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+
+    @classmethod
+    def make(cls, model: str = "hagan", dataset: str = "mni152", preset: str = "cpu", **changes: Any) -> "Experiment":
+        """The preset, then what the model switches off, then `changes`: the later wins. `changes` are fields."""
+        unknown = set(changes) - {f.name for f in dataclasses.fields(cls)}
+        if unknown:
+            raise ValueError(f"no such field: {', '.join(sorted(unknown))}; see hagan_lite/config.py")
+        for name, value in (("model", model), ("preset", preset)):
+            if value not in _CHOICES[name]:
+                raise ValueError(f"{name}={value!r}: choose one of {', '.join(_CHOICES[name])}")
+        fields = PRESETS[preset] | MODELS[model]
+        if preset == "paper":
+            size = changes.get("size", 64)
+            batch = 32 if size == 64 else 2
+            epoch = -(-_PAPER_IMAGES.get(dataset, 396) // batch)
+            # 100 warm-up epochs are the paper's; the total is open: ten times that.
+            fields = dict(z_dim=100 if size == 64 else 1000, batch_size=batch, phase_two=100 * epoch) | fields
+            fields["steps"] = 1000 * epoch
+        return cls(**(dict(model=model, dataset=dataset, preset=preset) | fields | changes))
+
+    @property
+    def policy(self) -> tuple[str, ...]:
+        """The parts of T, in order; empty where there is no T."""
+        return tuple(part for part in self.augment.split(",") if part)
+
+    @property
+    def data_label(self) -> str:
+        """The data set's name; 'folder' for a user's own path, which is nobody's business but the user's."""
+        return self.dataset if self.dataset in DATASETS else "folder"
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Fields in which this experiment differs from its model at its preset: what an ablation changed."""
+        base = self.make(self.model, self.dataset, self.preset, seed=self.seed, size=self.size)
+        return {f.name: v for f in dataclasses.fields(self) if (v := getattr(self, f.name)) != getattr(base, f.name)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, with the path of a user's own folder left out."""
+        return dataclasses.asdict(self) | {"dataset": self.data_label}
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits of all that decides the result: no label, path, device or number of threads."""
+        decides = {k: v for k, v in self.to_dict().items() if k != "preset"}
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,202 @@
+"""Images in, uint8 arrays out: the embedded brain slices, COVID-CT, or any folder of images (Section IV-A)."""
+
+import hashlib
+import importlib.metadata
+import os
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from hagan_lite.config import BUILD, DATASETS, ROOT
+from hagan_lite.storage import write_atomically
+
+VERSION = 1  # of the preprocessing below: raise it when what it makes changes
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+EMBEDDED = "no files at hand? 'mni152' is embedded and needs none"
+
+
+class DataError(ValueError):
+    """A data set that cannot be used; the message names what, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What `load` returns. `groups` says which images belong to one patient, volume or block of slices."""
+
+    name: str  # the data set's name; 'folder' for a user's own
+    images: np.ndarray  # (N, C, size, size) uint8
+    groups: np.ndarray  # (N,) int
+    fingerprint: str  # 12 hex digits of the source's content: records with different ones never share a column
+    left_out: tuple[str, ...] = ()  # what could not be used, and why
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def split(self, heldout: float) -> tuple[np.ndarray, np.ndarray]:
+        """Indices (training, held out): whole groups, the same for every seed. heldout=0 holds nothing out."""
+        order = np.random.default_rng(0).permutation(np.unique(self.groups))
+        sizes = np.array([(self.groups == g).sum() for g in order])
+        taken = order[: int(np.searchsorted(sizes.cumsum(), heldout * len(self)) + 1)] if heldout else order[:0]
+        out = np.isin(self.groups, taken)
+        if out.all():
+            raise DataError(f"{self.name}: heldout={heldout} leaves nothing to train on; it has {len(order)} group(s)")
+        return np.flatnonzero(~out), np.flatnonzero(out)
+
+
+def data_root() -> Path:
+    """Where data sets are looked for: HAGAN_DATA, else data/; a relative path starts at the checkout, so that it means
+    the same in a shell and in a notebook."""
+    return ROOT / os.environ.get("HAGAN_DATA", "data")
+
+
+def load(name: str, size: int = 64, channels: int = 1) -> Dataset:
+    """A named data set, or a folder of images, at size x size pixels and 1 or 3 channels.
+
+    Decoded arrays are cached below build/cache by the source's content. Images that cannot be read are left out, with
+    a warning that names them. Raises DataError where nothing is left, or the data set is missing.
+    """
+    if name in ("mni152", "mni152-all"):
+        key = f"{name}-nilearn{importlib.metadata.version('nilearn')}"
+        return _cached(key, size, channels, lambda: _mni152(name, size, channels))
+    folder = _folder_of(name)
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not files:
+        raise DataError(f"{name}: no images ({', '.join(SUFFIXES)}) under {folder}; {EMBEDDED}")
+    label = name if name in DATASETS else "folder"
+    fingerprint = _fingerprint(files)
+    return _cached(
+        f"{label}-{fingerprint}", size, channels, lambda: _from_files(label, folder, files, size, channels, fingerprint)
+    )
+
+
+def to_tensor_range(images: np.ndarray) -> np.ndarray:
+    """uint8 -> float32 in [-1, 1], where the networks live."""
+    return images.astype(np.float32) / 127.5 - 1
+
+
+def to_image(image: np.ndarray) -> Image.Image:
+    """uint8 (1 or 3, H, W) -> a picture in mode L or RGB."""
+    return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+
+
+def _folder_of(name: str) -> Path:
+    if name == "covid-ct":
+        folder = data_root() / "covid-ct" / "CT_NonCOVID"
+        if not folder.is_dir():
+            raise DataError(
+                f"covid-ct: no folder {folder}; put the CT_NonCOVID images of the public COVID-CT-Dataset (Yang et al., "
+                f"arXiv:2003.13865) there, or set HAGAN_DATA to the folder that holds covid-ct/; {EMBEDDED}"
+            )
+        return folder
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"{name}: neither a data set ({', '.join(DATASETS)}) nor a folder; {EMBEDDED}")
+    return folder
+
+
+def _mni152(name: str, size: int, channels: int) -> Dataset:
+    """Slices with at least a third of the largest slice's brain; about 115 axial, 375 along all three axes.
+
+    Cropped to the brain's bounding box over the whole volume, so that the brain keeps its size from slice to slice;
+    padded to square; windowed from 0.25 to 0.9 of the template's range, which puts grey matter near mid-grey and white
+    matter near white. Neighbouring slices are alike, so blocks of twelve form a group.
+    """
+    from nilearn.datasets import load_mni152_template  # three seconds: only where the cache is cold
+
+    volume = load_mni152_template(resolution=1).get_fdata(dtype=np.float32)  # RAS, 1 mm, 0..1
+    fingerprint = hashlib.sha256(volume.tobytes()).hexdigest()[:12]
+    brain = volume > 0.05
+    corners = [np.flatnonzero(brain.any(axis=tuple({0, 1, 2} - {axis})))[[0, -1]] for axis in range(3)]
+    box = tuple(slice(low, high + 1) for low, high in corners)
+    volume, brain = volume[box], brain[box]
+    volume = np.clip((volume - 0.25) / (0.9 - 0.25), 0, 1)
+    images, groups = [], []
+    for axis in (2, 1, 0) if name == "mni152-all" else (2,):
+        area = brain.sum(axis=tuple({0, 1, 2} - {axis}))
+        start = max(groups, default=-1) + 1
+        for n, i in enumerate(np.flatnonzero(area >= area.max() / 3)):
+            plane = np.rot90(volume.take(i, axis))  # anterior or superior up
+            images.append(_resize(_pad_to_square(plane), size))
+            groups.append(start + n // 12)
+    array = np.stack(images)[:, None].repeat(channels, axis=1)
+    return Dataset(name, array, np.array(groups), fingerprint)
+
+
+def _from_files(label: str, folder: Path, files: list[Path], size: int, channels: int, fingerprint: str) -> Dataset:
+    images, keys, left_out = [], [], []
+    for path in files:
+        try:
+            images.append(_decode(path, size, channels))
+            keys.append(_group_key(path.relative_to(folder)))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, UnidentifiedImageError) as error:
+            left_out.append(f"{path.relative_to(folder)}: {error}")
+    if not images:
+        raise DataError(f"{folder}: none of {len(files)} images can be read; the first: {left_out[0]}; {EMBEDDED}")
+    if left_out:
+        listing = "\n  ".join(left_out[:20])
+        warnings.warn(f"left out {len(left_out)} of {len(files)} images under {folder}:\n  {listing}", stacklevel=2)
+    groups = np.unique(keys, return_inverse=True)[1]
+    return Dataset(label, np.stack(images), groups, fingerprint, tuple(left_out))
+
+
+def _group_key(path: Path) -> str:
+    """Who is in the picture: the sub-folder, or COVID-CT's number before '%' (its images of one case); else the file."""
+    return path.parts[0] if len(path.parts) > 1 else path.stem.split("%")[0]
+
+
+def _decode(path: Path, size: int, channels: int) -> np.ndarray:
+    """One file -> (C, size, size) uint8: alpha composited on black, grey or RGB, stretched to the square, antialiased.
+
+    16-bit, 32-bit and float images carry no window, so theirs is their own minimum to maximum.
+    """
+    with Image.open(path) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            values = np.asarray(image, dtype=np.float32)
+            if not np.isfinite(values).all():
+                raise ValueError("NaN or infinite pixels; replace them, for example with the background's value")
+            low, high = float(values.min()), float(values.max())
+            image = Image.fromarray(np.uint8(np.round((values - low) / max(high - low, 1e-9) * 255)))
+        elif "A" in image.mode or "transparency" in image.info:
+            rgba = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
+        image = image.convert("L" if channels == 1 else "RGB").resize((size, size), Image.Resampling.BICUBIC)
+    array = np.asarray(image)
+    return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+def _pad_to_square(plane: np.ndarray) -> np.ndarray:
+    side = round(max(plane.shape) * 1.06)  # a margin, so that the brain does not touch the border
+    before = [(side - n) // 2 for n in plane.shape]
+    return np.pad(plane, [(b, side - n - b) for b, n in zip(before, plane.shape, strict=True)])
+
+
+def _resize(plane: np.ndarray, size: int) -> np.ndarray:
+    """(H, W) float in [0, 1] -> (size, size) uint8, antialiased."""
+    image = Image.fromarray(plane.astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC)
+    return np.uint8(np.clip(np.asarray(image), 0, 1) * 255 + 0.5)
+
+
+def _fingerprint(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def _cached(key: str, size: int, channels: int, make) -> Dataset:
+    """The cached Dataset, or `make()` stored for next time. A damaged cache is made again."""
+    path = BUILD / "cache" / f"{key}-{size}px-{channels}ch-v{VERSION}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as f:
+            found = Dataset(str(f["name"]), f["images"], f["groups"], str(f["fingerprint"]), tuple(map(str, f["left_out"])))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        found = make()
+        fields = dict(vars(found)) | {"left_out": np.array(found.left_out, dtype=str)}
+        write_atomically(path, lambda f: np.savez_compressed(f, **fields))
+    return found

@@ -1,0 +1,202 @@
+"""Every plot of the project, so that one file holds the style: one grey window for compared images, colour-blind-safe."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from skimage.util import montage
+
+from hagan_lite.attnmix import mix
+from hagan_lite.hagan import Mixed
+from hagan_lite.storage import write_atomically
+from hagan_lite.tables import PAPER
+
+COLOURS = sns.color_palette("colorblind")
+REAL, FAKE, MIXED, PHASE = COLOURS[0], COLOURS[1], COLOURS[2], "0.5"
+STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "image.cmap": "gray", "figure.dpi": 80}
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """PNG at 150 dots per inch, written whole or not at all."""
+    return write_atomically(path, lambda f: figure.savefig(f, format="png", dpi=150, bbox_inches="tight"))
+
+
+def _figure(rows: int, columns: int, width: float, height: float, **kw: Any) -> tuple[Figure, np.ndarray]:
+    with matplotlib.rc_context(STYLE):
+        figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **kw)
+    plt.close(figure)  # it is shown by being returned, once, not a second time by pyplot
+    return figure, axes
+
+
+def _picture(axis, image, title: str = "", **kw: Any) -> None:
+    """uint8 or [-1, 1] images (C, H, W) in the full grey window, black -1 and white 1; maps (H, W) as `kw` says."""
+    array = np.asarray(image)
+    if array.ndim == 3:
+        array = array if array.dtype == np.uint8 else (array.clip(-1, 1) + 1) / 2
+        kw |= dict(cmap="gray", vmin=0, vmax=255 if array.dtype == np.uint8 else 1)
+        array = array[0] if len(array) == 1 else array.transpose(1, 2, 0)
+    axis.imshow(array, interpolation="nearest", **kw)
+    axis.set_title(title, fontsize=9)
+    axis.set_axis_off()
+
+
+def gallery(images: np.ndarray, columns: int = 8, title: str = "") -> Figure:
+    """uint8 images (N, C, H, W) as a grid, all in the window 0..255."""
+    rows = math.ceil(len(images) / columns)
+    figure, axes = _figure(rows, columns, columns, rows + 0.35 * bool(title))
+    for i, axis in enumerate(axes.flat):
+        axis.set_axis_off()
+        if i < len(images):
+            _picture(axis, images[i])
+    figure.suptitle(title)
+    return figure
+
+
+def real_beside_fake(real: np.ndarray, fake: np.ndarray, title: str = "", n: int = 24) -> Figure:
+    """Two blocks of tiles, the same number and the same grey window: real images left, generated ones right.
+
+    The real ones are spread evenly over the set; the generated ones are the first, not the best.
+    """
+    columns, (rows, rest) = 6, divmod(n, 6)
+    chosen = (real[np.linspace(0, len(real) - 1, n).astype(int)], fake[:n])
+    figure, axes = _figure(rows + bool(rest), 2 * columns + 1, 2 * columns + 0.5, rows + 0.8)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for block, images in enumerate(chosen):
+        for i, image in enumerate(images):
+            _picture(axes[i // columns, i % columns + block * (columns + 1)], image)
+    axes[0, columns // 2].set_title("real", fontsize=12, color=REAL)
+    axes[0, columns + 1 + columns // 2].set_title("generated", fontsize=12, color=FAKE)
+    figure.suptitle(title)
+    return figure
+
+
+def sample_history(run: Path, real: np.ndarray, steps: int, n: int = 4) -> Figure:
+    """The run's sample grids at n moments, always of the same z, and as many real images: 16 tiles each."""
+    paths = sorted((Path(run) / "samples").glob("step_*.png"))
+    chosen = [paths[round(k)] for k in np.linspace(0, len(paths) - 1, min(n, len(paths)))]
+    figure, axes = _figure(1, len(chosen) + 1, 3 * (len(chosen) + 1), 3.3)
+    side = 4 * real.shape[-1]
+    for axis, path in zip(axes[0], chosen, strict=False):
+        with Image.open(path) as grid:
+            tiles = np.asarray(grid)[:side, :side]
+        tiles = tiles[None] if tiles.ndim == 2 else tiles.transpose(2, 0, 1)
+        _picture(axis, tiles, f"after {int(path.stem.split('_')[1])} of {steps} steps")
+    few = real[np.linspace(0, len(real) - 1, 16).astype(int)].transpose(0, 2, 3, 1)
+    _picture(axes[0, -1], montage(few, grid_shape=(4, 4), channel_axis=-1).transpose(2, 0, 1), "real images")
+    return figure
+
+
+def training_curves(log: list[dict], phase_two: int) -> Figure:
+    """Losses, D's scores, gates and the label's shift over the steps; a dotted line marks the start of phase two."""
+    figure, axes = _figure(1, 4, 15, 3.2)
+    losses, scores, gates, shifts = axes[0]
+    step = [line["step"] for line in log]
+    names = {"d_img": "D, image", "d_pix": "D, pixel", "d_cons": "D, consistency", "g_img": "G, image", "g_pix": "G, pixel"}
+    for (key, label), colour in zip(names.items(), COLOURS, strict=False):
+        if any(line.get(key) for line in log):
+            style = "--" if key.startswith("g") else "-"
+            losses.plot(step, [line[key] for line in log], style, color=colour, label=label, lw=1.2)
+    losses.set(title="Loss terms", ylabel="mean squared error", ylim=(0, None))
+    scores.plot(step, [line["d_real"] for line in log], color=REAL, label="D(T(x)), real")
+    scores.plot(step, [line["d_fake"] for line in log], "--", color=FAKE, label="D(T(G(z))), fake")
+    for label in (0, 1):
+        scores.axhline(label, color="0.85", lw=0.8, zorder=0)
+    scores.set(title="Scores of the image branch", ylabel="mean score (real = 1, fake = 0)")
+    keys = [k for k in log[-1] if k.startswith(("gamma_", "skip_"))]
+    for i, key in enumerate(keys):
+        kind, level = key.split("_")
+        name = "attention's gamma" if kind == "gamma" else "skip_gate"
+        line = "-" if kind == "gamma" else "--"
+        gates.plot(step, [entry[key] for entry in log], line, color=COLOURS[i], label=f"{name}, {level}x{level}", lw=1.2)
+    gates.set(title="Gates (all start at 0)", ylabel="value of the gate")
+    _shift_band(shifts, log)
+    for axis in axes[0]:
+        axis.set_xlabel("training step")
+        axis.axvline(phase_two, color=PHASE, ls=":", lw=1)
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def _shift_band(axis, log: list[dict], paper: bool = False) -> None:
+    """Quantiles of lambda - lambda_0 per logged batch: 5-95 % light, 25-75 % dark, the median as a line."""
+    mixed = [line for line in log if "shift" in line]
+    axis.axhline(0, color="0.85", lw=0.8, zorder=0)
+    axis.set(title="The label's shift", ylabel="lambda - lambda_0 (share of the label)")
+    if not mixed:
+        axis.text(0.5, 0.5, "no AttnMix in this run", ha="center", transform=axis.transAxes)
+        return
+    step, quantiles = [line["step"] for line in mixed], np.array([line["shift"] for line in mixed]).T
+    axis.fill_between(step, quantiles[0], quantiles[4], color=MIXED, alpha=0.2, lw=0, label="5-95 % of the batch")
+    axis.fill_between(step, quantiles[1], quantiles[3], color=MIXED, alpha=0.5, lw=0, label="25-75 %")
+    axis.plot(step, quantiles[2], color=MIXED, lw=1.2, label="median")
+    if paper:
+        for (area, adjusted), marker in zip(PAPER["figure_7"]["examples"].values(), "osv", strict=True):
+            axis.plot(step[-1], adjusted - area, marker, color="black", ms=5, clip_on=False)
+        axis.plot([], [], "o", color="black", ms=5, label="the paper's three examples")
+
+
+def figure_7(mixed: Mixed, indices: list[int], title: str = "") -> Figure:
+    """The paper's Figure 7 on our own training: fake, real, mixed, mask with both labels, and the saliency map.
+
+    One row per index of the batch. The numbers are the share of "real" in the label, by area and after saliency. Saliency
+    is drawn as its ratio to the mean, so that 1 means "attended to as much as the average pixel" in every row.
+    """
+    composed = mix(mixed.real, mixed.fake, mixed.mask)
+    figure, axes = _figure(len(indices), 5, 10.5, 2.15 * len(indices) + 0.4)
+    heads = ("fake, T(G(z))", "real, T(x)", "mixed, i", "mask M (white = real)", "saliency A / mean(A)")
+    ratio = mixed.saliency / mixed.saliency.mean((1, 2, 3), keepdim=True)
+    top = float(ratio[indices].max())
+    for row, i in enumerate(indices):
+        for axis, part in zip(axes[row], (mixed.fake, mixed.real, composed), strict=False):
+            _picture(axis, part[i])
+        _picture(axes[row, 3], mixed.mask[i, 0], cmap="gray", vmin=0, vmax=1)
+        real, shift = float(mixed.lambda_0[i]), float(mixed.lam[i] - mixed.lambda_0[i])
+        label = f"{real:.3f} $\\to$ {float(mixed.lam[i]):.3f}  ({shift:+.3f})"
+        axes[row, 3].text(0.5, -0.12, label, ha="center", fontsize=10, transform=axes[row, 3].transAxes)
+        shown = axes[row, 4].imshow(ratio[i, 0], cmap="cividis", vmin=0, vmax=top)
+        axes[row, 4].contour(mixed.mask[i, 0], levels=[0.5], colors="white", linewidths=1)
+        axes[row, 4].set_axis_off()
+        figure.colorbar(shown, ax=axes[row, 4], shrink=0.85)
+    for axis, head in zip(axes[0], heads, strict=True):
+        axis.set_title(head, fontsize=10)
+    figure.suptitle(title)
+    return figure
+
+
+def shift_over_training(log: list[dict], phase_two: int) -> Figure:
+    """Under Figure 7: the label's shift with the paper's examples, the attention's gamma, and the entropy of A."""
+    figure, axes = _figure(1, 3, 13, 3.2)
+    shifts, gamma, entropy = axes[0]
+    _shift_band(shifts, log, paper=True)
+    step = [line["step"] for line in log]
+    for i, key in enumerate(k for k in log[-1] if k.startswith("gamma_")):
+        size = key.removeprefix("gamma_")
+        gamma.plot(step, [line[key] for line in log], color=COLOURS[i], label=f"attention at {size}x{size}")
+    gamma.axhline(0, color="0.85", lw=0.8, zorder=0)
+    gamma.set(title="gamma: how much attention is mixed in", ylabel="gamma (starts at 0)")
+    known = [line for line in log if "entropy" in line]
+    entropy.plot([line["step"] for line in known], [line["entropy"] for line in known], color=COLOURS[0])
+    entropy.set(title="Entropy of A's rows (last attention layer)", ylabel="entropy / log N", ylim=(0, 1.02))
+    entropy.axhline(1, color="0.7", lw=0.8, ls="--", label="uniform attention")
+    for axis in axes[0]:
+        axis.set_xlabel("training step")
+        axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
+        axis.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def typical(mixed: Mixed, n: int = 3) -> list[int]:
+    """Rows to show: among boxes with both parts visible, from the most negative over the middle to the most positive
+    shift, so that Figure 7 shows the range and not the best."""
+    visible = [i for i, area in enumerate(mixed.lambda_0.tolist()) if 0.1 < area < 0.9] or list(range(len(mixed.lam)))
+    ordered = sorted(visible, key=lambda i: float(mixed.lam[i] - mixed.lambda_0[i]))
+    return [ordered[round(k)] for k in torch.linspace(0, len(ordered) - 1, min(n, len(ordered))).tolist()]

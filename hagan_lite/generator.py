@@ -1,0 +1,143 @@
+"""The generator: SAGAN's, plus a reverse skip connection at every level (Sections III-B and III-D, Figures 2 and 4)."""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+def level_channels(size: int, width: int) -> list[int]:
+    """Channels at 4x4, 8x8, ... size/2: doubling towards 4x4, at most 8 * width (open at 256x256: the cap is ours)."""
+    levels = size.bit_length() - 3
+    return [width * min(8, 2**i) for i in reversed(range(levels))]
+
+
+class Attended(NamedTuple):
+    """What one attention layer returns when its matrix is wanted: values in [0, 1], both without gradient."""
+
+    saliency: Tensor  # (B, H, W), mean attention each pixel receives; sums to 1
+    entropy: Tensor  # (), of the first images of the batch: mean entropy of A's rows over log N, 1 is uniform
+
+
+class SelfAttention(nn.Module):
+    """SAGAN's self-attention: A = softmax(q^T k), out = x + gamma * (v A^T), (B, C, H, W) -> the same.
+
+    The logits are not divided by sqrt(d). `gamma` starts at 0: until it moves, q and k get no gradient and A is
+    that of random weights.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = max(1, channels // 8)
+        self.query = nn.Conv2d(channels, inner, 1)
+        self.key = nn.Conv2d(channels, inner, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self._qkv(x)
+        # Zero padding changes no q.k; without it the CPU's fused kernel falls back to the N x N matrix.
+        pad = v.shape[-1] - q.shape[-1]
+        q, k = F.pad(q, (0, pad)), F.pad(k, (0, pad))
+        # A head axis of one, (B, 1, N, C), is what the fused kernels look for.
+        out = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], scale=1.0)[:, 0]
+        return self._residual(x, out)
+
+    @torch.no_grad()
+    def attend(self, x: Tensor, chunk: int = 256) -> tuple[Tensor, Attended]:
+        """As forward, and the map: A exists only here, `chunk` queries at a time, and without gradient."""
+        q, k, v = self._qkv(x)
+        B, N, _ = q.shape
+        received, entropy, out = 0.0, 0.0, []
+        for part in q.split(chunk, dim=1):
+            A = (part @ k.transpose(1, 2)).float().softmax(-1)  # (B, chunk, N)
+            out.append(A.to(v.dtype) @ v)
+            received = received + A.sum(1)
+            entropy = entropy + torch.special.entr(A[:4]).sum((1, 2)).mean()  # four images are enough for a log
+        saliency = (received / N).view(B, *x.shape[2:])
+        return self._residual(x, torch.cat(out, 1)), Attended(saliency, entropy / (N * math.log(N)))
+
+    def matrix(self, x: Tensor) -> Tensor:
+        """A itself, (B, N, N), rows are queries and sum to 1: for looking at, not for training."""
+        q, k, _ = self._qkv(x)
+        return (q @ k.transpose(1, 2)).softmax(-1)
+
+    def _qkv(self, x: Tensor) -> list[Tensor]:
+        return [conv(x).flatten(2).transpose(1, 2) for conv in (self.query, self.key, self.value)]  # (B, N, C)
+
+    def _residual(self, x: Tensor, out: Tensor) -> Tensor:
+        return x + self.gamma * out.transpose(1, 2).reshape(x.shape)
+
+
+class Generator(nn.Module):
+    """z (B, z_dim) in [-1, 1] -> images (B, channels, size, size) in [-1, 1].
+
+    Transposed convolutions 4x4 -> 8x8 -> ... -> size, spectral norm on all but the last, BatchNorm and ReLU;
+    self-attention at 16x16 and 32x32. 3,603,509 parameters at 3 channels, width 64, 64x64 (Table I).
+
+    Reverse skip connection: at each level, h <- h + skip_gate[level] * S. The paper feeds "feature maps under the
+    true discriminant path" back, and is silent on where they come from when there is no real image. `skip` chooses:
+
+    - ``ema`` (ours): S is a running mean, over batches, of D's features of real images, kept in a buffer as BatchNorm
+      keeps its statistics. G stays a function of z alone.
+    - ``instance`` (the literal reading): S are D's features of given real images; G may copy them.
+    - ``off``: none.
+    """
+
+    def __init__(self, size=64, channels=1, width=32, z_dim=100, attention=True, skip="ema") -> None:
+        super().__init__()
+        chain = level_channels(size, width)
+        self.z_dim, self.skip = z_dim, skip
+        blocks, previous = [], z_dim
+        for i, c in enumerate(chain):
+            stride_padding = (1, 0) if i == 0 else (2, 1)
+            conv = nn.ConvTranspose2d(previous, c, 4, *stride_padding)
+            blocks.append(nn.Sequential(spectral_norm(conv), nn.BatchNorm2d(c), nn.ReLU(inplace=True)))
+            previous = c
+        self.blocks = nn.ModuleList(blocks)
+        # Levels 2 and 3 are 16x16 and 32x32, at 64x64 and at 256x256 alike.
+        self.attention = nn.ModuleDict({str(i): SelfAttention(chain[i]) for i in (2, 3) if attention and i < len(chain)})
+        self.to_image = nn.Sequential(nn.ConvTranspose2d(previous, channels, 4, 2, 1), nn.Tanh())
+        if skip != "off":
+            self.skip_gate = nn.Parameter(torch.zeros(len(chain)))
+        if skip == "ema":
+            for i, c in enumerate(chain):
+                self.register_buffer(f"skip_mean_{i}", torch.zeros(c, 4 * 2**i, 4 * 2**i))
+
+    def forward(self, z: Tensor, real_features: list[Tensor] | None = None) -> Tensor:
+        """Images. `real_features`, for skip="instance" alone, are D's features, finest level first."""
+        return self._run(z, real_features, want_map=False)[0]
+
+    def with_saliency(self, z: Tensor, real_features: list[Tensor] | None = None) -> tuple[Tensor, Attended]:
+        """Images and the map of the LAST attention layer (Section III-B), for AttnMix. No gradient passes it."""
+        if not self.attention:
+            raise ValueError("this generator has no attention layer, so it has no saliency map")
+        return self._run(z, real_features, want_map=True)
+
+    def _run(self, z: Tensor, real_features: list[Tensor] | None, want_map: bool) -> tuple[Tensor, Attended | None]:
+        if (self.skip == "instance") != (real_features is not None):
+            raise ValueError(f"skip={self.skip!r}: real_features are needed for 'instance' and for nothing else")
+        h, attended = z[:, :, None, None], None
+        last = max(map(int, self.attention), default=-1)
+        for i, block in enumerate(self.blocks):
+            h = block(h)
+            if self.skip == "ema":
+                h = h + self.skip_gate[i] * getattr(self, f"skip_mean_{i}")
+            elif self.skip == "instance":
+                h = h + self.skip_gate[i] * real_features[-1 - i].detach()
+            if str(i) in self.attention:
+                layer = self.attention[str(i)]
+                if want_map and i == last:
+                    h, attended = layer.attend(h)
+                else:
+                    h = layer(h)
+        return self.to_image(h), attended
+
+    @torch.no_grad()
+    def update_skip(self, real_features: list[Tensor], momentum: float = 0.1) -> None:
+        """Moves the running means towards the batch mean of D's real features [(B, C, H, W), ...], finest first."""
+        for i, feature in enumerate(reversed(real_features)):
+            getattr(self, f"skip_mean_{i}").lerp_(feature.detach().float().mean(0), momentum)

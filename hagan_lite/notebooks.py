@@ -1,0 +1,81 @@
+"""Executing notebooks: papermill in this process, outputs below build/, errors inside widgets found, progress shown."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from tqdm import tqdm
+
+from hagan_lite.config import BUILD, ROOT
+from hagan_lite.runs import finished, read_log
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+class NotebookError(RuntimeError):
+    """A notebook raised; the message holds its traceback and the path of the executed notebook."""
+
+
+def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
+    """Runs notebooks/`name`.ipynb with `parameters` and writes the executed notebook to `output`, never in place.
+
+    The kernel's working directory is the checkout. Raises NotebookError, also where an exception hides inside a widget.
+    """
+    import papermill  # three seconds: only where a notebook runs
+
+    source = NOTEBOOKS / f"{name}.ipynb"
+    output = Path(output or BUILD / "notebooks" / f"{name}.ipynb")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        executed = papermill.execute_notebook(
+            source, output, parameters, cwd=ROOT, kernel_name="python3", progress_bar=False, request_save_on_cell_execute=False
+        )
+    except papermill.exceptions.PapermillExecutionError as error:
+        raise NotebookError(f"{source.name} failed; the executed notebook is {output}\n{error}") from error
+    hidden = widget_errors(executed)
+    if hidden:
+        raise NotebookError(f"{source.name}: an exception inside a widget; the executed notebook is {output}\n{hidden[0]}")
+    return output
+
+
+def widget_errors(notebook: nbformat.NotebookNode) -> list[str]:
+    """Exceptions inside `interact` or `with Output()`: papermill does not see them, they are in the widgets' state."""
+    states = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    outputs = [o for widget in states.values() for o in widget.get("state", {}).get("outputs", [])]
+    return ["\n".join(o.get("traceback", [])) for o in outputs if o.get("output_type") == "error"]
+
+
+@contextmanager
+def progress(run: Path, steps: int, label: str) -> Iterator[None]:
+    """A progress bar in the terminal while a notebook's kernel trains: it follows the run's log."""
+    done = threading.Event()
+
+    def follow() -> None:
+        with tqdm(total=steps, desc=label, unit="step", mininterval=1, dynamic_ncols=True) as bar:
+            while not done.wait(1):
+                _advance(bar, run)
+            _advance(bar, run)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    if finished(run):
+        yield
+        return
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _advance(bar: tqdm, run: Path) -> None:
+    log = read_log(run)
+    if log:
+        bar.set_postfix(D=f"{log[-1]['d']:.2f}", G=f"{log[-1]['g']:.2f}", refresh=False)
+        bar.update(log[-1]["step"] - bar.n)
+        if bar.n == bar.total:
+            bar.set_description_str("trained; drawing samples and measuring them", refresh=False)
+    bar.refresh()

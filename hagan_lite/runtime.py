@@ -1,0 +1,43 @@
+"""Where a run computes: device, precision, memory. Nothing here changes what is computed, only how fast."""
+
+import contextlib
+import ctypes
+import platform
+
+import torch
+
+
+def keep_heap() -> None:
+    """glibc hands large blocks back after every training step, and the page faults of fetching them again cost more
+    than the convolutions; keep them instead. Called on import, before the first tensor; nothing on other systems."""
+    if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """'auto' is CUDA, then MPS, then the CPU. Raises RuntimeError for a device that this machine lacks."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    chosen = torch.device(device)
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(chosen.type, lambda: True)
+    if not there():
+        raise RuntimeError(f"device={device!r} is not available here; use device='auto' or 'cpu'")
+    return chosen
+
+
+def describe(device: torch.device) -> str:
+    """'cpu (2 threads)' or the GPU's name: what a record says of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.get_num_threads()} threads)"
+
+
+def autocast(device: torch.device, precision: str = "auto") -> contextlib.AbstractContextManager:
+    """bfloat16 where it pays (CUDA), float32 elsewhere; precision='bf16' asks for it on the CPU too."""
+    if precision not in ("auto", "bf16", "fp32"):
+        raise ValueError(f"precision={precision!r}: choose auto, bf16 or fp32")
+    wanted = precision == "bf16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16) if wanted else contextlib.nullcontext()

@@ -1,0 +1,65 @@
+"""Files that are whole or not there: every file of a run is written beside its place and renamed into it."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> Path:
+    """Calls `write` on a binary file that becomes `path` when it is complete: a killed process leaves the old file.
+
+    Raises OSError that names the file and the remedy where the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        remedy = f"could not write {path}: {error.strerror or error}; free space or choose a folder you may write, then "
+        raise OSError(error.errno, remedy + "run the same command again: what was complete is kept") from error
+    finally:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+    return path
+
+
+def write_json(path: Path, value: Any) -> Path:
+    text = json.dumps(value, indent=1) + "\n"
+    return write_atomically(path, lambda f: f.write(text.encode()))
+
+
+def read_json(path: Path) -> Any:
+    """Raises ValueError that names the file where it is not JSON."""
+    try:
+        return json.loads(Path(path).read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON ({error}); delete it and run again") from error
+
+
+def save_checkpoint(path: Path, state: dict) -> Path:
+    return write_atomically(path, lambda f: torch.save(state, f))
+
+
+def load_checkpoint(path: Path, device: torch.device) -> dict:
+    """Tensors and plain values only (weights_only): a checkpoint from elsewhere can run no code.
+
+    Raises ValueError that names the file and the remedy where it is damaged.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, BadZipFile ... for damage
+        raise ValueError(f"checkpoint {path} is damaged ({type(error).__name__}); delete it to start over") from error

@@ -1,0 +1,67 @@
+"""The paper's tables beside ours, from records alone: a missing cell is blank, and FD never stands in FID's column."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hagan_lite.storage import write_atomically
+
+PAPER: dict[str, Any] = json.loads((files("hagan_lite") / "paper.json").read_text())
+"""The numbers the paper prints, table by table; never mixed with ours."""
+COMPARABLE = ("cpu", "paper")
+"""Presets whose numbers may be compared with each other at the same steps; smoke and quick only show that it runs."""
+
+
+def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Table II, 64x64: one row per (data, model, changes, preset, steps), mean and standard deviation over seeds.
+
+    Records of different data fingerprints, extractors or image counts never share a row. Columns: the paper's FID where
+    it has one; FD with its extractor, floor and numbers of images. A cell without a record is blank.
+    """
+    rows: dict[tuple, list[dict]] = {}
+    for r in records:
+        if r["experiment"]["size"] == 64:
+            e, m = r["experiment"], r["metrics"]
+            changes = ", ".join(f"{k}={v}" for k, v in r["changes"].items() if k != "steps")
+            key = (r["data"]["name"], r["data"]["fingerprint"], e["model"], changes, e["preset"], e["steps"])
+            rows.setdefault(key + (m["extractor"], m["resize"], m["n_real"], m["n_fake"]), []).append(r)
+    table = []
+    for key, same in sorted(rows.items(), key=lambda item: (item[0][0], item[0][5], item[0][2:4])):
+        name, fingerprint, model, changes, preset, steps, extractor, _, n_real, n_fake = key
+        fd = pd.Series([r["metrics"]["fd"] for r in same])
+        row = {
+            "data": name,
+            "fingerprint": fingerprint,
+            "model": model,
+            "changed": changes,
+            "T": same[0]["experiment"]["augment"] or "none",
+            "paper's FID": PAPER["table_2"]["fid"][model].get(name),
+            f"our FD ({extractor})": fd.mean(),
+            "sd": fd.std() if len(fd) > 1 else None,
+            "FD of real halves": pd.Series([r["metrics"]["floor"] for r in same]).mean(),
+            "FD at their n": pd.Series([r["metrics"]["fd_at_floor_n"] for r in same]).mean(),
+            "seeds": len(same),
+            "n real / fake": f"{n_real} / {n_fake}",
+            "preset": preset,
+            "steps": steps,
+            "comparable": "yes" if preset in COMPARABLE else "no: too short",
+        }
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def save_table(table: pd.DataFrame, path: Path) -> list[Path]:
+    """Writes `path`.md and `path`.csv, numbers to one decimal, blanks where there is no number."""
+    shown = table.copy()
+    for column in shown.select_dtypes("float"):
+        shown[column] = [f"{v:.3f}" if column == "paper's FID" else f"{v:.1f}" for v in shown[column]]
+    shown = shown.replace("nan", "").astype(object).where(shown.notna(), "")
+    lines = [list(shown.columns), ["---"] * len(shown.columns), *shown.to_numpy().tolist()]
+    markdown = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+    return [
+        write_atomically(path.with_suffix(".md"), lambda f: f.write(markdown.encode())),
+        write_atomically(path.with_suffix(".csv"), lambda f: f.write(shown.to_csv(index=False).encode())),
+    ]

@@ -1,0 +1,169 @@
+"""The loop: two phases, checkpoints, resume, log, pictures (Section III-E, "Training Strategies")."""
+
+import contextlib
+import functools
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from hagan_lite import runs
+from hagan_lite.config import Experiment
+from hagan_lite.data import Dataset, load
+from hagan_lite.hagan import Hagan, Logs
+from hagan_lite.runtime import pick_device
+from hagan_lite.storage import load_checkpoint, save_checkpoint, write_atomically
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Of lambda - lambda_0 within a batch, in this order, in the log's field "shift"."""
+
+
+class Diverged(RuntimeError):
+    """The loss became NaN or exploded; the last good checkpoint is kept."""
+
+
+def train(
+    e: Experiment,
+    run: Path | None = None,
+    dataset: Dataset | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    compiled: bool = False,
+    on_log: Callable[[dict], None] | None = None,
+) -> Path:
+    """Trains `e`, or goes on where an earlier call stopped, and returns the run folder.
+
+    A run that was stopped (Ctrl-C, SIGTERM, SIGKILL, a crash) and resumed ends with the same weights, bit for bit on the
+    CPU, as one that ran through. `on_log` gets each log line; `device`, `precision` and `compiled` are no part of the
+    experiment. Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run.
+    """
+    dataset = dataset or load(e.dataset, e.size, e.channels)
+    run = Path(run) if run else runs.run_dir(e, dataset)
+    runs.open_run(run, e, dataset)
+    if runs.finished(run):
+        return run
+    where = pick_device(device)
+    model = Hagan(e, where, precision, compiled)
+    start = _resume(run, model)
+    images = torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where)  # once, as uint8
+    log_every, picture_every = max(1, e.steps // 100), max(1, e.steps // 10)
+    checkpoint_every = min(picture_every, 250)
+
+    began, spent = time.monotonic(), _seconds_spent(run)
+    bar = tqdm(total=e.steps, initial=start, desc=f"{e.model} on {e.data_label}", unit="step", leave=False)
+    with stop_requests() as stopped, bar, open(run / "log.jsonl", "a") as log:
+        for t in range(start, e.steps):
+            index = batch_indices(len(images), e.batch_size, e.seed, t).to(where)
+            logs = model.step(images[index].float() / 127.5 - 1, t)
+            done = t + 1
+            bar.update()
+            if done % log_every == 0 or done == e.steps:
+                line = _log_line(done, logs | model.gates())
+                _check(line, run)
+                line["seconds"] = round(spent + time.monotonic() - began, 2)
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                bar.set_postfix(D=f"{line['d']:.2f}", G=f"{line['g']:.2f}")
+                if on_log:
+                    on_log(line)
+            if done % picture_every == 0 or done == e.steps:
+                _pictures(run, model, done, images)
+            if done % checkpoint_every == 0 or done == e.steps or stopped():
+                _save(run, model, done)
+            if stopped() and done < e.steps:
+                raise KeyboardInterrupt(f"stopped after step {done} of {e.steps}; run the same again and it goes on: {run}")
+    runs.save_generator(run, model.ema)
+    return run
+
+
+def batch_indices(n: int, batch: int, seed: int, t: int) -> torch.Tensor:
+    """Which images step t trains on: (batch,) indices into n images.
+
+    The stream of all epochs' permutations, cut into batches: every image comes equally often, also where n is no multiple
+    of the batch or smaller than it; and it depends on seed and t alone, so that a resumed run needs no state for it.
+    """
+    positions = range(t * batch, (t + 1) * batch)
+    return torch.tensor([_permutation(n, seed, p // n)[p % n] for p in positions])
+
+
+@functools.lru_cache(maxsize=8)
+def _permutation(n: int, seed: int, epoch: int) -> list[int]:
+    rng = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.randperm(n, generator=rng).tolist()
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Turns Ctrl-C and SIGTERM into a question asked between two steps, so that no step is cut in half."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set  # signals arrive in the main thread only
+        return
+    before = {s: signal.signal(s, lambda *_: asked.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+
+
+def _log_line(step: int, logs: Logs) -> dict:
+    """Scalars as floats, rounded to 6 digits; the batch of shifts as its quantiles. One transfer from the device."""
+    shift = logs.pop("shift", None)
+    if shift is not None:
+        quantiles = torch.tensor(QUANTILES, device=shift.device)
+        logs |= {f"q{i}": q for i, q in enumerate(shift.float().quantile(quantiles))}
+    values = torch.stack([v.float().reshape(()) for v in logs.values()]).tolist()
+    line = {"step": step} | {k: float(f"{v:.6g}") for k, v in zip(logs, values, strict=True)}
+    if shift is not None:
+        line["shift"] = [line.pop(f"q{i}") for i in range(len(QUANTILES))]
+    return line
+
+
+def _check(line: dict, run: Path) -> None:
+    bad = [k for k in ("d", "g") if not math.isfinite(line[k]) or abs(line[k]) > 1e4]
+    if bad:
+        kept = f"the last good checkpoint is kept in {run}" if (run / "checkpoint.pt").exists() else "no checkpoint yet"
+        raise Diverged(
+            f"step {line['step']}: loss {bad[0]} = {line[bad[0]]}; {kept}. "
+            "Lower lr_g and lr_d, or look at the images: is one of them constant or corrupt?"
+        )
+
+
+def _pictures(run: Path, model: Hagan, step: int, images: torch.Tensor) -> None:
+    e = model.e
+    skip = runs.real_features(model.D, images) if e.skip == "instance" else None
+    runs.save_grid(run / "samples" / f"step_{step:06d}.png", runs.generate(model.ema, e, 64, seed=0, skip=skip))
+    if model.mixed is not None:
+        runs.save_snapshot(run, step, model.mixed)
+
+
+def _save(run: Path, model: Hagan, step: int) -> None:
+    """A checkpoint, if the weights are finite: a good one is never overwritten by a broken one."""
+    weights = [*model.G.parameters(), *model.D.parameters()]
+    if not torch.stack([w.isfinite().all() for w in weights]).all():
+        _check({"step": step, "d": math.nan, "g": math.nan}, run)
+    save_checkpoint(run / "checkpoint.pt", model.state_dict() | {"step": step})
+
+
+def _resume(run: Path, model: Hagan) -> int:
+    """Loads the checkpoint, if any; cuts the log back to it. Returns the number of steps done."""
+    step = 0
+    if (run / "checkpoint.pt").exists():
+        state = load_checkpoint(run / "checkpoint.pt", model.device)
+        step = state.pop("step")
+        model.load_state_dict(state)
+    kept = [json.dumps(line) + "\n" for line in runs.read_log(run) if line["step"] <= step]
+    write_atomically(run / "log.jsonl", lambda f: f.write("".join(kept).encode()))
+    return step
+
+
+def _seconds_spent(run: Path) -> float:
+    lines = runs.read_log(run)
+    return lines[-1]["seconds"] if lines else 0.0

@@ -1,0 +1,129 @@
+"""Executes the notebooks at smoke and writes them back curated; with --check, only says what is wrong with them.
+
+    python scripts/notebooks.py [--check] [NOTEBOOK ...]
+
+Committed outputs are made on the embedded data, and carry no widget state, no timing, no stderr and no local path.
+"""
+
+import argparse
+import ast
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+from hagan_lite.config import ROOT
+from hagan_lite.notebooks import NOTEBOOKS, execute
+
+MOST_BYTES, MOST_LINES = 300_000, 40
+HEADER = ("**Question.**", "**You need.**", "**It takes.**", "**Paper.**")
+FOOTER = ("## Summary", "## Exercises", "[Solutions](solutions/")
+TIMING = re.compile(r"\b\d+(\.\d+)?\s?(ms|s|sec|seconds|minutes|s/step|step/s|it/s)\b")
+LOCAL = re.compile(r"(?<![\w.])/(home|root|work|Users|tmp|usr|opt)/")
+
+
+def curate(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drops what only this execution knew: widgets, stderr, times, papermill's notes."""
+    notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in ("kernelspec", "language_info")}
+    notebook.metadata["language_info"] = {"name": "python"}
+    count = 0
+    for cell in notebook.cells:
+        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            cell.outputs = [o for o in cell.outputs if not _of_one_run_only(o)]
+            for output in cell.outputs:
+                output.get("metadata", {}).clear()
+                if "execution_count" in output:
+                    output.execution_count = count
+    return notebook
+
+
+def problems(path: Path) -> list[str]:
+    """What is wrong with a committed notebook, one sentence each; an empty list means that nothing is."""
+    notebook, found = nbformat.read(path, as_version=4), []
+    cells = notebook.cells
+    code = [c for c in cells if c.cell_type == "code"]
+    lesson = path.parent.name != "solutions"
+    if lesson:
+        found += [f"its first cell lacks {part}" for part in HEADER if part not in cells[0].source]
+        found += [f"its last cell lacks {part}" for part in FOOTER if part not in cells[-1].source]
+        if sum("parameters" in c.metadata.get("tags", []) for c in code) != 1:
+            found.append("it has not one cell tagged 'parameters'")
+    for cell in code:
+        if "parameters" in cell.metadata.get("tags", []) and not _literals_only(cell.source):
+            found.append("its parameters cell holds more than literals")
+    if path.stat().st_size > MOST_BYTES:
+        found.append(f"it has {path.stat().st_size:,} bytes, more than {MOST_BYTES:,}")
+    if "widgets" in notebook.metadata:
+        found.append("it stores widget state")
+    if any(c.execution_count is None for c in code):
+        found.append("it has cells that were not executed")
+    if not any(c.outputs for c in code):
+        found.append("it has no outputs")
+    for cell in code:
+        first = cell.source.split("\n")[0][:50]
+        if len(cell.source.split("\n")) > MOST_LINES:
+            found.append(f"a cell has more than {MOST_LINES} lines: {first}")
+        found += [f"it defines {name}, which hagan_lite has" for name in _defined(cell.source) & _public_names()]
+        for output in cell.outputs:
+            text = "".join([output.get("text", ""), *(output.get("data", {}).get("text/plain", ""),)])
+            if output.output_type == "error" or _of_one_run_only(output):
+                found.append(f"an error, stderr or widget output under: {first}")
+            if match := TIMING.search(text) if "inspect" not in cell.source else None:
+                found.append(f"a timing ({match[0]}) under: {first}")
+            if LOCAL.search(text):
+                found.append(f"a local path under: {first}")
+    return found
+
+
+def _of_one_run_only(output: nbformat.NotebookNode) -> bool:
+    if output.output_type == "stream":
+        return output.name == "stderr"
+    return any("widget" in mime for mime in output.get("data", {}))
+
+
+def _literals_only(source: str) -> bool:
+    def literal(node: ast.expr) -> bool:
+        try:
+            ast.literal_eval(node)
+        except ValueError:
+            return False
+        return True
+
+    return all(isinstance(line, ast.Assign) and literal(line.value) for line in ast.parse(source).body)
+
+
+def _defined(source: str) -> set[str]:
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)}
+
+
+def _public_names() -> set[str]:
+    modules = (ROOT / "hagan_lite").glob("*.py")
+    return {name for path in modules for name in _defined(path.read_text()) if not name.startswith("_")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("notebooks", nargs="*", type=Path)
+    arguments = parser.parse_args()
+    paths = arguments.notebooks or [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
+    wrong = 0
+    for path in map(Path.resolve, paths):
+        name = str(path.relative_to(NOTEBOOKS).with_suffix(""))
+        if not arguments.check:
+            executed = nbformat.read(execute(name), as_version=4)
+            nbformat.write(curate(executed), path)
+        for sentence in problems(path):
+            wrong += 1
+            print(f"{name}: {sentence}", file=sys.stderr)
+        print(f"{name}: {path.stat().st_size // 1000} kB")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
