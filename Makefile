@@ -4,7 +4,7 @@ PRESET ?= quick
 DATASET ?= mni152
 BIN := .venv/bin
 
-.PHONY: reproduce test lab clean
+.PHONY: reproduce test lab figures clean
 
 reproduce: .venv/installed  ## the main job: train HAGAN, draw samples, Figure 7 and the table
 	$(BIN)/hagan reproduce --preset $(PRESET) --dataset $(DATASET)
@@ -14,6 +14,9 @@ test: .venv/installed  ## lint, every test, every notebook
 
 lab: .venv/installed  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
+
+figures: .venv/installed  ## figures/table2.* from the committed records
+	$(BIN)/hagan table
 
 clean:  ## everything that was made; data sets stay
 	rm -rf build .venv

@@ -1,4 +1,4 @@
-"""hagan_lite: a teaching and reproduction kit for HAGAN (Ju et al.), a GAN for medical images. Start at notebooks/00."""
+"""hagan_lite: a teaching and reproduction kit for HAGAN (Ju et al.), a GAN for medical images."""
 
 from hagan_lite.runtime import keep_heap
 

@@ -107,6 +107,16 @@ def data_(name: Annotated[str, typer.Argument(help="a data set or a folder of im
 
 
 @app.command()
+def table(out: Annotated[Path, typer.Option(help="folder for table2.md and table2.csv")] = ROOT / "figures") -> None:
+    """Draws Table II from the committed records in data/results."""
+    from hagan_lite import tables
+    from hagan_lite.results import load_records
+
+    for path in tables.save_table(tables.table_2(load_records(ROOT / "data" / "results")), out / "table2"):
+        typer.echo(_short(path))
+
+
+@app.command()
 def test(pytest_arguments: Annotated[list[str] | None, typer.Argument(help="passed on to pytest")] = None) -> None:
     """Lints, then runs every test; the notebooks are executed by tests."""
     for words in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", *(pytest_arguments or [])]):

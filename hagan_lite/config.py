@@ -31,7 +31,7 @@ MODELS: dict[str, dict[str, Any]] = {
 """What each model switches off. All three share one generator trunk and one image branch (Section IV-A)."""
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": dict(width=8, steps=20, batch_size=8),  # seconds: it shows that everything runs, and nothing more
+    "smoke": dict(width=8, steps=40, batch_size=8, ema=0.8),  # seconds: it shows that everything runs, and nothing more
     "quick": dict(width=32, steps=500),  # about five minutes on two cores
     "cpu": dict(width=32, steps=800),  # a quarter of an hour on two cores
     "paper": dict(width=64),  # Section IV-A; the rest depends on size and data set, see Experiment.make

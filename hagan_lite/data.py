@@ -88,8 +88,9 @@ def _folder_of(name: str) -> Path:
         folder = data_root() / "covid-ct" / "CT_NonCOVID"
         if not folder.is_dir():
             raise DataError(
-                f"covid-ct: no folder {folder}; put the CT_NonCOVID images of the public COVID-CT-Dataset (Yang et al., "
-                f"arXiv:2003.13865) there, or set HAGAN_DATA to the folder that holds covid-ct/; {EMBEDDED}"
+                f"covid-ct: no folder {folder}; put the CT_NonCOVID images of the public COVID-CT-Dataset "
+                "(Yang et al., arXiv:2003.13865) there, or set HAGAN_DATA to the folder that holds covid-ct/; "
+                + EMBEDDED
             )
         return folder
     folder = Path(name).expanduser()
@@ -144,7 +145,7 @@ def _from_files(label: str, folder: Path, files: list[Path], size: int, channels
 
 
 def _group_key(path: Path) -> str:
-    """Who is in the picture: the sub-folder, or COVID-CT's number before '%' (its images of one case); else the file."""
+    """Who is in the picture: the sub-folder, or COVID-CT's number before '%' (one case's images); else the file."""
     return path.parts[0] if len(path.parts) > 1 else path.stem.split("%")[0]
 
 
@@ -194,7 +195,9 @@ def _cached(key: str, size: int, channels: int, make) -> Dataset:
     path = BUILD / "cache" / f"{key}-{size}px-{channels}ch-v{VERSION}.npz"
     try:
         with np.load(path, allow_pickle=False) as f:
-            found = Dataset(str(f["name"]), f["images"], f["groups"], str(f["fingerprint"]), tuple(map(str, f["left_out"])))
+            found = Dataset(
+                str(f["name"]), f["images"], f["groups"], str(f["fingerprint"]), tuple(map(str, f["left_out"]))
+            )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         found = make()
         fields = dict(vars(found)) | {"left_out": np.array(found.left_out, dtype=str)}

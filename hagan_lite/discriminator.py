@@ -1,12 +1,13 @@
 """The hierarchical discriminator: one branch judges the image, one judges every pixel (Section III-C, Eq. 6)."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from hagan_lite.generator import level_channels
+from hagan_lite.generator import level_channels, dcgan_init
 
 
 class Judgement(NamedTuple):
@@ -30,10 +31,10 @@ class ImageBranch(nn.Module):
         super().__init__()
         chain = [channels, *reversed(level_channels(size, width))]
         self.blocks = nn.ModuleList(
-            nn.Sequential(spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.1))
-            for a, b in zip(chain[:-1], chain[1:], strict=True)
+            nn.Sequential(spectral_norm(dcgan_init(nn.Conv2d(a, b, 4, 2, 1))), nn.LeakyReLU(0.1))
+            for a, b in pairwise(chain)
         )
-        self.score = nn.Conv2d(chain[-1], 1, 4)
+        self.score = dcgan_init(nn.Conv2d(chain[-1], 1, 4))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         features = []
@@ -52,9 +53,10 @@ class PixelBranch(nn.Sequential):
 
     def __init__(self, channels: int, width: int, kernel: int) -> None:
         chain, layers = [channels, width, max(1, width // 2)], []
-        for a, b in zip(chain[:-1], chain[1:], strict=True):
-            layers += [spectral_norm(nn.Conv2d(a, b, kernel, padding=kernel // 2)), nn.LeakyReLU(0.1)]
-        super().__init__(*layers, nn.Conv2d(chain[-1], 1, kernel, padding=kernel // 2))
+        for a, b in pairwise(chain):
+            conv = dcgan_init(nn.Conv2d(a, b, kernel, padding=kernel // 2))
+            layers += [spectral_norm(conv), nn.LeakyReLU(0.1)]
+        super().__init__(*layers, dcgan_init(nn.Conv2d(chain[-1], 1, kernel, padding=kernel // 2)))
 
 
 class Discriminator(nn.Module):

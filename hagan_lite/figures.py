@@ -1,4 +1,4 @@
-"""Every plot of the project, so that one file holds the style: one grey window for compared images, colour-blind-safe."""
+"""Every plot of the project, so that one file holds the style: one grey window for compared images."""
 
 import math
 from pathlib import Path
@@ -47,8 +47,14 @@ def _picture(axis, image, title: str = "", **kw: Any) -> None:
     axis.set_axis_off()
 
 
-def gallery(images: np.ndarray, columns: int = 8, title: str = "") -> Figure:
-    """uint8 images (N, C, H, W) as a grid, all in the window 0..255."""
+def _spread(images: np.ndarray, n: int) -> np.ndarray:
+    """At most n of the images, evenly spread over the set."""
+    return images[np.linspace(0, len(images) - 1, min(n, len(images))).astype(int)]
+
+
+def gallery(images: np.ndarray, n: int = 16, title: str = "", columns: int = 8) -> Figure:
+    """n of the uint8 images (N, C, H, W), evenly spread, as a grid; all in the window 0..255."""
+    images = _spread(images, n)
     rows = math.ceil(len(images) / columns)
     figure, axes = _figure(rows, columns, columns, rows + 0.35 * bool(title))
     for i, axis in enumerate(axes.flat):
@@ -59,13 +65,13 @@ def gallery(images: np.ndarray, columns: int = 8, title: str = "") -> Figure:
     return figure
 
 
-def real_beside_fake(real: np.ndarray, fake: np.ndarray, title: str = "", n: int = 24) -> Figure:
+def real_beside_fake(real: np.ndarray, fake: np.ndarray, title: str = "", n: int = 12) -> Figure:
     """Two blocks of tiles, the same number and the same grey window: real images left, generated ones right.
 
     The real ones are spread evenly over the set; the generated ones are the first, not the best.
     """
     columns, (rows, rest) = 6, divmod(n, 6)
-    chosen = (real[np.linspace(0, len(real) - 1, n).astype(int)], fake[:n])
+    chosen = (_spread(real, n), fake[:n])
     figure, axes = _figure(rows + bool(rest), 2 * columns + 1, 2 * columns + 0.5, rows + 0.8)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -78,28 +84,34 @@ def real_beside_fake(real: np.ndarray, fake: np.ndarray, title: str = "", n: int
     return figure
 
 
-def sample_history(run: Path, real: np.ndarray, steps: int, n: int = 4) -> Figure:
-    """The run's sample grids at n moments, always of the same z, and as many real images: 16 tiles each."""
+def sample_history(run: Path, real: np.ndarray, steps: int, n: int = 3) -> Figure:
+    """The run's sample grids at n moments, always of the same z, and as many real images: 8 tiles each."""
     paths = sorted((Path(run) / "samples").glob("step_*.png"))
     chosen = [paths[round(k)] for k in np.linspace(0, len(paths) - 1, min(n, len(paths)))]
-    figure, axes = _figure(1, len(chosen) + 1, 3 * (len(chosen) + 1), 3.3)
-    side = 4 * real.shape[-1]
+    figure, axes = _figure(1, len(chosen) + 1, 3.2 * (len(chosen) + 1), 2)
+    side = real.shape[-1]
     for axis, path in zip(axes[0], chosen, strict=False):
         with Image.open(path) as grid:
-            tiles = np.asarray(grid)[:side, :side]
+            tiles = np.asarray(grid)[: 2 * side, : 4 * side]
         tiles = tiles[None] if tiles.ndim == 2 else tiles.transpose(2, 0, 1)
         _picture(axis, tiles, f"after {int(path.stem.split('_')[1])} of {steps} steps")
-    few = real[np.linspace(0, len(real) - 1, 16).astype(int)].transpose(0, 2, 3, 1)
-    _picture(axes[0, -1], montage(few, grid_shape=(4, 4), channel_axis=-1).transpose(2, 0, 1), "real images")
+    few = _spread(real, 8).transpose(0, 2, 3, 1)
+    _picture(axes[0, -1], montage(few, grid_shape=(2, 4), channel_axis=-1).transpose(2, 0, 1), "real images")
     return figure
 
 
 def training_curves(log: list[dict], phase_two: int) -> Figure:
     """Losses, D's scores, gates and the label's shift over the steps; a dotted line marks the start of phase two."""
-    figure, axes = _figure(1, 4, 15, 3.2)
-    losses, scores, gates, shifts = axes[0]
+    figure, axes = _figure(2, 2, 10.5, 6)
+    losses, scores, gates, shifts = axes.flat
     step = [line["step"] for line in log]
-    names = {"d_img": "D, image", "d_pix": "D, pixel", "d_cons": "D, consistency", "g_img": "G, image", "g_pix": "G, pixel"}
+    names = {
+        "d_img": "D, image",
+        "d_pix": "D, pixel",
+        "d_cons": "D, consistency",
+        "g_img": "G, image",
+        "g_pix": "G, pixel",
+    }
     for (key, label), colour in zip(names.items(), COLOURS, strict=False):
         if any(line.get(key) for line in log):
             style = "--" if key.startswith("g") else "-"
@@ -115,14 +127,16 @@ def training_curves(log: list[dict], phase_two: int) -> Figure:
         kind, level = key.split("_")
         name = "attention's gamma" if kind == "gamma" else "skip_gate"
         line = "-" if kind == "gamma" else "--"
-        gates.plot(step, [entry[key] for entry in log], line, color=COLOURS[i], label=f"{name}, {level}x{level}", lw=1.2)
+        gates.plot(
+            step, [entry[key] for entry in log], line, color=COLOURS[i], label=f"{name}, {level}x{level}", lw=1.2
+        )
     gates.set(title="Gates (all start at 0)", ylabel="value of the gate")
     _shift_band(shifts, log)
-    for axis in axes[0]:
+    for axis in axes.flat:
         axis.set_xlabel("training step")
         axis.axvline(phase_two, color=PHASE, ls=":", lw=1)
         if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=7, frameon=False)
+            axis.legend(fontsize=8, framealpha=0.7, edgecolor="none")
     return figure
 
 
@@ -130,7 +144,7 @@ def _shift_band(axis, log: list[dict], paper: bool = False) -> None:
     """Quantiles of lambda - lambda_0 per logged batch: 5-95 % light, 25-75 % dark, the median as a line."""
     mixed = [line for line in log if "shift" in line]
     axis.axhline(0, color="0.85", lw=0.8, zorder=0)
-    axis.set(title="The label's shift", ylabel="lambda - lambda_0 (share of the label)")
+    axis.set(title="The label's shift", ylabel="lambda - lambda_0")
     if not mixed:
         axis.text(0.5, 0.5, "no AttnMix in this run", ha="center", transform=axis.transAxes)
         return
@@ -147,8 +161,8 @@ def _shift_band(axis, log: list[dict], paper: bool = False) -> None:
 def figure_7(mixed: Mixed, indices: list[int], title: str = "") -> Figure:
     """The paper's Figure 7 on our own training: fake, real, mixed, mask with both labels, and the saliency map.
 
-    One row per index of the batch. The numbers are the share of "real" in the label, by area and after saliency. Saliency
-    is drawn as its ratio to the mean, so that 1 means "attended to as much as the average pixel" in every row.
+    One row per index of the batch. The numbers are the share of "real" in the label, by area and after saliency.
+    Saliency is drawn as its ratio to the mean: 1 means "attended to as much as the average pixel" in every row.
     """
     composed = mix(mixed.real, mixed.fake, mixed.mask)
     figure, axes = _figure(len(indices), 5, 10.5, 2.15 * len(indices) + 0.4)
@@ -174,7 +188,7 @@ def figure_7(mixed: Mixed, indices: list[int], title: str = "") -> Figure:
 
 def shift_over_training(log: list[dict], phase_two: int) -> Figure:
     """Under Figure 7: the label's shift with the paper's examples, the attention's gamma, and the entropy of A."""
-    figure, axes = _figure(1, 3, 13, 3.2)
+    figure, axes = _figure(1, 3, 12, 3.3)
     shifts, gamma, entropy = axes[0]
     _shift_band(shifts, log, paper=True)
     step = [line["step"] for line in log]
@@ -182,15 +196,15 @@ def shift_over_training(log: list[dict], phase_two: int) -> Figure:
         size = key.removeprefix("gamma_")
         gamma.plot(step, [line[key] for line in log], color=COLOURS[i], label=f"attention at {size}x{size}")
     gamma.axhline(0, color="0.85", lw=0.8, zorder=0)
-    gamma.set(title="gamma: how much attention is mixed in", ylabel="gamma (starts at 0)")
+    gamma.set(title="gamma: the attention's share", ylabel="gamma (starts at 0)")
     known = [line for line in log if "entropy" in line]
     entropy.plot([line["step"] for line in known], [line["entropy"] for line in known], color=COLOURS[0])
-    entropy.set(title="Entropy of A's rows (last attention layer)", ylabel="entropy / log N", ylim=(0, 1.02))
+    entropy.set(title="Entropy of A's rows, last layer", ylabel="entropy / log N", ylim=(0, 1.02))
     entropy.axhline(1, color="0.7", lw=0.8, ls="--", label="uniform attention")
     for axis in axes[0]:
         axis.set_xlabel("training step")
         axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
-        axis.legend(fontsize=7, frameon=False)
+        axis.legend(fontsize=8, framealpha=0.7, edgecolor="none")
     return figure
 
 
@@ -200,3 +214,16 @@ def typical(mixed: Mixed, n: int = 3) -> list[int]:
     visible = [i for i, area in enumerate(mixed.lambda_0.tolist()) if 0.1 < area < 0.9] or list(range(len(mixed.lam)))
     ordered = sorted(visible, key=lambda i: float(mixed.lam[i] - mixed.lambda_0[i]))
     return [ordered[round(k)] for k in torch.linspace(0, len(ordered) - 1, min(n, len(ordered))).tolist()]
+
+
+def heat_map(values: torch.Tensor, positions: list[int], title: str, unit: str) -> Figure:
+    """A signed quantity (rows, columns) over the positions of a box, in pixels; zero is the middle of the colours."""
+    figure, axes = _figure(1, 1, 4.6, 3.8)
+    most = float(values.abs().max())
+    sns.heatmap(
+        values.numpy(), cmap="PuOr", vmin=-most, vmax=most, ax=axes[0, 0], square=True, cbar_kws={"label": unit}
+    )
+    axes[0, 0].set_xticks([i + 0.5 for i in range(len(positions))], positions)
+    axes[0, 0].set_yticks([i + 0.5 for i in range(len(positions))], positions)
+    axes[0, 0].set(title=title, xlabel="left edge of the box (pixels)", ylabel="top edge of the box (pixels)")
+    return figure

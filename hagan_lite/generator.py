@@ -15,6 +15,15 @@ def level_channels(size: int, width: int) -> list[int]:
     return [width * min(8, 2**i) for i in reversed(range(levels))]
 
 
+def dcgan_init(conv: nn.Module) -> nn.Module:
+    """Weights from N(0, 0.02), DCGAN's initialisation, for every (transposed) convolution of G's and D's trunks.
+
+    The paper is silent here and it matters: see "Initial weights" in figures/README.md. Attention keeps torch's.
+    """
+    nn.init.normal_(conv.weight, 0.0, 0.02)
+    return conv
+
+
 class Attended(NamedTuple):
     """What one attention layer returns when its matrix is wanted: values in [0, 1], both without gradient."""
 
@@ -94,13 +103,15 @@ class Generator(nn.Module):
         blocks, previous = [], z_dim
         for i, c in enumerate(chain):
             stride_padding = (1, 0) if i == 0 else (2, 1)
-            conv = nn.ConvTranspose2d(previous, c, 4, *stride_padding)
+            conv = dcgan_init(nn.ConvTranspose2d(previous, c, 4, *stride_padding))
             blocks.append(nn.Sequential(spectral_norm(conv), nn.BatchNorm2d(c), nn.ReLU(inplace=True)))
             previous = c
         self.blocks = nn.ModuleList(blocks)
         # Levels 2 and 3 are 16x16 and 32x32, at 64x64 and at 256x256 alike.
-        self.attention = nn.ModuleDict({str(i): SelfAttention(chain[i]) for i in (2, 3) if attention and i < len(chain)})
-        self.to_image = nn.Sequential(nn.ConvTranspose2d(previous, channels, 4, 2, 1), nn.Tanh())
+        self.attention = nn.ModuleDict(
+            {str(i): SelfAttention(chain[i]) for i in (2, 3) if attention and i < len(chain)}
+        )
+        self.to_image = nn.Sequential(dcgan_init(nn.ConvTranspose2d(previous, channels, 4, 2, 1)), nn.Tanh())
         if skip != "off":
             self.skip_gate = nn.Parameter(torch.zeros(len(chain)))
         if skip == "ema":

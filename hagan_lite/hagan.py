@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hagan_lite import attnmix, augment, losses
 from hagan_lite.config import Experiment

@@ -11,7 +11,8 @@ from hagan_lite.discriminator import Judgement
 def d_loss(score: Tensor, target: Tensor | float, kind: str = "ls") -> Tensor:
     """How far D's scores are from the label `target` in [0, 1], 1 = real; the mean over all elements.
 
-    ls (the paper's "basic L2"): (s - t)^2. ns: cross-entropy of sigmoid(s) with t. hinge: t relu(1-s) + (1-t) relu(1+s).
+    ls (the paper's "basic L2"): (s - t)^2. ns: cross-entropy of sigmoid(s) with t.
+    hinge: t relu(1-s) + (1-t) relu(1+s).
     A soft label is a mixture of the two hard losses, up to a constant, in all three.
     """
     target = torch.as_tensor(target, dtype=score.dtype, device=score.device).expand_as(score)
@@ -41,7 +42,7 @@ def pixel_consistency(mixed: Judgement, real: Judgement, fake: Judgement, M: Ten
 
 
 def feature_l2(mixed: Judgement, real: Judgement, fake: Judgement, M: Tensor) -> Tensor:
-    """First reading of the contrastive term: mean over levels of ||F(i) - (M' F(x) + (1-M') F(G(z)))||^2, M' = M there."""
+    """First reading of the contrastive term: ||F(i) - (M' F(x) + (1-M') F(G(z)))||^2, M' = M at that level."""
     terms = []
     for f_mixed, f_real, f_fake in zip(mixed.features, real.features, fake.features, strict=True):
         at_level = F.adaptive_avg_pool2d(M, f_mixed.shape[-1])

@@ -31,13 +31,21 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
         executed = papermill.execute_notebook(
-            source, output, parameters, cwd=ROOT, kernel_name="python3", progress_bar=False, request_save_on_cell_execute=False
+            source,
+            output,
+            parameters,
+            cwd=ROOT,
+            kernel_name="python3",
+            progress_bar=False,
+            request_save_on_cell_execute=False,
         )
     except papermill.exceptions.PapermillExecutionError as error:
         raise NotebookError(f"{source.name} failed; the executed notebook is {output}\n{error}") from error
     hidden = widget_errors(executed)
     if hidden:
-        raise NotebookError(f"{source.name}: an exception inside a widget; the executed notebook is {output}\n{hidden[0]}")
+        raise NotebookError(
+            f"{source.name}: an exception inside a widget; the executed notebook is {output}\n{hidden[0]}"
+        )
     return output
 
 

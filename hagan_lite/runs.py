@@ -1,11 +1,11 @@
 """The run folder: what a training leaves behind, and what can be read from it afterwards.
 
-    experiment.json          the Experiment, its hash, the data's name, size and fingerprint
-    log.jsonl                one JSON object a line: losses, scores, gates, entropy of A, quantiles of lambda - lambda_0
-    checkpoint.pt            everything the next step depends on
-    samples/step_*.png       a grid of the averaged generator's images, always of the same z
-    snapshots/step_*.safetensors   AttnMix batches as they were trained on, for Figure 7
-    generator.safetensors    the averaged generator after the last step: it is there when the run is finished
+experiment.json          the Experiment, its hash, the data's name, size and fingerprint
+log.jsonl                one JSON object a line: losses, scores, gates, entropy of A, quantiles of lambda - lambda_0
+checkpoint.pt            everything the next step depends on
+samples/step_*.png       a grid of the averaged generator's images, always of the same z
+snapshots/step_*.safetensors   AttnMix batches as they were trained on, for Figure 7
+generator.safetensors    the averaged generator after the last step: it is there when the run is finished
 """
 
 import hashlib
@@ -91,7 +91,9 @@ def load_generator(run: Path, device: str = "auto") -> Generator:
     """The averaged generator of a finished run, in eval mode. Raises FileNotFoundError, ValueError with the remedy."""
     e, path, where = experiment_of(run), Path(run) / "generator.safetensors", pick_device(device)
     if not path.is_file():
-        raise FileNotFoundError(f"{run} is not finished; run the same 'hagan run' again and it goes on where it stopped")
+        raise FileNotFoundError(
+            f"{run} is not finished; run the same 'hagan run' again and it goes on where it stopped"
+        )
     G = make_generator(e)
     try:
         G.load_state_dict(load_file(path))

@@ -27,7 +27,9 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> Path:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        remedy = f"could not write {path}: {error.strerror or error}; free space or choose a folder you may write, then "
+        remedy = (
+            f"could not write {path}: {error.strerror or error}; free space or choose a folder you may write, then "
+        )
         raise OSError(error.errno, remedy + "run the same command again: what was complete is kept") from error
     finally:
         if temporary and os.path.exists(temporary):

@@ -39,9 +39,9 @@ def train(
 ) -> Path:
     """Trains `e`, or goes on where an earlier call stopped, and returns the run folder.
 
-    A run that was stopped (Ctrl-C, SIGTERM, SIGKILL, a crash) and resumed ends with the same weights, bit for bit on the
-    CPU, as one that ran through. `on_log` gets each log line; `device`, `precision` and `compiled` are no part of the
-    experiment. Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run.
+    A run that was stopped (Ctrl-C, SIGTERM, SIGKILL, a crash) and resumed ends with the same weights, bit for bit on
+    the CPU, as one that ran through. `on_log` gets each log line; `device`, `precision` and `compiled` are no part of
+    the experiment. Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run.
     """
     dataset = dataset or load(e.dataset, e.size, e.channels)
     run = Path(run) if run else runs.run_dir(e, dataset)
@@ -77,7 +77,9 @@ def train(
             if done % checkpoint_every == 0 or done == e.steps or stopped():
                 _save(run, model, done)
             if stopped() and done < e.steps:
-                raise KeyboardInterrupt(f"stopped after step {done} of {e.steps}; run the same again and it goes on: {run}")
+                raise KeyboardInterrupt(
+                    f"stopped after step {done} of {e.steps}; run the same again and it goes on: {run}"
+                )
     runs.save_generator(run, model.ema)
     return run
 
@@ -85,8 +87,8 @@ def train(
 def batch_indices(n: int, batch: int, seed: int, t: int) -> torch.Tensor:
     """Which images step t trains on: (batch,) indices into n images.
 
-    The stream of all epochs' permutations, cut into batches: every image comes equally often, also where n is no multiple
-    of the batch or smaller than it; and it depends on seed and t alone, so that a resumed run needs no state for it.
+    The stream of all epochs' permutations, cut into batches: every image comes equally often, also where n is no
+    multiple of the batch or smaller than it; it depends on seed and t alone, so a resumed run needs no state for it.
     """
     positions = range(t * batch, (t + 1) * batch)
     return torch.tensor([_permutation(n, seed, p // n)[p % n] for p in positions])

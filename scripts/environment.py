@@ -17,7 +17,7 @@ def environment() -> str:
         "name: hagan_lite",
         "channels: [conda-forge]",
         "dependencies:",
-        f'  - python{project["requires-python"]}',
+        f"  - python{project['requires-python']}",
         "  - pip",
         "  - pip:",
         *(f"      - {package}" for package in packages),

@@ -7,11 +7,14 @@ Committed outputs are made on the embedded data, and carry no widget state, no t
 
 import argparse
 import ast
+import base64
+import io
 import re
 import sys
 from pathlib import Path
 
 import nbformat
+from PIL import Image
 
 from hagan_lite.config import ROOT
 from hagan_lite.notebooks import NOTEBOOKS, execute
@@ -36,9 +39,18 @@ def curate(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.outputs = [o for o in cell.outputs if not _of_one_run_only(o)]
             for output in cell.outputs:
                 output.get("metadata", {}).clear()
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = _palette(output.data["image/png"])
                 if "execution_count" in output:
                     output.execution_count = count
     return notebook
+
+
+def _palette(png: str) -> str:
+    """The same picture in 160 colours: a quarter of the bytes, and noise is what most generated images start as."""
+    picture, small = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), io.BytesIO()
+    picture.quantize(160, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return base64.b64encode(small.getvalue()).decode()
 
 
 def problems(path: Path) -> list[str]:

@@ -1,0 +1,61 @@
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from hagan_lite import cli
+from hagan_lite.config import ROOT
+
+
+def hagan(*words):
+    return CliRunner().invoke(cli.app, words)
+
+
+def test_sample_writes_one_png_per_image(smoke_run, tmp_path):
+    assert hagan("sample", str(smoke_run), "-n", "5", "--out", str(tmp_path / "out")).exit_code == 0
+    files = sorted((tmp_path / "out").iterdir())
+    assert len(files) == 5
+    with Image.open(files[0]) as image:
+        assert (image.size, image.mode) == ((64, 64), "L")
+
+
+def test_data_lists_what_is_here_and_what_is_not(monkeypatch, tmp_path):
+    monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
+    out = hagan("data").output
+    assert "mni152: 113 images" in out
+    assert "covid-ct: not here" in out
+
+
+def test_values_are_parsed_as_fields():
+    assert cli._parse(["steps=300", "skip=off", "alpha=0.25", "attention=false"]) == {
+        "steps": 300,
+        "skip": "off",
+        "alpha": 0.25,
+        "attention": False,
+    }
+    with pytest.raises(ValueError, match="stepps"):
+        cli._parse(["stepps=3"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--dataset", "no-such-folder", "--preset", "smoke"], "neither a data set"),
+        (["run", "--preset", "huge"], "choose one of smoke"),
+        (["sample", "nowhere", "--out", "x"], "not a run folder"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(words, said):
+    done = subprocess.run([sys.executable, "-m", "hagan_lite", *words], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_environment_yml_is_what_pyproject_says():
+    done = subprocess.run(
+        [sys.executable, "scripts/environment.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,81 @@
+import dataclasses
+
+import pytest
+
+from hagan_lite.config import MODELS, PRESETS, Experiment
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_model_has_every_preset(model, preset):
+    e = Experiment.make(model, preset=preset)
+    assert 0 <= e.phase_two < e.steps
+    assert e.changes == {}
+
+
+def test_the_paper_preset_is_the_papers_setting():
+    low, high = (Experiment.make(dataset="covid-ct", preset="paper", size=size) for size in (64, 256))
+    assert (low.width, low.z_dim, low.batch_size, low.lr_g, low.lr_d) == (64, 100, 32, 1e-3, 1e-3)
+    assert (high.z_dim, high.batch_size) == (1000, 2)
+    assert low.phase_two == 100 * 13  # 100 epochs of 396 images in batches of 32
+
+
+def test_the_base_model_has_everything_switched_off():
+    e = Experiment.make("dcgan")
+    assert (e.attention, e.skip, e.pixel_branch, e.mix, e.policy) == (False, "off", False, "off", ())
+
+
+def test_phase_two_starts_after_a_fifth_unless_told():
+    assert Experiment.make(steps=1000).phase_two == 200
+    assert Experiment.make(steps=1000, phase_two=0).phase_two == 0
+
+
+def test_the_hash_moves_with_every_field_that_decides_the_result():
+    e = Experiment.make()
+    other = dict(
+        model="sagan", dataset="covid-ct", channels=3, size=128, attention=True, skip="off", pixel_branch=False
+    )
+    other |= dict(pixel_kernel=1, mix="cutmix", augment="contrast", adversarial="ns", features="l2", flips=True)
+    for field in dataclasses.fields(Experiment):
+        if field.name in ("preset", "attention"):  # a label; and off is checked with mix off, below
+            continue
+        value = getattr(e, field.name)
+        changed = other.get(field.name, value * 0.5 + 0.01 if isinstance(value, float) else None)
+        changed = value + 1 if changed is None else changed
+        assert dataclasses.replace(e, **{field.name: changed}).hash != e.hash, field.name
+    assert Experiment.make("sagan").hash != Experiment.make("sagan", attention=False).hash
+
+
+def test_the_hash_ignores_the_preset_label_and_a_users_path():
+    assert Experiment.make(preset="quick", steps=800).hash == Experiment.make(preset="cpu").hash
+    a, b = Experiment.make(dataset="/scans/smith"), Experiment.make(dataset="/elsewhere")
+    assert a.hash == b.hash
+    assert "smith" not in str(a.to_dict())
+
+
+def test_the_hash_is_stable_across_versions_of_python():
+    assert Experiment.make().hash == Experiment.make().hash
+    assert len(Experiment.make().hash) == 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        (dict(skip="sometimes"), "skip"),
+        (dict(size=65), "size"),
+        (dict(augment="cutout"), "cutout"),
+        (dict(attention=False), "mix='attnmix' needs attention"),
+        (dict(steps=0), "steps"),
+        (dict(alpha=0.9), "alpha"),
+        (dict(stepps=3), "stepps"),
+        (dict(preset="huge"), "huge"),
+        (dict(model="vae"), "vae"),
+    ],
+)
+def test_a_wrong_value_is_named(changes, named):
+    with pytest.raises(ValueError, match=named):
+        Experiment.make(**changes)
+
+
+def test_changes_are_what_an_ablation_changed():
+    assert Experiment.make(mix="cutmix", steps=300).changes == {"mix": "cutmix", "steps": 300, "phase_two": 60}

@@ -1,0 +1,169 @@
+import pytest
+import torch
+
+from hagan_lite.discriminator import Discriminator, judge
+from hagan_lite.generator import Generator, SelfAttention
+
+
+def count(net):
+    return sum(p.numel() for p in net.parameters() if p.requires_grad)
+
+
+def test_the_generator_has_the_parameters_of_table_1():
+    assert count(Generator(64, channels=3, width=64, skip="off")) == 3_603_509
+    assert count(Generator(64, channels=3, width=64, attention=False, skip="off")) == 3_577_667
+    assert count(Generator(64, channels=3, width=64, skip="ema")) == 3_603_509 + 4
+
+
+def test_the_image_branch_has_the_parameters_of_table_1():
+    assert count(Discriminator(64, channels=3, width=64).image) == 2_764_737
+
+
+def test_the_pixel_branch_is_decoupled():
+    names = [n for n, _ in Discriminator(width=8).named_parameters()]
+    assert {n.split(".")[0] for n in names} == {"image", "pixel"}
+    D, x = Discriminator(width=8), torch.randn(2, 1, 64, 64)
+    D(x).pixel.sum().backward()
+    assert all(p.grad is None for p in D.image.parameters())
+
+
+@pytest.mark.parametrize(("size", "channels"), [(64, 1), (64, 3), (256, 1), (256, 3)])
+def test_shapes_at_both_sizes(size, channels):
+    G, D = Generator(size, channels, width=8, z_dim=10), Discriminator(size, channels, width=8)
+    images, attended = G.with_saliency(torch.rand(2, 10) * 2 - 1)
+    assert images.shape == (2, channels, size, size)
+    assert images.abs().max() <= 1
+    assert attended.saliency.shape == (2, 32, 32)
+    judged = D(images)
+    assert judged.image.shape == (2,)
+    assert judged.pixel.shape == (2, 1, size, size)
+    levels = [tuple(f.shape[1:]) for f in judged.features]
+    assert levels == [tuple(getattr(G, f"skip_mean_{i}").shape) for i in reversed(range(len(G.blocks)))]
+
+
+def attention_naive(layer, x):
+    """softmax(q^T k) v, written out."""
+    B, C, H, W = x.shape
+    q, k, v = (conv(x).reshape(B, -1, H * W) for conv in (layer.query, layer.key, layer.value))
+    A = torch.softmax(torch.einsum("bcq,bck->bqk", q, k), dim=2)
+    return x + layer.gamma * torch.einsum("bqk,bck->bcq", A, v).reshape(x.shape), A
+
+
+def test_fused_chunked_and_naive_attention_agree():
+    torch.manual_seed(0)
+    layer, x = SelfAttention(32), torch.randn(2, 32, 32, 32)
+    layer.gamma.data.fill_(0.7)
+    wanted, A = attention_naive(layer, x)
+    chunked, attended = layer.attend(x)
+    torch.testing.assert_close(layer(x), wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(chunked, wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(layer.matrix(x), A, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(attended.saliency.flatten(1), A.mean(1), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(attended.saliency.sum((1, 2)), torch.ones(2))
+    entropy = torch.special.entr(A).sum(2).mean() / torch.log(torch.tensor(1024.0))
+    torch.testing.assert_close(attended.entropy, entropy, atol=1e-4, rtol=1e-4)
+
+
+def test_fused_and_naive_attention_have_the_same_gradient():
+    torch.manual_seed(0)
+    layer, x = SelfAttention(16), torch.randn(2, 16, 8, 8)
+    layer.gamma.data.fill_(0.7)
+    fused = torch.autograd.grad(layer(x).square().sum(), layer.parameters())
+    naive = torch.autograd.grad(attention_naive(layer, x)[0].square().sum(), layer.parameters())
+    for a, b in zip(fused, naive, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_while_gamma_is_zero_attention_changes_nothing_and_learns_nothing():
+    layer, x = SelfAttention(16), torch.randn(2, 16, 8, 8)
+    assert torch.equal(layer(x), x)
+    layer(x).square().sum().backward()
+    assert layer.query.weight.grad.abs().max() == 0
+    assert layer.gamma.grad != 0
+
+
+def test_the_map_belongs_to_the_last_attention_layer_and_carries_no_gradient():
+    G = Generator(width=8)
+    _, attended = G.with_saliency(torch.rand(2, 100))
+    assert attended.saliency.shape[1:] == (32, 32)
+    assert not attended.saliency.requires_grad
+    with pytest.raises(ValueError, match="no attention"):
+        Generator(width=8, attention=False).with_saliency(torch.rand(2, 100))
+
+
+@pytest.mark.parametrize("skip", ["off", "ema"])
+def test_in_eval_mode_an_image_depends_on_its_own_z_alone(skip):
+    torch.manual_seed(0)
+    G, D = Generator(width=8, skip=skip), Discriminator(width=8)
+    if skip == "ema":
+        G.update_skip(D(torch.randn(4, 1, 64, 64)).features)
+        G.skip_gate.data.fill_(0.5)
+    G.eval()
+    z = torch.rand(3, 100)
+    with torch.no_grad():
+        together = G(z)
+        alone = torch.cat([G(one[None]) for one in z])
+        again = G(z)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+    assert torch.equal(together, again)
+
+
+def test_the_skip_adds_nothing_while_its_gates_are_zero_and_something_after():
+    torch.manual_seed(0)
+    G, D = Generator(width=8).eval(), Discriminator(width=8)
+    z = torch.rand(2, 100)
+    with torch.no_grad():
+        before = G(z)
+        G.update_skip(D(torch.randn(4, 1, 64, 64)).features)
+        assert torch.equal(G(z), before)
+        G.skip_gate.data.fill_(1.0)
+        assert not torch.allclose(G(z), before)
+
+
+def test_the_skip_is_a_running_mean_of_the_batch_mean():
+    G, D = Generator(width=8), Discriminator(width=8)
+    features = D(torch.randn(4, 1, 64, 64)).features
+    for _ in range(200):
+        G.update_skip(features)
+    torch.testing.assert_close(G.skip_mean_3, features[0].mean(0).detach(), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(G.skip_mean_0, features[-1].mean(0).detach(), atol=1e-5, rtol=1e-4)
+
+
+def test_instance_mode_follows_the_given_real_images():
+    torch.manual_seed(0)
+    G, D = Generator(width=8, skip="instance").eval(), Discriminator(width=8)
+    G.skip_gate.data.fill_(1.0)
+    z = torch.rand(1, 100)
+    a, b = (D(torch.randn(1, 1, 64, 64)).features for _ in range(2))
+    assert not torch.allclose(G(z, a), G(z, b))
+    with pytest.raises(ValueError, match="instance"):
+        G(z)
+    with pytest.raises(ValueError, match="ema"):
+        Generator(width=8)(z, a)
+
+
+def test_one_pass_judges_batches_as_several_would():
+    D = Discriminator(width=8).eval()
+    a, b = torch.randn(2, 1, 64, 64), torch.randn(3, 1, 64, 64)
+    one, two = judge(D, a, b)
+    torch.testing.assert_close(one.image, D(a).image)
+    torch.testing.assert_close(two.pixel, D(b).pixel)
+    torch.testing.assert_close(two.features[1], D(b).features[1])
+
+
+@pytest.mark.parametrize(("kernel", "reach"), [(1, 0), (3, 3)])
+def test_the_pixel_branch_sees_what_its_kernel_says(kernel, reach):
+    D = Discriminator(width=8, pixel_kernel=kernel)
+    x = torch.randn(1, 1, 64, 64, requires_grad=True)
+    D(x).pixel[0, 0, 32, 32].backward()
+    seen = x.grad[0, 0].nonzero()
+    assert (seen.min(0).values == 32 - reach).all()
+    assert (seen.max(0).values == 32 + reach).all()
+
+
+def test_trunk_weights_start_as_dcgans():
+    torch.manual_seed(0)
+    G, D = Generator(width=32), Discriminator(width=32)
+    trunk = [b[0].parametrizations.weight.original for b in [*G.blocks, *D.image.blocks]]
+    for weight in [*trunk, G.to_image[0].weight, D.image.score.weight]:
+        assert abs(weight.std() - 0.02) < 0.002

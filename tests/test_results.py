@@ -1,0 +1,114 @@
+import copy
+import re
+
+import pytest
+import torch
+
+from hagan_lite import results, tables
+from hagan_lite.config import ROOT
+
+SCORE = dict(extractor="efficientnet-lite0", resize="r", n_real=113, n_fake=113, seed=0, fd=200.0, floor=40.0)
+SCORE |= dict(n_floor=56, fd_at_floor_n=210.0)
+
+
+@pytest.fixture
+def record(smoke_run):
+    return results.make_record(smoke_run, SCORE, torch.device("cpu"))
+
+
+def changed(record, **fields):
+    other = copy.deepcopy(record)
+    for path, value in fields.items():
+        *parents, last = path.split("__")
+        place = other
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    return other
+
+
+def test_a_record_says_how_its_numbers_were_obtained(record, tmp_path):
+    e = record["experiment"]
+    assert (e["preset"], e["steps"], e["seed"], e["width"]) == ("smoke", 20, 0, 8)
+    assert record["data"]["fingerprint"] and record["data"]["n"] == 113
+    assert {"python", "torch", "numpy", "torchmetrics"} <= set(record["versions"])
+    assert record["weights"] == "ema, last step"
+    assert "cpu" in record["device"]
+    path = results.save_record(record, "a", tmp_path)
+    assert results.load_records(tmp_path)[0]["metrics"] == SCORE
+    assert path.stat().st_size < 5_000
+
+
+@pytest.mark.parametrize("field", results.NEEDED)
+def test_a_record_without_its_origin_is_refused(record, field, tmp_path):
+    del record[field]
+    with pytest.raises(ValueError, match=field):
+        results.save_record(record, "a", tmp_path)
+
+
+def test_a_cell_is_a_mean_over_seeds(record):
+    table = tables.table_2([record, changed(record, metrics__fd=220.0, experiment__seed=1)])
+    assert len(table) == 1
+    assert table["our FD (efficientnet-lite0)"].item() == 210
+    assert table["seeds"].item() == 2
+    assert table["sd"].item() == pytest.approx(14.142, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        dict(data__fingerprint="x"),
+        dict(metrics__extractor="inception"),
+        dict(metrics__n_fake=50),
+        dict(experiment__steps=9),
+    ],
+)
+def test_what_cannot_be_compared_has_a_row_of_its_own(record, difference):
+    assert len(tables.table_2([record, changed(record, **difference)])) == 2
+
+
+def test_fd_never_stands_in_fids_column(record):
+    covid = changed(record, data__name="covid-ct", experiment__preset="cpu")
+    table = tables.table_2([record, covid]).set_index("data")
+    assert table.loc["covid-ct", "paper's FID"] == 88.852
+    assert not table.loc["mni152", "paper's FID"] > 0  # blank: the paper has no such data set
+    assert table.loc["mni152", "comparable"].startswith("no")
+    assert not [c for c in table.columns if "FID" in c and "paper" not in c]
+
+
+def test_no_record_means_no_row_and_a_missing_number_is_blank(record, tmp_path):
+    assert tables.table_2([]).empty
+    markdown, csv = tables.save_table(tables.table_2([record]), tmp_path / "table2")
+    assert "nan" not in markdown.read_text().lower() and "nan" not in csv.read_text().lower()
+    assert "| 200.0 |" in markdown.read_text()
+
+
+def test_the_papers_numbers_are_the_papers():
+    path = ROOT.parent / "shared" / "paper" / "tables.json"
+    if not path.exists():
+        pytest.skip("the paper's tables are not on this machine")
+    from hagan_lite.storage import read_json
+
+    given = read_json(path)
+    for key in ("table_2", "figure_7"):
+        assert tables.PAPER[key] == given[key]
+
+
+def committed():
+    return results.load_records(ROOT / "data" / "results")
+
+
+def test_every_committed_record_is_whole():
+    for record in committed():
+        assert not [k for k in results.NEEDED if not record.get(k)], record["name"]
+        assert record["commit"] != "unknown"
+
+
+def test_every_number_of_the_readmes_table_has_a_record():
+    """The README's measured table is the one that the committed records give."""
+    readme = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| (hagan|dcgan)[^|]*\|([^|]*)\|([^|]*)\|([^|]*)\|", readme, re.M)
+    assert rows, "the README has no measured results"
+    known = {f"{r['metrics']['fd']:.1f}" for r in committed()}
+    shown = {number for row in rows for number in re.findall(r"\d+\.\d", row[0] + row[1])}
+    assert shown and shown <= known

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hagan_lite import data, runs, train
+from hagan_lite.config import Experiment
+
+
+def test_the_same_seed_gives_the_same_images(smoke_run):
+    a, b = runs.sample(smoke_run, 70, seed=3), runs.sample(smoke_run, 70, seed=3)
+    assert np.array_equal(a, b)
+    assert a.shape == (70, 1, 64, 64) and a.dtype == np.uint8
+    assert not np.array_equal(a, runs.sample(smoke_run, 70, seed=4))
+
+
+def test_samples_come_from_the_averaged_generator(smoke_run):
+    G = runs.load_generator(smoke_run)
+    ema = torch.load(smoke_run / "checkpoint.pt", weights_only=True)["ema"]
+    assert all(torch.equal(v, ema[k]) for k, v in G.state_dict().items())
+    assert not G.training
+
+
+def test_an_instance_run_can_be_sampled(tmp_path):
+    e = Experiment.make(preset="smoke", width=4, batch_size=4, steps=4, skip="instance")
+    run = train.train(e, tmp_path / "run")
+    assert runs.sample(run, 3).shape == (3, 1, 64, 64)
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="not a run folder.*hagan run"):
+        runs.sample(tmp_path, 3)
+
+
+def test_a_damaged_generator_is_named_with_its_remedy(tmp_path):
+    run = train.train(Experiment.make(preset="smoke", width=4, batch_size=4, steps=2), tmp_path / "run")
+    path = run / "generator.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="damaged.*run again"):
+        runs.sample(run, 3)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="not finished"):
+        runs.sample(run, 3)
+
+
+def test_run_folders_follow_the_experiment_and_the_data():
+    e, d = Experiment.make(preset="smoke"), data.load("mni152")
+    other = data.Dataset(d.name, d.images, d.groups, "another")
+    names = {runs.run_dir(e, d), runs.run_dir(e, other), runs.run_dir(Experiment.make(preset="smoke", seed=1), d)}
+    assert len(names) == 3
+
+
+def test_sample_grids_are_pictures(smoke_run):
+    grids = sorted((smoke_run / "samples").glob("*.png"))
+    assert grids
+    with Image.open(grids[-1]) as grid:
+        assert grid.size == (512, 512) and grid.mode == "L"
+
+
+def test_a_log_cut_off_in_mid_line_is_read_up_to_there(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert [line["step"] for line in runs.read_log(tmp_path)] == [1, 2]

@@ -1,0 +1,255 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from hagan_lite import data, runs, train
+from hagan_lite.config import Experiment
+from hagan_lite.hagan import Hagan
+from hagan_lite.storage import load_checkpoint
+
+TINY = dict(preset="smoke", width=4, batch_size=4, steps=12)
+CPU = torch.device("cpu")
+
+
+def tiny(**changes):
+    return Experiment.make(**(TINY | changes))
+
+
+def weights(run):
+    state = load_checkpoint(run / "checkpoint.pt", CPU)
+    return {f"{part}.{k}": v for part in ("G", "D", "ema") for k, v in state[part].items()}
+
+
+def same(a, b):
+    a, b = weights(a), weights(b)
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def real(n=4):
+    return torch.from_numpy(data.to_tensor_range(data.load("mni152").images[40 : 40 + n]))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
+    a, b = (train.train(tiny(), tmp_path / name) for name in "ab")
+    assert same(a, b)
+    assert not same(a, train.train(tiny(seed=1), tmp_path / "c"))
+
+
+@pytest.mark.parametrize("changes", [{}, dict(skip="instance"), dict(model="dcgan", flips=True), dict(features="nce")])
+def test_stopped_and_resumed_equals_never_stopped(tmp_path, changes):
+    e = tiny(**changes)
+    whole = train.train(e, tmp_path / "whole")
+
+    def stop(line):
+        if line["step"] == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="after step 7 of 12.*goes on"):
+        train.train(e, tmp_path / "parts", on_log=stop)
+    assert not runs.finished(tmp_path / "parts")
+    parts = train.train(e, tmp_path / "parts")
+    assert same(whole, parts)
+    logs = [[{k: v for k, v in line.items() if k != "seconds"} for line in runs.read_log(r)] for r in (whole, parts)]
+    assert logs[0] == logs[1]
+
+
+def test_a_run_killed_in_the_middle_and_resumed_equals_one_that_ran_through(tmp_path):
+    e = tiny(steps=60)
+    lines = "from hagan_lite.config import Experiment; from hagan_lite.train import train; "
+    killed, whole = (
+        lines + f"train(Experiment.make(**{TINY | dict(steps=60)}), r'{tmp_path / n}')" for n in ("cut", "whole")
+    )
+    process = subprocess.Popen([sys.executable, "-c", killed], stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(runs.read_log(tmp_path / "cut")) < 20:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
+    step = load_checkpoint(tmp_path / "cut" / "checkpoint.pt", CPU)["step"]
+    assert 0 < step < 60
+    # The uninterrupted run has a process of its own, like the killed one.
+    subprocess.run([sys.executable, "-c", whole], stderr=subprocess.DEVNULL, check=True)
+    subprocess.run([sys.executable, "-c", killed], stderr=subprocess.DEVNULL, check=True)
+    assert same(tmp_path / "cut", tmp_path / "whole")
+    assert [line["step"] for line in runs.read_log(tmp_path / "cut")] == list(range(1, e.steps + 1))
+
+
+def test_a_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    step = Hagan.step
+
+    def poisoned(self, x, t):
+        return step(self, x * float("nan") if t >= 8 else x, t)
+
+    monkeypatch.setattr(Hagan, "step", poisoned)
+    with pytest.raises(train.Diverged, match=r"step 9.*last good checkpoint is kept in .*lr_g"):
+        train.train(tiny(), tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt", CPU)["step"] == 8
+    assert all(v.isfinite().all() for v in weights(tmp_path / "run").values())
+    monkeypatch.undo()
+    assert same(train.train(tiny(), tmp_path / "run"), train.train(tiny(), tmp_path / "healthy"))
+
+
+def test_an_exploding_loss_stops_the_run(tmp_path):
+    with pytest.raises(train.Diverged, match="loss"):
+        train.train(tiny(lr_g=1e4, lr_d=1e4, adversarial="hinge", steps=60), tmp_path / "run")
+
+
+def test_a_finished_run_is_not_repeated(tmp_path):
+    run = train.train(tiny(), tmp_path / "run")
+    before = (run / "generator.safetensors").stat().st_mtime_ns
+    train.train(tiny(), run)
+    assert (run / "generator.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    run = train.train(tiny(), tmp_path / "run")
+    with pytest.raises(ValueError, match="another experiment"):
+        train.train(tiny(seed=1), run)
+
+
+def test_a_damaged_checkpoint_is_named_with_its_remedy(tmp_path):
+    run = train.train(tiny(), tmp_path / "run")
+    (run / "generator.safetensors").unlink()
+    whole = (run / "checkpoint.pt").read_bytes()
+    (run / "checkpoint.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged.*delete"):
+        train.train(tiny(), run)
+
+
+def test_every_image_is_seen_equally_often():
+    seen = torch.cat([train.batch_indices(10, 4, seed=0, t=t) for t in range(10)])
+    assert torch.equal(seen.bincount(minlength=10), torch.full((10,), 4))
+    assert torch.cat([train.batch_indices(3, 8, seed=0, t=t) for t in range(3)]).bincount().tolist() == [8, 8, 8]
+
+
+def test_phase_one_is_conventional_and_phase_two_mixes(tmp_path):
+    log = runs.read_log(train.train(tiny(phase_two=6), tmp_path / "run"))
+    for line in log:
+        mixing = line["step"] > 6  # step 7 is the first with t >= 6
+        assert (line["d_cons"] > 0) == mixing
+        assert ("shift" in line) == mixing
+
+
+def test_the_log_holds_gates_entropy_and_the_shifts_quantiles(smoke_run):
+    line = runs.read_log(smoke_run)[-1]
+    assert {"gamma_16", "gamma_32", "skip_4", "skip_32", "entropy", "d", "g", "d_pix", "g_pix"} <= set(line)
+    assert sorted(line["shift"]) == line["shift"] and len(line["shift"]) == len(train.QUANTILES)
+    assert 0 < line["entropy"] <= 1
+
+
+def test_snapshots_hold_what_figure_7_needs(smoke_run):
+    from hagan_lite.attnmix import mixed_labels
+
+    step, mixed = runs.load_snapshots(smoke_run)[-1]
+    assert step == 20
+    assert mixed.fake.shape == mixed.real.shape == (8, 1, 64, 64)
+    again = mixed_labels(mixed.mask, mixed.saliency)
+    torch.testing.assert_close(again.lam, mixed.lam, atol=2e-3, rtol=0)
+    torch.testing.assert_close(again.lambda_1, mixed.lambda_1, atol=2e-3, rtol=0)
+
+
+def test_the_ramp_lets_consistency_grow():
+    e = tiny(phase_two=0, ramp=10)
+    first, last = (Hagan(e, CPU).step(real(), t) for t in (0, 9))
+    assert first["d_cons"] == last["d_cons"]  # the same networks and draws; the weight differs
+    grown = (last["d"] - first["d"]) / first["d_cons"]
+    assert grown.item() == pytest.approx(0.9, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [dict(adversarial=a) for a in ("ns", "hinge")]
+    + [dict(features=f) for f in ("l2", "nce")]
+    + [dict(skip=s) for s in ("off", "instance")]
+    + [dict(mix=m) for m in ("cutmix", "off")]
+    + [dict(pixel_branch=False), dict(pixel_kernel=1), dict(channels=3), dict(augment=""), dict(model="sagan")],
+)
+def test_every_option_changes_the_training_and_stays_finite(changes):
+    def after_two(e):
+        model, x = Hagan(e, CPU), real().expand(-1, e.channels, -1, -1)
+        logs = [model.step(x, t) for t in (0, 1)][-1]
+        assert all(v.isfinite().all() for v in logs.values())
+        return logs["d"]
+
+    assert after_two(tiny(phase_two=0, **changes)) != after_two(tiny(phase_two=0))
+
+
+def test_gradients_reach_the_generator_through_T():
+    e = tiny(phase_two=0, beta=0.0)
+    model = Hagan(e, CPU)
+    before = {name: p.clone() for name, p in model.G.named_parameters()}
+    model._step_g(real(), phase_two=True)
+    moved = {name for name, p in model.G.named_parameters() if not torch.equal(p, before[name])}
+    assert {name for name in before if name.endswith(("original", "gamma"))} <= moved  # every convolution, every gate
+    assert not [name for name in moved if "query" in name or "key" in name]  # not while gamma is 0
+    assert all(p.grad is None for p in model.D.parameters())
+
+
+def test_the_averaged_generator_lags_behind():
+    model = Hagan(tiny(ema=0.5), CPU)
+    start = model.ema.to_image[0].weight.clone()
+    model.step(real(), 0)
+    torch.testing.assert_close(model.ema.to_image[0].weight, (start + model.G.to_image[0].weight) / 2)
+
+
+def test_the_step_never_waits_for_the_device():
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            assert "_local_scalar_dense" not in str(function), "a .item(), bool() or float() in the step"
+            return function(*args, **(kwargs or {}))
+
+    model, x = Hagan(tiny(), CPU), real()
+    with Watch():
+        for t in (0, 11):
+            model.step(x, t)
+            model.gates()
+
+
+def test_bf16_autocast_trains_too():
+    model = Hagan(tiny(), CPU, precision="bf16")
+    logs = [model.step(real(), t) for t in range(12)][-1]
+    assert all(v.isfinite().all() for v in logs.values())
+    assert {p.dtype for p in model.G.parameters()} == {torch.float32}
+    full = Hagan(tiny(), CPU).step(real(), 0)["d"]
+    assert Hagan(tiny(), CPU, precision="bf16").step(real(), 0)["d"].item() == pytest.approx(full.item(), rel=0.05)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_run_on_cuda(tmp_path):
+    run = train.train(tiny(), tmp_path / "run", device="cuda")
+    assert runs.sample(run, 4, device="cuda").shape == (4, 1, 64, 64)
+
+
+def test_a_missing_device_says_what_to_do():
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    with pytest.raises(RuntimeError, match="device='auto'"):
+        train.train(tiny(), device="cuda")
+
+
+def test_training_moves_samples_towards_the_real_images(tmp_path):
+    e = Experiment.make("dcgan", preset="smoke", steps=80, width=8, ema=0.9)
+    images = data.load("mni152")
+    run = train.train(e, tmp_path / "run", images)
+    untrained = runs.generate(Hagan(e, CPU).ema, e, 64).mean(0) / 255
+    target = images.images.mean(0) / 255
+    trained = runs.sample(run, 64).mean(0) / 255
+    assert abs(trained - target).mean() < 0.5 * abs(untrained - target).mean()
+
+
+def test_experiment_json_names_no_path(tmp_path):
+    from PIL import Image
+
+    folder = tmp_path / "patient-smith"
+    folder.mkdir()
+    for i, image in enumerate(data.load("mni152").images[40:48, 0]):
+        Image.fromarray(image).save(folder / f"{i}.png")
+    run = train.train(tiny(dataset=str(folder)), None)
+    assert "smith" not in (run / "experiment.json").read_text() + run.name
+    assert json.loads((run / "experiment.json").read_text())["data"]["name"] == "folder"

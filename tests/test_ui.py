@@ -1,0 +1,91 @@
+"""JupyterLab as a student uses it: open a notebook in the browser, run it, see the pictures."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from hagan_lite.config import ROOT
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+TOKEN = "hagan-test"
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here; .ci/run installs it")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """JupyterLab on a copy of the notebooks, on a free port of the loopback; its address."""
+    home = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", home / "notebooks")
+    settings = home / "settings" / "@jupyterlab"
+    (settings / "apputils-extension").mkdir(parents=True)
+    (settings / "notebook-extension").mkdir()
+    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+    (settings / "apputils-extension" / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    whole = {"windowingMode": "none"}  # keep the cells that are out of sight in the page
+    (settings / "notebook-extension" / "tracker.jupyterlab-settings").write_text(json.dumps(whole))
+    folders = dict(
+        JUPYTER_CONFIG_DIR="config", JUPYTER_DATA_DIR="data", JUPYTERLAB_WORKSPACES_DIR="spaces", IPYTHONDIR="ipython"
+    )
+    environment = (
+        os.environ
+        | {k: str(home / v) for k, v in folders.items()}
+        | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
+    )
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    options = ["--no-browser", "--ip", "127.0.0.1", "--port", str(port), "--ServerApp.port_retries=0", "--allow-root"]
+    options += [f"--IdentityProvider.token={TOKEN}", "--LabApp.extension_manager=readonly"]
+    with open(home / "lab.log", "w") as log:
+        command = [sys.executable, "-m", "jupyter", "lab", str(home / "notebooks"), *options]
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 90
+            while True:
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={TOKEN}", timeout=5).close()
+                    break
+                except OSError:
+                    assert server.poll() is None and time.monotonic() < deadline, (home / "lab.log").read_text()[-2000:]
+                    time.sleep(0.3)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def test_a_student_runs_the_first_notebook(lab):
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        elsewhere = []
+        page.on(
+            "request",
+            lambda r: None if r.url.startswith((lab, "ws://127", "data:", "blob:")) else elsewhere.append(r.url),
+        )
+        page.goto(f"{lab}/lab/tree/00_start_here.ipynb?token={TOKEN}&reset")
+        expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=90_000)
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_text("Restart Kernel and Clear Outputs of All Cells").click()
+        page.get_by_role("button", name="Confirm Kernel Restart").click()
+        expect(page.locator(".jp-RenderedImage img")).to_have_count(0, timeout=60_000)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+        # The gallery and the mixed batch appear, and the count at the end; nothing in between raised.
+        expect(page.get_by_text("D, image branch    2,764,737")).to_be_visible(timeout=120_000)
+        expect(page.locator(".jp-RenderedImage img")).to_have_count(2)
+        page.locator(".jp-RenderedImage img").first.scroll_into_view_if_needed()
+        expect(page.locator(".jp-RenderedImage img").first).to_be_in_viewport()
+        assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
+        assert elsewhere == []  # no request leaves the machine
+        browser.close()
