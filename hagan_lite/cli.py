@@ -1,6 +1,7 @@
 """The `hagan` command: the notebooks without a browser, samples as files, data sets, tests."""
 
 import json
+import logging
 import subprocess
 import sys
 from dataclasses import fields
@@ -143,8 +144,13 @@ def _run(e: Experiment, device: str, save_to: str = "") -> tuple[Path, Path]:
 
     folder = runs.run_dir(e, load(e.dataset, e.size, e.channels))
     same = dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes, device=device)
-    with notebooks.progress(folder, e.steps, f"{e.model} on {e.data_label}"):
-        notebooks.execute("09_run_experiment", folder / "run_experiment.ipynb", save_to=save_to, **same)
+    try:
+        with notebooks.progress(folder, e.steps, f"{e.model} on {e.data_label}"):
+            notebooks.execute("09_run_experiment", folder / "run_experiment.ipynb", save_to=save_to, **same)
+    except KeyboardInterrupt:
+        logging.getLogger("asyncio").disabled = True  # nbclient leaves a task behind when it ends the kernel
+        typer.echo(f"\nstopped; the last step is kept in {_short(folder)}: give the same command again and it goes on")
+        raise typer.Exit(130) from None
     return folder, RECORDS / f"{folder.name}.json"
 
 

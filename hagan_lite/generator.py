@@ -18,7 +18,8 @@ def level_channels(size: int, width: int) -> list[int]:
 def dcgan_init(conv: nn.Module) -> nn.Module:
     """Weights from N(0, 0.02), DCGAN's initialisation, for every (transposed) convolution of G's and D's trunks.
 
-    The paper is silent here and it matters: see "Initial weights" in figures/README.md. Attention keeps torch's.
+    The paper is silent, and it matters behind spectral norm: with torch's default D could not tell real from fake, with
+    orthogonal weights G kept a grain of noise. Attention keeps torch's default: with 0.02 its maps start flat.
     """
     nn.init.normal_(conv.weight, 0.0, 0.02)
     return conv

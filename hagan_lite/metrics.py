@@ -36,7 +36,7 @@ def features(images: np.ndarray, device: torch.device | str = "cpu", batch: int 
             x = torch.from_numpy(images[start : start + batch]).to(device).float().expand(-1, 3, -1, -1)
             x = F.interpolate(x, (224, 224), mode="bicubic", antialias=True, align_corners=False).clamp(0, 255)
             x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)  # as the weights were trained
-            rows.append(net.extract_features(x).mean((2, 3)).double().cpu())
+            rows.append(net.extract_features(x).mean((2, 3)).cpu().double())
     return torch.cat(rows)
 
 

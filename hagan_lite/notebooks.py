@@ -25,6 +25,7 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
     The kernel's working directory is the checkout. Raises NotebookError, also where an exception hides inside a widget.
     """
     import papermill  # three seconds: only where a notebook runs
+    from nbclient.exceptions import DeadKernelError
 
     source = NOTEBOOKS / f"{name}.ipynb"
     output = Path(output or BUILD / "notebooks" / f"{name}.ipynb")
@@ -38,7 +39,11 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
             kernel_name="python3",
             progress_bar=False,
             request_save_on_cell_execute=False,
+            extra_arguments=["--IPKernelApp.log_level=50"],  # papermill interrupts an idle kernel to end it: no news
         )
+    except DeadKernelError as error:
+        again = "it was killed or ran out of memory; give the same command again and it goes on from its checkpoint"
+        raise NotebookError(f"{source.name}: its kernel died: {again}") from error
     except papermill.exceptions.PapermillExecutionError as error:
         raise NotebookError(f"{source.name} failed; the executed notebook is {output}\n{error}") from error
     hidden = widget_errors(executed)

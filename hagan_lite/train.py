@@ -59,7 +59,7 @@ def train(
     bar = tqdm(total=e.steps, initial=start, desc=f"{e.model} on {e.data_label}", unit="step", leave=False)
     with stop_requests() as stopped, bar, open(run / "log.jsonl", "a") as log:
         for t in range(start, e.steps):
-            index = batch_indices(len(images), e.batch_size, e.seed, t).to(where)
+            index = batch_indices(len(images), e.batch_size, e.seed, t).to(where, non_blocking=True)
             logs = model.step(images[index].float() / 127.5 - 1, t)
             done = t + 1
             bar.update()

@@ -1,5 +1,8 @@
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from PIL import Image
@@ -7,6 +10,7 @@ from typer.testing import CliRunner
 
 from hagan_lite import cli
 from hagan_lite.config import ROOT
+from hagan_lite.runs import read_log
 
 
 def hagan(*words):
@@ -52,6 +56,24 @@ def test_what_a_user_can_mend_is_one_line(words, said):
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
+    words = ["run", "--preset", "smoke", "--set", "width=4", "--set", "batch_size=4", "--set", "steps=4000"]
+    environment = os.environ | {"HAGAN_BUILD": str(tmp_path)}
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "hagan_lite", *words], cwd=ROOT, env=environment, **pipes)
+    deadline = time.monotonic() + 120
+    while not [line for run in (tmp_path / "runs").glob("*") for line in read_log(run)]:
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "give the same command again" in out
+    assert "Traceback" not in err
+    assert list((tmp_path / "runs").glob("*/checkpoint.pt"))
 
 
 def test_environment_yml_is_what_pyproject_says():
