@@ -79,13 +79,13 @@ def sample(
     """Writes n generated images as PNG files."""
     from tqdm import tqdm
 
-    from hagan_lite import data, runs
+    from hagan_lite import data, pixels, runs
     from hagan_lite.storage import write_atomically
 
     e = runs.experiment_of(folder)
     images = runs.sample(folder, n, seed, device, data.load(dataset, e.size, e.channels) if dataset else None)
     for i, image in enumerate(tqdm(images, unit="image", desc=f"writing to {out}")):
-        picture = data.to_image(image)
+        picture = pixels.to_image(image)
         write_atomically(out / f"{e.model}-s{seed}-{i:06d}.png", lambda f, p=picture: p.save(f, "png"))
 
 

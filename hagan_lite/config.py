@@ -80,10 +80,10 @@ class Experiment:
     alpha: float = 0.5  # open: Eq. 4's normaliser; 1/2 keeps lambda a share
     augment: str = "brightness,contrast,translation"  # open: DiffAugment's policy, without cutout
     augment_shift: float = 0.125  # open: the largest translation, as a share of the image's side
-    # losses (Eq. 5-8); the paper gives no weight
+    # losses (Eq. 5-8); the paper gives no weights
     adversarial: str = "ls"
-    # Eq. 8, weight of the pixel branch in G's loss. At the cpu preset that branch stays near chance, and with weight 1 its
-    # gradient draws grain into the samples.
+    # Eq. 8, weight of the pixel branch in G's loss. At the cpu preset that branch stays near chance, and with weight 1
+    # its gradient draws grain into the samples.
     beta: float = 0.1
     beta1: float = 1.0  # Eq. 7, weight of the pixel branch in D's loss
     beta2: float = 1.0  # Eq. 7, weight of the consistency terms

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from hagan_lite.config import BUILD, DATASETS, ROOT
+from hagan_lite.pixels import decode, pad_to_square, resize
 from hagan_lite.storage import write_atomically
 
 VERSION = 1  # of the preprocessing below: raise it when what it makes changes
@@ -73,16 +74,6 @@ def load(name: str, size: int = 64, channels: int = 1) -> Dataset:
     )
 
 
-def to_tensor_range(images: np.ndarray) -> np.ndarray:
-    """uint8 -> float32 in [-1, 1], where the networks live."""
-    return images.astype(np.float32) / 127.5 - 1
-
-
-def to_image(image: np.ndarray) -> Image.Image:
-    """uint8 (1 or 3, H, W) -> a picture in mode L or RGB."""
-    return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
-
-
 def _folder_of(name: str) -> Path:
     if name == "covid-ct":
         folder = data_root() / "covid-ct" / "CT_NonCOVID"
@@ -121,7 +112,7 @@ def _mni152(name: str, size: int, channels: int) -> Dataset:
         start = max(groups, default=-1) + 1
         for n, i in enumerate(np.flatnonzero(area >= area.max() / 3)):
             plane = np.rot90(volume.take(i, axis))  # anterior or superior up
-            images.append(_resize(_pad_to_square(plane), size))
+            images.append(resize(pad_to_square(plane), size))
             groups.append(start + n // 12)
     array = np.stack(images)[:, None].repeat(channels, axis=1)
     return Dataset(name, array, np.array(groups), fingerprint)
@@ -131,7 +122,7 @@ def _from_files(label: str, folder: Path, files: list[Path], size: int, channels
     images, keys, left_out = [], [], []
     for path in files:
         try:
-            images.append(_decode(path, size, channels))
+            images.append(decode(path, size, channels))
             keys.append(_group_key(path.relative_to(folder)))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, UnidentifiedImageError) as error:
             left_out.append(f"{path.relative_to(folder)}: {error}")
@@ -147,39 +138,6 @@ def _from_files(label: str, folder: Path, files: list[Path], size: int, channels
 def _group_key(path: Path) -> str:
     """Who is in the picture: the sub-folder, or COVID-CT's number before '%' (one case's images); else the file."""
     return path.parts[0] if len(path.parts) > 1 else path.stem.split("%")[0]
-
-
-def _decode(path: Path, size: int, channels: int) -> np.ndarray:
-    """One file -> (C, size, size) uint8: alpha composited on black, grey or RGB, stretched to the square, antialiased.
-
-    16-bit, 32-bit and float images carry no window, so theirs is their own minimum to maximum.
-    """
-    with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened)
-        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-            values = np.asarray(image, dtype=np.float32)
-            if not np.isfinite(values).all():
-                raise ValueError("NaN or infinite pixels; replace them, for example with the background's value")
-            low, high = float(values.min()), float(values.max())
-            image = Image.fromarray(np.uint8(np.round((values - low) / max(high - low, 1e-9) * 255)))
-        elif "A" in image.mode or "transparency" in image.info:
-            rgba = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-        image = image.convert("L" if channels == 1 else "RGB").resize((size, size), Image.Resampling.BICUBIC)
-    array = np.asarray(image)
-    return array[None] if channels == 1 else array.transpose(2, 0, 1)
-
-
-def _pad_to_square(plane: np.ndarray) -> np.ndarray:
-    side = round(max(plane.shape) * 1.06)  # a margin, so that the brain does not touch the border
-    before = [(side - n) // 2 for n in plane.shape]
-    return np.pad(plane, [(b, side - n - b) for b, n in zip(before, plane.shape, strict=True)])
-
-
-def _resize(plane: np.ndarray, size: int) -> np.ndarray:
-    """(H, W) float in [0, 1] -> (size, size) uint8, antialiased."""
-    image = Image.fromarray(plane.astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC)
-    return np.uint8(np.clip(np.asarray(image), 0, 1) * 255 + 0.5)
 
 
 def _fingerprint(files: list[Path]) -> str:

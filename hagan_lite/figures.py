@@ -70,9 +70,9 @@ def real_beside_fake(real: np.ndarray, fake: np.ndarray, title: str = "", n: int
 
     The real ones are spread evenly over the set; the generated ones are the first, not the best.
     """
-    columns, (rows, rest) = 6, divmod(n, 6)
+    columns, rows = 6, math.ceil(n / 6)
     chosen = (_spread(real, n), fake[:n])
-    figure, axes = _figure(rows + bool(rest), 2 * columns + 1, 2 * columns + 0.5, rows + 0.8)
+    figure, axes = _figure(rows, 2 * columns + 1, 2 * columns + 0.5, rows + 0.8)
     for axis in axes.flat:
         axis.set_axis_off()
     for block, images in enumerate(chosen):
@@ -105,38 +105,31 @@ def training_curves(log: list[dict], phase_two: int) -> Figure:
     figure, axes = _figure(2, 2, 10.5, 6)
     losses, scores, gates, shifts = axes.flat
     step = [line["step"] for line in log]
-    names = {
-        "d_img": "D, image",
-        "d_pix": "D, pixel",
-        "d_cons": "D, consistency",
-        "g_img": "G, image",
-        "g_pix": "G, pixel",
-    }
-    for (key, label), colour in zip(names.items(), COLOURS, strict=False):
-        if any(line.get(key) for line in log):
-            style = "--" if key.startswith("g") else "-"
-            losses.plot(step, [line[key] for line in log], style, color=colour, label=label, lw=1.2)
+    terms = {"img": "image", "pix": "pixel", "cons": "consistency"}
+    for i, key in enumerate(k for k in ("d_img", "d_pix", "d_cons", "g_img", "g_pix") if any(line[k] for line in log)):
+        network, term = key.split("_")
+        label, style = f"{network.upper()}, {terms[term]}", "-" if network == "d" else "--"
+        losses.plot(step, [line[key] for line in log], style, color=COLOURS[i], label=label, lw=1.2)
     losses.set(title="Loss terms", ylabel="mean squared error", ylim=(0, None))
     scores.plot(step, [line["d_real"] for line in log], color=REAL, label="D(T(x)), real")
     scores.plot(step, [line["d_fake"] for line in log], "--", color=FAKE, label="D(T(G(z))), fake")
     for label in (0, 1):
         scores.axhline(label, color="0.85", lw=0.8, zorder=0)
     scores.set(title="Scores of the image branch", ylabel="mean score (real = 1, fake = 0)")
-    keys = [k for k in log[-1] if k.startswith(("gamma_", "skip_"))]
-    for i, key in enumerate(keys):
+    for i, key in enumerate(k for k in log[-1] if k.startswith(("gamma_", "skip_"))):
         kind, level = key.split("_")
-        name = "attention's gamma" if kind == "gamma" else "skip_gate"
-        line = "-" if kind == "gamma" else "--"
-        gates.plot(
-            step, [entry[key] for entry in log], line, color=COLOURS[i], label=f"{name}, {level}x{level}", lw=1.2
-        )
+        name, style = ("attention's gamma", "-") if kind == "gamma" else ("skip_gate", "--")
+        gates.plot(step, [e[key] for e in log], style, color=COLOURS[i], label=f"{name}, {level}x{level}", lw=1.2)
     gates.set(title="Gates (all start at 0)", ylabel="value of the gate")
     _shift_band(shifts, log)
-    for axis in axes.flat:
+    return _over_steps(figure, phase_two)
+
+
+def _over_steps(figure: Figure, phase_two: int) -> Figure:
+    for axis in figure.axes:
         axis.set_xlabel("training step")
-        axis.axvline(phase_two, color=PHASE, ls=":", lw=1)
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=8, framealpha=0.7, edgecolor="none")
+        axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
+        axis.legend(fontsize=8, framealpha=0.7, edgecolor="none")
     return figure
 
 
@@ -201,11 +194,7 @@ def shift_over_training(log: list[dict], phase_two: int) -> Figure:
     entropy.plot([line["step"] for line in known], [line["entropy"] for line in known], color=COLOURS[0])
     entropy.set(title="Entropy of A's rows, last layer", ylabel="entropy / log N", ylim=(0, 1.02))
     entropy.axhline(1, color="0.7", lw=0.8, ls="--", label="uniform attention")
-    for axis in axes[0]:
-        axis.set_xlabel("training step")
-        axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
-        axis.legend(fontsize=8, framealpha=0.7, edgecolor="none")
-    return figure
+    return _over_steps(figure, phase_two)
 
 
 def typical(mixed: Mixed, n: int = 3) -> list[int]:

@@ -50,12 +50,9 @@ def open_run(run: Path, e: Experiment, dataset: Dataset) -> None:
         write_json(path, mine)
         return
     found = read_json(path)
-    for what, a, b in (
-        ("experiment", found["hash"], mine["hash"]),
-        ("data", found["data"]["fingerprint"], mine["data"]["fingerprint"]),
-    ):
-        if a != b:
-            raise ValueError(f"{run} holds a run of another {what} ({a}, not {b}); choose another folder or delete it")
+    for what, key in (("experiment", lambda x: x["hash"]), ("data", lambda x: x["data"]["fingerprint"])):
+        if key(found) != key(mine):
+            raise ValueError(f"{run} holds a run of another {what}, {key(found)}; choose another folder or delete it")
 
 
 def experiment_of(run: Path) -> Experiment:

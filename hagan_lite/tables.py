@@ -47,7 +47,7 @@ def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
             "n real / fake": f"{n_real} / {n_fake}",
             "preset": preset,
             "steps": steps,
-            "comparable": "yes" if preset in COMPARABLE else "no: too short",
+            "comparable": "at the same steps" if preset in COMPARABLE else "no: too short",
         }
         table.append(row)
     return pd.DataFrame(table)

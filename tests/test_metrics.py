@@ -3,7 +3,7 @@ import pytest
 import torch
 from skimage.filters import gaussian
 
-from hagan_lite import data, metrics
+from hagan_lite import data, metrics, pixels
 
 
 def test_the_distance_of_two_known_gaussians():
@@ -47,4 +47,4 @@ def test_the_one_quantisation():
     x = torch.tensor([-2.0, -1.0, 0.0, 1.0, 3.0])
     assert metrics.to_uint8(x).tolist() == [0, 0, 128, 255, 255]
     every = np.arange(256, dtype=np.uint8)
-    assert np.array_equal(metrics.to_uint8(torch.from_numpy(data.to_tensor_range(every))), every)
+    assert np.array_equal(metrics.to_uint8(torch.from_numpy(pixels.to_tensor_range(every))), every)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hagan_lite import data, runs, train
+from hagan_lite import data, pixels, runs, train
 from hagan_lite.config import Experiment
 from hagan_lite.hagan import Hagan
 from hagan_lite.storage import load_checkpoint
@@ -33,7 +33,7 @@ def same(a, b):
 
 
 def real(n=4):
-    return torch.from_numpy(data.to_tensor_range(data.load("mni152").images[40 : 40 + n]))
+    return torch.from_numpy(pixels.to_tensor_range(data.load("mni152").images[40 : 40 + n]))
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
