@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import update_bn
 
 from hagan_lite import attnmix, augment, losses
 from hagan_lite.config import Experiment
@@ -143,6 +144,18 @@ class Hagan:
         self.opt_g.step()
         self.D.requires_grad_(True)
         return {k: v.detach() for k, v in dict(g=loss, g_img=loss_img, g_pix=loss_pix).items()}
+
+    def averaged(self) -> Generator:
+        """A copy of the averaged generator, for sampling, with BatchNorm statistics of its own.
+
+        Those that were copied along belong to the last step's weights, not to the average (as in weight averaging).
+        The training's random state is not touched. skip="instance" keeps the copied ones: it needs real images.
+        """
+        G = copy.deepcopy(self.ema)
+        if self.e.skip != "instance":
+            rng = torch.Generator(self.device).manual_seed(self.e.seed)
+            update_bn([draw_z(self.e.batch_size, self.e, rng) for _ in range(16)], G)
+        return G
 
     def gates(self) -> Logs:
         """The attention's gammas and the skip's gates as they stand, for the log."""

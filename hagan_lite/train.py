@@ -80,7 +80,7 @@ def train(
                 raise KeyboardInterrupt(
                     f"stopped after step {done} of {e.steps}; run the same again and it goes on: {run}"
                 )
-    runs.save_generator(run, model.ema)
+    runs.save_generator(run, model.averaged())
     return run
 
 
@@ -141,7 +141,7 @@ def _check(line: dict, run: Path) -> None:
 def _pictures(run: Path, model: Hagan, step: int, images: torch.Tensor) -> None:
     e = model.e
     skip = runs.real_features(model.D, images) if e.skip == "instance" else None
-    runs.save_grid(run / "samples" / f"step_{step:06d}.png", runs.generate(model.ema, e, 64, seed=0, skip=skip))
+    runs.save_grid(run / "samples" / f"step_{step:06d}.png", runs.generate(model.averaged(), e, 64, seed=0, skip=skip))
     if model.mixed is not None:
         runs.save_snapshot(run, step, model.mixed)
 

@@ -17,8 +17,17 @@ def test_the_same_seed_gives_the_same_images(smoke_run):
 def test_samples_come_from_the_averaged_generator(smoke_run):
     G = runs.load_generator(smoke_run)
     ema = torch.load(smoke_run / "checkpoint.pt", weights_only=True)["ema"]
-    assert all(torch.equal(v, ema[k]) for k, v in G.state_dict().items())
+    assert all(torch.equal(v, ema[k]) for k, v in G.named_parameters())
     assert not G.training
+
+
+def test_the_averaged_generators_batchnorm_statistics_are_its_own(smoke_run):
+    G, z = runs.load_generator(smoke_run), torch.rand(256, 100, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        before = G.blocks[0][0](z[:, :, None, None])  # what the first BatchNorm sees
+    norm = G.blocks[0][1]
+    torch.testing.assert_close(norm.running_mean, before.mean((0, 2, 3)), atol=0.15 * before.std().item(), rtol=0.1)
+    torch.testing.assert_close(norm.running_var, before.var((0, 2, 3)), atol=0, rtol=0.5)
 
 
 def test_an_instance_run_can_be_sampled(tmp_path):
