@@ -234,7 +234,7 @@ def test_a_missing_device_says_what_to_do():
 
 
 def test_training_moves_samples_towards_the_real_images(tmp_path):
-    e = Experiment.make("dcgan", preset="smoke", steps=80, width=8, ema=0.9)
+    e = Experiment.make("dcgan", preset="smoke", steps=160, width=8, ema=0.9)
     images = data.load("mni152")
     run = train.train(e, tmp_path / "run", images)
     untrained = runs.generate(Hagan(e, CPU).ema, e, 64).mean(0) / 255
