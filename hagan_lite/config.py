@@ -34,7 +34,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "smoke": dict(width=8, steps=40, batch_size=8, ema=0.8),  # seconds: it shows that everything runs, and nothing more
     "quick": dict(width=32, steps=500),  # about five minutes on two cores
     "cpu": dict(width=32, steps=800),  # a quarter of an hour on two cores
-    "paper": dict(width=64, lr_g=1e-3, ema=0.995),  # Section IV-A; the rest depends on size and data set, see Experiment.make
+    # Section IV-A; the rest depends on size and data set, see Experiment.make
+    "paper": dict(width=64, lr_g=1e-3, ema=0.995),
 }
 _PAPER_IMAGES = {"covid-ct": 396, "acdc": 1798, "brats2018": 6528}  # Table II
 _CHOICES = {
