@@ -18,7 +18,7 @@ Model = Annotated[str, typer.Option(help="hagan, sagan or dcgan")]
 Data = Annotated[str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")]
 Preset = Annotated[str, typer.Option(help=", ".join(PRESETS))]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
-Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="any field of Experiment")]
+Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")]
 
 
 @app.command()
@@ -139,10 +139,13 @@ def main() -> None:
 
 def _run(e: Experiment, device: str, save_to: str = "") -> tuple[Path, Path]:
     """Executes 09_run_experiment; returns the run folder and the record's path."""
-    from hagan_lite import notebooks, runs
+    from hagan_lite import metrics, notebooks, runs
     from hagan_lite.data import load
 
-    folder = runs.run_dir(e, load(e.dataset, e.size, e.channels))
+    images = load(e.dataset, e.size, e.channels)
+    if (n := len(images.split(e.heldout)[0])) < metrics.FEWEST:
+        raise ValueError(f"{n} image(s) to train on: {metrics.FEWEST} or more are needed to measure the result")
+    folder = runs.run_dir(e, images)
     same = dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes, device=device)
     try:
         with notebooks.progress(folder, e.steps, f"{e.model} on {e.data_label}"):
@@ -156,11 +159,12 @@ def _run(e: Experiment, device: str, save_to: str = "") -> tuple[Path, Path]:
 
 def _parse(changes: list[str]) -> dict[str, Any]:
     """['steps=300', 'skip=off'] -> {'steps': 300, 'skip': 'off'}; values are JSON where they can be, else text."""
-    known, parsed = {f.name for f in fields(Experiment)}, {}
+    known, parsed = {f.name for f in fields(Experiment)} - {"model", "dataset", "preset", "seed"}, {}
     for change in changes:
         name, equals, value = change.partition("=")
+        value = value.lower() if value in ("True", "False") else value
         if not equals or name not in known:
-            raise ValueError(f"--set {change}: not FIELD=VALUE with a field of Experiment ({', '.join(sorted(known))})")
+            raise ValueError(f"--set {change}: not FIELD=VALUE with one of the fields {', '.join(sorted(known))}")
         try:
             parsed[name] = json.loads(value)
         except json.JSONDecodeError:

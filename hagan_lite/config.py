@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 _checkout = Path(__file__).resolve().parents[1]
 ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
 """Root of the checkout; the current folder where the package was installed without one."""
-BUILD = Path(os.environ.get("HAGAN_BUILD", ROOT / "build"))
+BUILD = ROOT / os.environ.get("HAGAN_BUILD", "build")
 """Everything a machine makes: caches, runs, records, figures. Deleting it loses nothing that was committed."""
 RUNS = BUILD / "runs"
 RECORDS = BUILD / "results"
@@ -33,7 +34,7 @@ MODELS: dict[str, dict[str, Any]] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": dict(width=8, steps=40, batch_size=8, ema=0.8),  # seconds: it shows that everything runs, and nothing more
     "quick": dict(width=32, steps=500),  # about five minutes on two cores
-    "cpu": dict(width=32, steps=800),  # a quarter of an hour on two cores
+    "cpu": dict(width=32, steps=800),  # about ten minutes on two cores
     # Section IV-A; the rest depends on size and data set, see Experiment.make
     "paper": dict(width=64, lr_g=1e-3, ema=0.995),
 }
@@ -104,6 +105,13 @@ class Experiment:
     ema: float = 0.98  # open: average of G's parameters that is sampled; a longer one lags behind in so few steps
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type is float and type(value) is int:
+                object.__setattr__(self, field.name, float(value))  # 1 and 1.0 are one experiment, with one hash
+            elif not isinstance(value, field.type) or (type(value) is bool and field.type is not bool):
+                kind = getattr(field.type, "__name__", field.type)
+                raise ValueError(f"{field.name}={value!r}: must be of type {kind}")
         if self.phase_two is None:
             object.__setattr__(self, "phase_two", self.steps // 5)
         for name, allowed in _CHOICES.items():
@@ -116,12 +124,15 @@ class Experiment:
             raise ValueError(f"size={self.size}: choose a power of two from 32 (the paper's are 64 and 256)")
         if self.mix == "attnmix" and not self.attention:
             raise ValueError("mix='attnmix' needs attention=True: its label comes from the generator's attention map")
-        for name, low, high in (("heldout", 0, 0.9), ("augment_shift", 0, 0.5), ("alpha", 0, 0.5), ("ema", 0, 1)):
+        most = math.nextafter(math.inf, 0)
+        ranges = dict(heldout=(0, 0.9), augment_shift=(0, 0.5), alpha=(0, 0.5), phase_two=(0, self.steps))
+        ranges |= dict.fromkeys(("ema", "beta_1", "beta_2"), (0, 1)) | {"mask_beta": (0.01, most)}
+        ranges |= dict.fromkeys(("lr_g", "lr_d", "beta", "beta1", "beta2", "mixed_weight", "ramp"), (0, most))
+        ranges |= dict.fromkeys(("steps", "batch_size", "width", "z_dim"), (1, most))
+        for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name}={getattr(self, name)}: must lie in [{low}, {high}]")
-        for name in ("steps", "batch_size", "width", "z_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+                bounds = f"at least {low}, and finite" if high == most else f"in [{low}, {high}]"
+                raise ValueError(f"{name}={getattr(self, name)}: must be {bounds}")
 
     @classmethod
     def make(cls, model: str = "hagan", dataset: str = "mni152", preset: str = "cpu", **changes: Any) -> "Experiment":
@@ -135,7 +146,7 @@ class Experiment:
         fields = PRESETS[preset] | MODELS[model]
         if preset == "paper":
             size = changes.get("size", 64)
-            batch = 32 if size == 64 else 2
+            batch = changes.get("batch_size", 32 if size == 64 else 2)
             epoch = -(-_PAPER_IMAGES.get(dataset, 396) // batch)
             # 100 warm-up epochs are the paper's; the total is open: ten times that.
             fields = dict(z_dim=100 if size == 64 else 1000, batch_size=batch, phase_two=100 * epoch) | fields
@@ -154,9 +165,14 @@ class Experiment:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Fields in which this experiment differs from its model at its preset: what an ablation changed."""
-        base = self.make(self.model, self.dataset, self.preset, seed=self.seed, size=self.size)
-        return {f.name: v for f in dataclasses.fields(self) if (v := getattr(self, f.name)) != getattr(base, f.name)}
+        """Fields in which this experiment differs from its model at its preset: what an ablation changed.
+
+        ``make`` with these makes it again: ``make(e.model, e.dataset, e.preset, seed=e.seed, **e.changes) == e``.
+        """
+        given = {} if self.size == 64 else dict(size=self.size)  # a size that is not the default decides other fields
+        base = self.make(self.model, self.dataset, self.preset, seed=self.seed, **given)
+        names = (f.name for f in dataclasses.fields(self))
+        return given | {name: v for name in names if (v := getattr(self, name)) != getattr(base, name)}
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, with the path of a user's own folder left out."""

@@ -4,7 +4,6 @@ import hashlib
 import importlib.metadata
 import os
 import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,10 +67,14 @@ def load(name: str, size: int = 64, channels: int = 1) -> Dataset:
     if not files:
         raise DataError(f"{name}: no images ({', '.join(SUFFIXES)}) under {folder}; {EMBEDDED}")
     label = name if name in DATASETS else "folder"
-    fingerprint = _fingerprint(files)
-    return _cached(
+    fingerprint = _fingerprint(folder, files)
+    found = _cached(
         f"{label}-{fingerprint}", size, channels, lambda: _from_files(label, folder, files, size, channels, fingerprint)
     )
+    if found.left_out:
+        listing = "\n  ".join([f"left out {len(found.left_out)} of {len(files)} images:", *found.left_out[:20]])
+        warnings.warn(f"{folder}: {listing}", stacklevel=2)
+    return found
 
 
 def _folder_of(name: str) -> Path:
@@ -128,9 +131,6 @@ def _from_files(label: str, folder: Path, files: list[Path], size: int, channels
             left_out.append(f"{path.relative_to(folder)}: {error}")
     if not images:
         raise DataError(f"{folder}: none of {len(files)} images can be read; the first: {left_out[0]}; {EMBEDDED}")
-    if left_out:
-        listing = "\n  ".join(left_out[:20])
-        warnings.warn(f"left out {len(left_out)} of {len(files)} images under {folder}:\n  {listing}", stacklevel=2)
     groups = np.unique(keys, return_inverse=True)[1]
     return Dataset(label, np.stack(images), groups, fingerprint, tuple(left_out))
 
@@ -140,10 +140,11 @@ def _group_key(path: Path) -> str:
     return path.parts[0] if len(path.parts) > 1 else path.stem.split("%")[0]
 
 
-def _fingerprint(files: list[Path]) -> str:
+def _fingerprint(folder: Path, files: list[Path]) -> str:
+    """Of the images and of their places below the folder, which say whose they are; not of where the folder is."""
     digest = hashlib.sha256()
     for path in files:
-        digest.update(path.name.encode())
+        digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
 
@@ -156,7 +157,7 @@ def _cached(key: str, size: int, channels: int, make) -> Dataset:
             found = Dataset(
                 str(f["name"]), f["images"], f["groups"], str(f["fingerprint"]), tuple(map(str, f["left_out"]))
             )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # not there, or damaged: numpy, zipfile and zlib raise a dozen kinds
         found = make()
         fields = dict(vars(found)) | {"left_out": np.array(found.left_out, dtype=str)}
         write_atomically(path, lambda f: np.savez_compressed(f, **fields))

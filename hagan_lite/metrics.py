@@ -15,6 +15,8 @@ from torch import nn
 
 EXTRACTOR = "efficientnet-lite0"
 RESIZE = "bicubic-antialias-224"
+FEWEST = 4
+"""Images that `evaluate` needs: a covariance takes two, and the floor halves the real ones."""
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:
@@ -59,7 +61,10 @@ def evaluate(real: np.ndarray, fake: np.ndarray, device: torch.device | str = "c
 
     `floor` is the FD of one random half of the real images against the other half; `fd_at_floor_n` is the same model's
     FD with as many images as a half has, for FD falls as n grows: those two compare, `fd` and `floor` do not.
+    Raises ValueError for fewer than FEWEST images.
     """
+    if min(len(real), len(fake)) < FEWEST:
+        raise ValueError(f"{len(real)} real and {len(fake)} generated images: FD and its floor need {FEWEST} of each")
     f_real, f_fake = features(real, device), features(fake, device)
     half = len(real) // 2
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))

@@ -1,5 +1,6 @@
 """Executing notebooks: papermill in this process, outputs below build/, errors inside widgets found, progress shown."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,9 @@ from typing import Any
 import nbformat
 from tqdm import tqdm
 
-from hagan_lite.config import BUILD, ROOT
+from hagan_lite.config import BUILD, DATASETS, ROOT
 from hagan_lite.runs import finished, read_log
+from hagan_lite.storage import write_atomically
 
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -22,7 +24,8 @@ class NotebookError(RuntimeError):
 def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
     """Runs notebooks/`name`.ipynb with `parameters` and writes the executed notebook to `output`, never in place.
 
-    The kernel's working directory is the checkout. Raises NotebookError, also where an exception hides inside a widget.
+    The kernel's working directory is the checkout; a user's own folder is named nowhere in the output. Raises
+    NotebookError, also where an exception hides inside a widget.
     """
     import papermill  # three seconds: only where a notebook runs
     from nbclient.exceptions import DeadKernelError
@@ -46,12 +49,25 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
         raise NotebookError(f"{source.name}: its kernel died: {again}") from error
     except papermill.exceptions.PapermillExecutionError as error:
         raise NotebookError(f"{source.name} failed; the executed notebook is {output}\n{error}") from error
+    finally:
+        if (dataset := parameters.get("dataset", "mni152")) not in DATASETS and output.is_file():
+            _forget_path(output, dataset)
     hidden = widget_errors(executed)
     if hidden:
         raise NotebookError(
             f"{source.name}: an exception inside a widget; the executed notebook is {output}\n{hidden[0]}"
         )
     return output
+
+
+def _forget_path(notebook: Path, folder: str) -> None:
+    """Takes a user's folder out of an executed notebook, and what was warned of files in it: they may name people."""
+    found = nbformat.read(notebook, as_version=4)
+    found.metadata.pop("papermill", None)
+    for cell in (c for c in found.cells if c.cell_type == "code"):
+        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    text = nbformat.writes(found).replace(json.dumps(folder)[1:-1], "folder")
+    write_atomically(notebook, lambda f: f.write(text.encode()))
 
 
 def widget_errors(notebook: nbformat.NotebookNode) -> list[str]:

@@ -12,6 +12,8 @@ def decode(path: Path, size: int, channels: int) -> np.ndarray:
     16-bit, 32-bit and float images carry no window, so theirs is their own minimum to maximum.
     """
     with Image.open(path) as opened:
+        if getattr(opened, "n_frames", 1) > 1:
+            raise ValueError(f"{opened.n_frames} pages or frames in one file; save them as one file each")
         image = ImageOps.exif_transpose(opened)
         if image.mode in ("I", "F") or image.mode.startswith("I;16"):
             values = np.asarray(image, dtype=np.float32)

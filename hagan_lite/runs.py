@@ -1,6 +1,6 @@
 """The run folder: what a training leaves behind, and what can be read from it afterwards.
 
-experiment.json          the Experiment, its hash, the data's name, size and fingerprint
+experiment.json          the Experiment, its hash; the data's name, size, fingerprint; commit, versions, device
 log.jsonl                one JSON object a line: losses, scores, gates, entropy of A, quantiles of lambda - lambda_0
 checkpoint.pt            everything the next step depends on
 samples/step_*.png       a grid of the averaged generator's images, always of the same z
@@ -10,6 +10,7 @@ generator.safetensors    the averaged generator after the last step: it is there
 
 import hashlib
 import json
+import warnings
 from dataclasses import fields
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from hagan_lite.discriminator import Discriminator
 from hagan_lite.generator import Generator
 from hagan_lite.hagan import Mixed, draw_z, make_generator
 from hagan_lite.metrics import to_uint8
-from hagan_lite.runtime import pick_device
+from hagan_lite.runtime import pick_device, provenance
 from hagan_lite.storage import load_checkpoint, read_json, write_atomically, write_json
 
 
@@ -40,12 +41,16 @@ def describe(e: Experiment, dataset: Dataset) -> dict:
     """What experiment.json holds."""
     train, heldout = dataset.split(e.heldout)
     about = dict(name=dataset.name, n=len(dataset), n_train=len(train), n_heldout=len(heldout))
+    about |= dict(n_left_out=len(dataset.left_out))
     return dict(experiment=e.to_dict(), hash=e.hash, data=about | dict(fingerprint=dataset.fingerprint))
 
 
-def open_run(run: Path, e: Experiment, dataset: Dataset) -> None:
-    """Makes the folder, or checks that it is this experiment's. Raises ValueError where it is another's."""
-    path, mine = run / "experiment.json", describe(e, dataset)
+def open_run(run: Path, e: Experiment, dataset: Dataset, device: torch.device) -> None:
+    """Makes the folder, or checks that it is this experiment's. Raises ValueError where it is another's.
+
+    Commit, versions and device are those the run begins with; a warning says so where the code has changed since.
+    """
+    path, mine = run / "experiment.json", describe(e, dataset) | provenance(device)
     if not path.exists():
         write_json(path, mine)
         return
@@ -53,6 +58,8 @@ def open_run(run: Path, e: Experiment, dataset: Dataset) -> None:
     for what, key in (("experiment", lambda x: x["hash"]), ("data", lambda x: x["data"]["fingerprint"])):
         if key(found) != key(mine):
             raise ValueError(f"{run} holds a run of another {what}, {key(found)}; choose another folder or delete it")
+    if (then := found["commit"]) != mine["commit"]:
+        warnings.warn(f"{run} was begun at commit {then}; delete it to train with the code of now", stacklevel=3)
 
 
 def experiment_of(run: Path) -> Experiment:
@@ -130,7 +137,11 @@ def real_features(D: Discriminator, images: torch.Tensor):
 
     def features(n: int, rng: torch.Generator) -> list[torch.Tensor]:
         chosen = torch.randint(len(images), (n,), generator=rng).to(images.device)
-        return D.image(images[chosen].float() / 127.5 - 1)[1]
+        training = D.training
+        D.eval()  # in training mode a look would move the vectors of spectral norm
+        found = D.image(images[chosen].float() / 127.5 - 1)[1]
+        D.train(training)
+        return found
 
     return features
 

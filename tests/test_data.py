@@ -148,6 +148,27 @@ def test_a_damaged_cache_is_made_again(tmp_path, brain):
     assert np.array_equal(data.load(str(tmp_path / "cached")).images, first.images)
 
 
+def test_other_patients_folders_are_another_split(tmp_path, brain):
+    split = {}
+    for layout in ("aabb", "abbb"):
+        for i, patient in enumerate(layout):
+            (tmp_path / layout / patient).mkdir(parents=True, exist_ok=True)
+            save(tmp_path / layout / patient, f"{i}.png", brain // (i + 1))
+        split[layout] = data.load(str(tmp_path / layout))
+    assert split["aabb"].fingerprint != split["abbb"].fingerprint
+    assert split["aabb"].groups.tolist() == [0, 0, 1, 1]
+    assert split["abbb"].groups.tolist() == [0, 1, 1, 1]
+
+
+def test_a_file_of_several_pages_is_left_out(tmp_path, brain):
+    pages = [Image.fromarray(brain), Image.fromarray(brain)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    save(tmp_path, "one.png", brain)
+    for _ in range(2):  # the second time from the cache: it must not fall silent
+        with pytest.warns(UserWarning, match="pages.tif: 2 pages"):
+            assert len(data.load(str(tmp_path))) == 1
+
+
 def test_images_of_one_patients_folder_stay_together(tmp_path, brain):
     for patient in range(5):
         for i in range(3):

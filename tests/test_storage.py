@@ -1,5 +1,8 @@
 import errno
 import pickle
+import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -19,6 +22,29 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
         storage.write_atomically(path, full)
     assert storage.load_checkpoint(path, torch.device("cpu")) == {"step": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]  # no temporary file is left
+
+
+def test_a_checkpoint_that_meets_a_full_disk_is_named(tmp_path):
+    """The kernel refuses to let a file grow, as a full disk does; in a process of its own, for the limit stays."""
+    script = """if True:
+        import pathlib, resource, signal, sys, torch
+        from hagan_lite import storage
+        path = pathlib.Path(sys.argv[1])
+        storage.save_checkpoint(path, {"step": 1})
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        try:
+            storage.save_checkpoint(path, {"step": 2, "weights": torch.zeros(100_000)})
+        except OSError as error:
+            print(error)
+        print(storage.load_checkpoint(path, "cpu"))
+    """
+    pytest.importorskip("resource")
+    path = tmp_path / "checkpoint.pt"
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
+    assert re.search(r"could not write .*checkpoint\.pt: .*free space", done.stdout), done.stdout + done.stderr
+    assert "{'step': 1}" in done.stdout
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 def test_an_interrupted_write_leaves_no_half_file(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hagan_lite import data, pixels, runs, train
+from hagan_lite import augment, data, pixels, runs, train
 from hagan_lite.config import Experiment
 from hagan_lite.hagan import Hagan
 from hagan_lite.storage import load_checkpoint
@@ -171,13 +171,13 @@ def test_the_ramp_lets_consistency_grow():
     + [dict(pixel_branch=False), dict(pixel_kernel=1), dict(channels=3), dict(augment=""), dict(model="sagan")],
 )
 def test_every_option_changes_the_training_and_stays_finite(changes):
-    def after_two(e):
+    def after_three(e):
         model, x = Hagan(e, CPU), real().expand(-1, e.channels, -1, -1)
-        logs = [model.step(x, t) for t in (0, 1)][-1]
+        logs = [model.step(x, t) for t in range(3)][-1]
         assert all(v.isfinite().all() for v in logs.values())
         return logs["d"]
 
-    assert after_two(tiny(phase_two=0, **changes)) != after_two(tiny(phase_two=0))
+    assert after_three(tiny(phase_two=0, **changes)) != after_three(tiny(phase_two=0))
 
 
 def test_gradients_reach_the_generator_through_T():
@@ -189,6 +189,41 @@ def test_gradients_reach_the_generator_through_T():
     assert {name for name in before if name.endswith(("original", "gamma"))} <= moved  # every convolution, every gate
     assert not [name for name in moved if "query" in name or "key" in name]  # not while gamma is 0
     assert all(p.grad is None for p in model.D.parameters())
+
+
+def fixed_T(n, size, policy, rng, shift):
+    """Every image 5 down and 3 left, brighter by 0.25."""
+    return augment.Augmentation(torch.tensor([[5, -3]]).expand(n, 2), torch.full((n,), 0.25), None)
+
+
+def test_the_map_that_labels_a_mixed_image_moves_with_T(monkeypatch):
+    maps = {}
+    for name, policy in (("still", ""), ("moved", "translation")):
+        model = Hagan(tiny(phase_two=0, augment=policy), CPU)
+        monkeypatch.setattr(augment, "draw", fixed_T)
+        model.step(real(), 0)
+        maps[name] = model.mixed.saliency
+    assert torch.equal(maps["moved"], fixed_T(len(maps["still"]), 64, (), None, 0).move(maps["still"]))
+    assert not torch.equal(maps["moved"], maps["still"])
+
+
+def test_the_generator_is_judged_on_T_of_its_images(monkeypatch):
+    seen = {}
+    for policy in ("", "brightness"):
+        model = Hagan(tiny(phase_two=0, augment=policy), CPU)
+        monkeypatch.setattr(augment, "draw", fixed_T)
+        model._D.register_forward_pre_hook(lambda D, images, policy=policy: seen.update({policy: images[0].detach()}))
+        model._step_g(real(), phase_two=True)
+    assert torch.equal(seen["brightness"], fixed_T(len(seen[""]), 64, (), None, 0)(seen[""]))
+
+
+def test_drawing_pictures_leaves_the_training_alone():
+    model = Hagan(tiny(skip="instance"), CPU)
+    before = {k: v.clone() for k, v in model.D.state_dict().items()}
+    skip = runs.real_features(model.D, torch.zeros(4, 1, 64, 64, dtype=torch.uint8))
+    skip(2, torch.Generator().manual_seed(0))
+    assert model.D.training
+    assert all(torch.equal(v, before[k]) for k, v in model.D.state_dict().items())
 
 
 def test_the_averaged_generator_lags_behind():
@@ -234,7 +269,7 @@ def test_a_missing_device_says_what_to_do():
 
 
 def test_training_moves_samples_towards_the_real_images(tmp_path):
-    e = Experiment.make("dcgan", preset="smoke", steps=160, width=8, ema=0.9)
+    e = Experiment.make("dcgan", preset="smoke", steps=160, width=8, ema=0.9, lr_g=1e-3)
     images = data.load("mni152")
     run = train.train(e, tmp_path / "run", images)
     untrained = runs.generate(Hagan(e, CPU).ema, e, 64).mean(0) / 255
