@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 import torch
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from PIL import Image
 from skimage.util import montage
@@ -155,13 +156,14 @@ def figure_7(mixed: Mixed, indices: list[int], title: str = "") -> Figure:
     """The paper's Figure 7 on our own training: fake, real, mixed, mask with both labels, and the saliency map.
 
     One row per index of the batch. The numbers are the share of "real" in the label, by area and after saliency.
-    Saliency is drawn as its ratio to the mean: 1 means "attended to as much as the average pixel" in every row.
+    Saliency is drawn as its ratio to the mean: 1 means "attended to as much as the average pixel" in every row. The
+    scale is logarithmic, for a trained attention can give one pixel hundreds of times what it gives the others.
     """
     composed = mix(mixed.real, mixed.fake, mixed.mask)
     figure, axes = _figure(len(indices), 5, 10.5, 2.15 * len(indices) + 0.4)
     heads = ("fake, T(G(z))", "real, T(x)", "mixed, i", "mask M (white = real)", "saliency A / mean(A)")
     ratio = mixed.saliency / mixed.saliency.mean((1, 2, 3), keepdim=True)
-    top = float(ratio[indices].max())
+    scale = LogNorm(0.1, max(10.0, float(ratio[indices].max())), clip=True)
     for row, i in enumerate(indices):
         for axis, part in zip(axes[row], (mixed.fake, mixed.real, composed), strict=False):
             _picture(axis, part[i])
@@ -169,7 +171,7 @@ def figure_7(mixed: Mixed, indices: list[int], title: str = "") -> Figure:
         real, shift = float(mixed.lambda_0[i]), float(mixed.lam[i] - mixed.lambda_0[i])
         label = f"{real:.3f} $\\to$ {float(mixed.lam[i]):.3f}  ({shift:+.3f})"
         axes[row, 3].text(0.5, -0.12, label, ha="center", fontsize=10, transform=axes[row, 3].transAxes)
-        shown = axes[row, 4].imshow(ratio[i, 0], cmap="cividis", vmin=0, vmax=top)
+        shown = axes[row, 4].imshow(ratio[i, 0], cmap="cividis", norm=scale)
         axes[row, 4].contour(mixed.mask[i, 0], levels=[0.5], colors="white", linewidths=1)
         axes[row, 4].set_axis_off()
         figure.colorbar(shown, ax=axes[row, 4], shrink=0.85)
