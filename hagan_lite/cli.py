@@ -18,6 +18,8 @@ Model = Annotated[str, typer.Option(help="hagan, sagan or dcgan")]
 Data = Annotated[str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")]
 Preset = Annotated[str, typer.Option(help=", ".join(PRESETS))]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
+Precision = Annotated[str, typer.Option(help="auto (bf16 on a GPU that computes in it), bf16, fp32")]
+Compile = Annotated[bool, typer.Option("--compile", help="torch.compile both networks: for long runs on a GPU")]
 Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")]
 
 
@@ -33,7 +35,7 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
     typer.echo("1/5  00_start_here: is everything in place?")
     notebooks.execute("00_start_here")
     typer.echo("2/5  09_run_experiment: train, sample, measure, record")
-    run, record = _run(Experiment.make("hagan", dataset, preset, seed=seed), device, str(figures))
+    run, record = _run(Experiment.make("hagan", dataset, preset, seed=seed), device, save_to=str(figures))
     same = dict(dataset=dataset, preset=preset, seed=seed, device=device, save_to=str(figures))
     typer.echo("3/5  07_training: how the training went")
     made = [notebooks.execute("07_training", **same)]
@@ -59,11 +61,13 @@ def run(
     preset: Preset = "cpu",
     seed: int = 0,
     device: Device = "auto",
+    precision: Precision = "auto",
+    compiled: Compile = False,
     changes: Change = None,
 ) -> None:
     """One experiment: one papermill execution of 09_run_experiment. A stopped one goes on where it was."""
     e = Experiment.make(model, _located(dataset), preset, seed=seed, **_parse(changes or []))
-    folder, record = _run(e, device)
+    folder, record = _run(e, device, precision=precision, compiled=compiled)
     typer.echo(f"Made:\n  {_short(folder / 'run_experiment.ipynb')}\n  {_short(record)}\n  {_short(folder)}")
 
 
@@ -137,7 +141,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(e: Experiment, device: str, save_to: str = "") -> tuple[Path, Path]:
+def _run(e: Experiment, device: str, **parameters: Any) -> tuple[Path, Path]:
     """Executes 09_run_experiment; returns the run folder and the record's path."""
     from hagan_lite import metrics, notebooks, runs
     from hagan_lite.data import load
@@ -146,10 +150,10 @@ def _run(e: Experiment, device: str, save_to: str = "") -> tuple[Path, Path]:
     if (n := len(images.split(e.heldout)[0])) < metrics.FEWEST:
         raise ValueError(f"{n} image(s) to train on: {metrics.FEWEST} or more are needed to measure the result")
     folder = runs.run_dir(e, images)
-    same = dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes, device=device)
+    parameters |= dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes, device=device)
     try:
         with notebooks.progress(folder, e.steps, f"{e.model} on {e.data_label}"):
-            notebooks.execute("09_run_experiment", folder / "run_experiment.ipynb", save_to=save_to, **same)
+            notebooks.execute("09_run_experiment", folder / "run_experiment.ipynb", **parameters)
     except KeyboardInterrupt:
         logging.getLogger("asyncio").disabled = True  # nbclient leaves a task behind when it ends the kernel
         typer.echo(f"\nstopped; the last step is kept in {_short(folder)}: give the same command again and it goes on")

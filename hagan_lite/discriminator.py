@@ -31,7 +31,7 @@ class ImageBranch(nn.Module):
         super().__init__()
         chain = [channels, *reversed(level_channels(size, width))]
         self.blocks = nn.ModuleList(
-            nn.Sequential(spectral_norm(dcgan_init(nn.Conv2d(a, b, 4, 2, 1))), nn.LeakyReLU(0.1))
+            nn.Sequential(spectral_norm(dcgan_init(nn.Conv2d(a, b, 4, 2, 1))), nn.LeakyReLU(0.1, inplace=True))
             for a, b in pairwise(chain)
         )
         self.score = dcgan_init(nn.Conv2d(chain[-1], 1, 4))
@@ -55,7 +55,7 @@ class PixelBranch(nn.Sequential):
         chain, layers = [channels, width, max(1, width // 2)], []
         for a, b in pairwise(chain):
             conv = dcgan_init(nn.Conv2d(a, b, kernel, padding=kernel // 2))
-            layers += [spectral_norm(conv), nn.LeakyReLU(0.1)]
+            layers += [spectral_norm(conv), nn.LeakyReLU(0.1, inplace=True)]
         super().__init__(*layers, dcgan_init(nn.Conv2d(chain[-1], 1, kernel, padding=kernel // 2)))
 
 

@@ -61,12 +61,13 @@ class SelfAttention(nn.Module):
         """As forward, and the map: A exists only here, `chunk` queries at a time, and without gradient."""
         q, k, v = self._qkv(x)
         B, N, _ = q.shape
-        received, entropy, out = 0.0, 0.0, []
+        received, entropy, out, tiny = 0.0, 0.0, [], torch.finfo(torch.float32).tiny
         for part in q.split(chunk, dim=1):
             A = (part @ k.transpose(1, 2)).float().softmax(-1)  # (B, chunk, N)
             out.append(A.to(v.dtype) @ v)
             received = received + A.sum(1)
-            entropy = entropy + torch.special.entr(A[:4]).sum((1, 2)).mean()  # four images are enough for a log
+            few = A[:4]  # images, enough for a log; a vanishing share has no entropy
+            entropy = entropy - (few * few.clamp_min(tiny).log()).sum((1, 2)).mean()
         saliency = (received / N).view(B, *x.shape[2:])
         return self._residual(x, torch.cat(out, 1)), Attended(saliency, entropy / (N * math.log(N)))
 

@@ -44,8 +44,8 @@ class Hagan:
 
     def __init__(self, e: Experiment, device: torch.device, precision: str = "auto", compiled: bool = False) -> None:
         self.e, self.device, self.precision = e, device, precision
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(e.seed)
+        with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU: the same on every device
+            torch.default_generator.manual_seed(e.seed)
             G = make_generator(e)
             D = Discriminator(e.size, e.channels, e.width, e.pixel_branch, e.pixel_kernel)
         # channels_last is faster for the convolutions on the CPU and on CUDA alike.
@@ -56,7 +56,7 @@ class Hagan:
         self.opt_g = torch.optim.Adam(self.G.parameters(), e.lr_g, betas, **fused)
         self.opt_d = torch.optim.Adam(self.D.parameters(), e.lr_d, betas, **fused)
         self.rng = torch.Generator(device).manual_seed(e.seed)
-        self._D = torch.compile(self.D) if compiled else self.D
+        self._G, self._D = (torch.compile(net) if compiled else net for net in (self.G, self.D))
         self.mixed: Mixed | None = None  # the last AttnMix batch, for snapshots
 
     def step(self, x: Tensor, t: int) -> Logs:
@@ -77,7 +77,7 @@ class Hagan:
             z = draw_z(len(x), e, self.rng)
             skip = self._instance(x)
             want_map = mixing and e.attention
-            fake, attended = self.G.with_saliency(z, skip) if want_map else (self.G(z, skip), None)
+            fake, attended = self.G.with_saliency(z, skip) if want_map else (self._G(z, skip), None)
         fake = fake.float()
         saliency = None
         if phase_two and e.policy:
@@ -132,7 +132,7 @@ class Hagan:
         e = self.e
         self.D.requires_grad_(False)
         with autocast(self.device, self.precision):
-            fake = self.G(draw_z(len(x), e, self.rng), self._instance(x)).float()
+            fake = self._G(draw_z(len(x), e, self.rng), self._instance(x)).float()
             T = self._draw_T(len(fake)) if phase_two and e.policy else None
             judged = self._D(T(fake) if T else fake)
         loss_img, loss_pix = losses.g_loss(judged.image, e.adversarial), torch.zeros((), device=self.device)
@@ -145,7 +145,7 @@ class Hagan:
         self.D.requires_grad_(True)
         return {k: v.detach() for k, v in dict(g=loss, g_img=loss_img, g_pix=loss_pix).items()}
 
-    def averaged(self) -> Generator:
+    def averaged(self, batches: int = 16) -> Generator:
         """A copy of the averaged generator, for sampling, with BatchNorm statistics of its own.
 
         Those that were copied along belong to the last step's weights, not to the average (as in weight averaging).
@@ -154,7 +154,7 @@ class Hagan:
         G = copy.deepcopy(self.ema)
         if self.e.skip != "instance":
             rng = torch.Generator(self.device).manual_seed(self.e.seed)
-            update_bn([draw_z(self.e.batch_size, self.e, rng) for _ in range(16)], G)
+            update_bn([draw_z(self.e.batch_size, self.e, rng) for _ in range(batches)], G)
         return G
 
     def gates(self) -> Logs:
@@ -175,8 +175,7 @@ class Hagan:
     def _update_ema(self) -> None:
         averaged, current = list(self.ema.parameters()), list(self.G.parameters())
         torch._foreach_lerp_(averaged, current, 1 - self.e.ema)
-        for mine, its in zip(self.ema.buffers(), self.G.buffers(), strict=True):
-            mine.copy_(its)
+        torch._foreach_copy_(list(self.ema.buffers()), list(self.G.buffers()))
 
     def state_dict(self) -> dict:
         """All that the next step depends on."""

@@ -15,7 +15,9 @@ def d_loss(score: Tensor, target: Tensor | float, kind: str = "ls") -> Tensor:
     hinge: t relu(1-s) + (1-t) relu(1+s).
     A soft label is a mixture of the two hard losses, up to a constant, in all three.
     """
-    target = torch.as_tensor(target, dtype=score.dtype, device=score.device).expand_as(score)
+    if not isinstance(target, Tensor):
+        target = score.new_full((), target)  # filled where it is needed: a copy from the host would make CUDA wait
+    target = target.expand_as(score)
     if kind == "ls":
         return F.mse_loss(score, target)
     if kind == "ns":

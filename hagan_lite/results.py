@@ -14,7 +14,7 @@ def make_record(run: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     """A record of a finished run. `metrics` come from metrics.evaluate, with n, extractor, resize, seed and floor.
 
     `weights` says which were judged: always the averaged generator after the last step, never the best by the metric.
-    Commit, versions and device are the run's: those it was begun with.
+    Commit, versions, device and precision are the run's: those it was begun with.
     """
     about = read_json(Path(run) / "experiment.json")
     log = read_log(run)

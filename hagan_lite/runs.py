@@ -45,12 +45,13 @@ def describe(e: Experiment, dataset: Dataset) -> dict:
     return dict(experiment=e.to_dict(), hash=e.hash, data=about | dict(fingerprint=dataset.fingerprint))
 
 
-def open_run(run: Path, e: Experiment, dataset: Dataset, device: torch.device) -> None:
+def open_run(run: Path, e: Experiment, dataset: Dataset, device: torch.device, precision: str = "auto") -> None:
     """Makes the folder, or checks that it is this experiment's. Raises ValueError where it is another's.
 
-    Commit, versions and device are those the run begins with; a warning says so where the code has changed since.
+    Commit, versions, device and precision are those the run begins with; a warning
+    says so where the code has changed since.
     """
-    path, mine = run / "experiment.json", describe(e, dataset) | provenance(device)
+    path, mine = run / "experiment.json", describe(e, dataset) | provenance(device, precision)
     if not path.exists():
         write_json(path, mine)
         return

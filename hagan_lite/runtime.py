@@ -1,4 +1,4 @@
-"""Where a run computes: device, precision, memory. Nothing here changes what is computed, only how fast."""
+"""Where a run computes: device, precision, memory; and what a record says of the machine."""
 
 import contextlib
 import ctypes
@@ -42,10 +42,11 @@ def describe(device: torch.device) -> str:
     return f"{device.type} ({torch.get_num_threads()} threads)"
 
 
-def provenance(device: torch.device) -> dict[str, Any]:
-    """Commit, versions and device: what a run writes down when it begins, for its record."""
+def provenance(device: torch.device, precision: str = "auto") -> dict[str, Any]:
+    """Commit, versions, device and precision: what a run writes down when it begins, for its record."""
     versions = {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES}
-    return dict(commit=commit(), versions=versions, device=describe(device))
+    about = dict(device=describe(device), precision=resolve_precision(device, precision))
+    return dict(commit=commit(), versions=versions) | about
 
 
 def commit() -> str:
@@ -60,9 +61,17 @@ def commit() -> str:
         return "unknown"
 
 
-def autocast(device: torch.device, precision: str = "auto") -> contextlib.AbstractContextManager:
-    """bfloat16 where it pays (CUDA), float32 elsewhere; precision='bf16' asks for it on the CPU too."""
+def resolve_precision(device: torch.device, precision: str = "auto") -> str:
+    """'bf16' or 'fp32'; 'auto' is bf16 on a GPU that computes in it (Ampere or newer), float32 elsewhere."""
     if precision not in ("auto", "bf16", "fp32"):
         raise ValueError(f"precision={precision!r}: choose auto, bf16 or fp32")
-    wanted = precision == "bf16" or (precision == "auto" and device.type == "cuda")
+    if precision != "auto":
+        return precision
+    native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if native else "fp32"
+
+
+def autocast(device: torch.device, precision: str = "auto") -> contextlib.AbstractContextManager:
+    """Within it the networks compute in `precision`; weights, losses and images stay float32."""
+    wanted = resolve_precision(device, precision) == "bf16"
     return torch.autocast(device.type, torch.bfloat16) if wanted else contextlib.nullcontext()

@@ -46,7 +46,7 @@ def train(
     dataset = dataset or load(e.dataset, e.size, e.channels)
     run = Path(run) if run else runs.run_dir(e, dataset)
     where = pick_device(device)
-    runs.open_run(run, e, dataset, where)
+    runs.open_run(run, e, dataset, where, precision)
     if runs.finished(run):
         return run
     model = Hagan(e, where, precision, compiled)
@@ -144,7 +144,8 @@ def _check(line: dict, run: Path) -> None:
 def _pictures(run: Path, model: Hagan, step: int, images: torch.Tensor) -> None:
     e = model.e
     skip = runs.real_features(model.D, images) if e.skip == "instance" else None
-    runs.save_grid(run / "samples" / f"step_{step:06d}.png", runs.generate(model.averaged(), e, 64, seed=0, skip=skip))
+    G = model.averaged(batches=4)  # enough for a picture
+    runs.save_grid(run / "samples" / f"step_{step:06d}.png", runs.generate(G, e, 64, seed=0, skip=skip))
     if model.mixed is not None:
         runs.save_snapshot(run, step, model.mixed)
 

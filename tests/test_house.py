@@ -9,8 +9,8 @@ import pytest
 from hagan_lite.config import ROOT
 
 MODULES = {p.stem: p.read_text() for p in (ROOT / "hagan_lite").glob("*.py")}
-FLOW = ["config", "storage", "runtime", "pixels", "data", "generator", "discriminator", "attnmix", "augment", "losses"]
-FLOW += ["hagan", "metrics", "runs", "train", "results", "tables", "figures", "notebooks", "cli"]
+FLOW = ["config", "storage", "runtime", "pixels", "data", "generator", "discriminator", "attnmix", "augment"]
+FLOW += ["losses", "hagan", "metrics", "runs", "train", "results", "tables", "figures", "notebooks", "cli"]
 
 
 def imported(source):

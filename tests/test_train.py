@@ -255,12 +255,6 @@ def test_bf16_autocast_trains_too():
     assert Hagan(tiny(), CPU, precision="bf16").step(real(), 0)["d"].item() == pytest.approx(full.item(), rel=0.05)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_a_run_on_cuda(tmp_path):
-    run = train.train(tiny(), tmp_path / "run", device="cuda")
-    assert runs.sample(run, 4, device="cuda").shape == (4, 1, 64, 64)
-
-
 def test_a_missing_device_says_what_to_do():
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")

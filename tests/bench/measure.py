@@ -1,0 +1,146 @@
+"""One figure, in a process of its own: `python tests/bench/measure.py FIGURE '{"width": 64}'` prints it as JSON."""
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import naive
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from hagan_lite import data, hagan, metrics, notebooks, pixels, runtime
+from hagan_lite.config import Experiment
+
+Figures = dict[str, Any]
+
+
+def build(model: str, width: int, device: str = "cpu", batch: int = 32, size: int = 64, **changes: Any):
+    """A Hagan in phase two, and a batch of noise for it."""
+    changes |= dict(width=width, batch_size=batch, size=size, phase_two=0)
+    precision, compiled = changes.pop("precision", "auto"), changes.pop("compiled", False)
+    where = runtime.pick_device(device)
+    e = Experiment.make(model, **changes)
+    x = torch.rand(batch, e.channels, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return hagan.Hagan(e, where, precision, compiled), x.to(where)
+
+
+def seconds(work: Callable[[], Any], device: torch.device) -> float:
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    began = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - began
+
+
+def matmul_rate(device: torch.device, n: int = 2048) -> float:
+    """FLOP/s of one float32 product of two n x n matrices (TF32 stays off, torch's default)."""
+    a, b = torch.rand(2, n, n, device=device)
+    return 2 * n**3 / seconds(lambda: a @ b, device)
+
+
+def counted_flops(model: hagan.Hagan, x: torch.Tensor) -> int:
+    """What one step asks for, 2 per multiply-accumulate: convolutions and matrix products, forward and backward.
+
+    Counted on two images with the attention as the equation has it: what a kernel pads or computes again is no work.
+    """
+    with naive.naive_attention(), FlopCounterMode(display=False) as counter:
+        model.step(x[:2], 0)
+    return counter.get_total_flops() * len(x) // 2
+
+
+def peak_mb(device: torch.device) -> int:
+    """Most memory this process ever held, torch itself included; on CUDA, what torch allocated there."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) >> 20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
+
+
+def step(n: int = 10, **how: Any) -> Figures:
+    """Median time of a step, and its share of what matmul reaches in the same process: ten matmuls around n steps."""
+    model, x = build(**how)
+    device = x.device
+    flops = counted_flops(model, x)
+    for t in range(2):
+        model.step(x, t)
+    rates = [matmul_rate(device) for _ in range(7)][2:]
+    times = [seconds(lambda: model.step(x, 2), device) for _ in range(n)]
+    rates += [matmul_rate(device) for _ in range(5)]
+    median, rate = statistics.median(times), statistics.median(rates)
+    return dict(
+        seconds=median,
+        fastest=min(times),
+        gflop=flops / 1e9,
+        matmul_gflop_per_second=rate / 1e9,
+        share_of_matmul=flops / median / rate,
+        peak_mb=peak_mb(device),
+    )
+
+
+def alternate(one: Callable[[], Any], other: Callable[[], Any], device: torch.device, n: int = 8) -> list[float]:
+    """Median seconds of each, taken in turn, so that both meet the same machine."""
+    for work in (one, other, one, other):
+        work()
+    pairs = [[seconds(work, device) for work in (one, other)] for _ in range(n)]
+    return [statistics.median(column) for column in zip(*pairs, strict=True)]
+
+
+def measure(without: str, n: int = 8, **how: Any) -> Figures:
+    """A step with and without one measure. `without`: a key of naive.MEASURES, or on CUDA 'bf16' or 'compile'."""
+    fast, x = build(**(how | dict(compiled=without == "compile")))
+    slow, _ = build(**(how | (dict(precision="fp32") if without == "bf16" else {})))
+    slow_step = naive.MEASURES[without](slow) if without in naive.MEASURES else slow.step
+    took, longer = alternate(lambda: fast.step(x, 0), lambda: slow_step(x, 0), x.device, n)
+    return dict(seconds=took, without=longer, times_faster=longer / took)
+
+
+def against_sagan(n: int = 8, **how: Any) -> Figures:
+    """HAGAN's step over SAGAN's in time, in counted FLOPs, and the one over the other."""
+    (one, x), (other, _) = build("hagan", **how), build("sagan", **how)
+    flops = counted_flops(one, x) / counted_flops(other, x)
+    took, least = alternate(lambda: one.step(x, 0), lambda: other.step(x, 0), x.device, n)
+    return dict(times_the_time=took / least, times_the_flops=flops, time_over_flops=took / least / flops)
+
+
+def loading(images: int = 200, side: int = 400, batch: int = 32) -> Figures:
+    """Images a second: decoding a folder of PNGs, reading it from the cache; a batch from memory against from files."""
+    from PIL import Image
+
+    cpu, rng = torch.device("cpu"), np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{i:04d}.png" for i in range(images)]
+        for path in files:
+            Image.fromarray(rng.integers(0, 255, (side, side), dtype=np.uint8)).save(path)
+        cold = seconds(lambda: data.load(folder), cpu)
+        warm = seconds(lambda: data.load(folder), cpu)
+        on_device, index = torch.from_numpy(data.load(folder).images), torch.arange(batch)
+
+        def from_files() -> torch.Tensor:
+            return torch.from_numpy(np.stack([pixels.to_tensor_range(pixels.decode(p, 64, 1)) for p in files[:batch]]))
+
+        fast, slow = alternate(lambda: on_device[index].float() / 127.5 - 1, from_files, cpu, 5)
+    rates = dict(decoded_per_second=images / cold, from_cache_per_second=images / warm)
+    return rates | dict(batch_seconds=fast, batch_from_files_seconds=slow, times_faster=slow / fast)
+
+
+def extraction(images: int = 96, device: str = "cpu") -> Figures:
+    """Images a second through the feature extractor."""
+    found = np.zeros((images, 1, 64, 64), np.uint8)
+    metrics.features(found[:32], device)
+    return dict(images_per_second=images / seconds(lambda: metrics.features(found, device), torch.device(device)))
+
+
+def notebook(name: str) -> Figures:
+    """Seconds of one notebook at its defaults, smoke, with nothing in the cache."""
+    return dict(seconds=seconds(lambda: notebooks.execute(name), torch.device("cpu")))
+
+
+if __name__ == "__main__":
+    print(json.dumps(globals()[sys.argv[1]](**json.loads(sys.argv[2]))))

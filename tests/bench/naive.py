@@ -1,0 +1,136 @@
+"""The step without one of its measures: each function takes a Hagan and returns a step that computes the same, slower.
+
+`test_bench.py` checks that it is the same; `measure.py` times both.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from unittest import mock
+
+import torch
+from torch import Tensor
+
+from hagan_lite import attnmix, augment, hagan, losses
+from hagan_lite.generator import Attended, SelfAttention
+from hagan_lite.hagan import Hagan, Logs
+
+Step = Callable[[Tensor, int], Logs]
+
+
+def patched(model: Hagan, *patches: tuple) -> Step:
+    """model.step under mock.patch.object(*p) for each p."""
+
+    def step(x: Tensor, t: int) -> Logs:
+        with contextlib.ExitStack() as stack:
+            for patch in patches:
+                stack.enter_context(mock.patch.object(*patch))
+            return model.step(x, t)
+
+    return step
+
+
+@contextlib.contextmanager
+def naive_attention() -> Iterator[None]:
+    """Within it every attention layer makes its N x N matrix, as the equation is written."""
+    with mock.patch.object(SelfAttention, "forward", _forward), mock.patch.object(SelfAttention, "attend", _attend):
+        yield
+
+
+def materialised_attention(model: Hagan) -> Step:
+    return patched(model, (SelfAttention, "forward", _forward), (SelfAttention, "attend", _attend))
+
+
+def contiguous_layout(model: Hagan) -> Step:
+    """NCHW weights, and so NCHW activations. Changes the model for good."""
+    for net in (model.G, model.D, model.ema):
+        net.to(memory_format=torch.contiguous_format)
+    return model.step
+
+
+def passes_made_twice(model: Hagan) -> Step:
+    """D sees real, fake and mixed one after the other, and real and fake once more for Eq. 5's target."""
+    seen: dict = {}
+
+    def judge(D, *batches):
+        seen["target"] = [D(batch) for batch in batches[:2]] if len(batches) == 3 else None
+        return [D(batch) for batch in batches]
+
+    def image_consistency(mixed, real, fake, lam):
+        return image(mixed, *seen["target"], lam)
+
+    def pixel_consistency(mixed, real, fake, M):
+        return pixel(mixed, *seen["target"], M)
+
+    image, pixel = losses.image_consistency, losses.pixel_consistency
+    return patched(
+        model,
+        (hagan, "judge", judge),
+        (losses, "image_consistency", image_consistency),
+        (losses, "pixel_consistency", pixel_consistency),
+    )
+
+
+def python_loops(model: Hagan) -> Step:
+    """T and the masks one image at a time."""
+    T, move, masks = augment.Augmentation.__call__, augment.Augmentation.move, attnmix.box_masks
+
+    def parts(drawn: augment.Augmentation, n: int) -> list[augment.Augmentation]:
+        fields = [drawn.shift, drawn.brightness, drawn.contrast]
+        return [augment.Augmentation(*(f if f is None else f[i : i + 1] for f in fields)) for i in range(n)]
+
+    def call(self, x):
+        with mock.patch.object(augment.Augmentation, "move", move):
+            return torch.cat([T(part, x[i : i + 1]) for i, part in enumerate(parts(self, len(x)))])
+
+    def move_each(self, x, fill=0.0):
+        return torch.cat([move(part, x[i : i + 1], fill) for i, part in enumerate(parts(self, len(x)))])
+
+    def mask_each(n, size, rng, beta=1.0):
+        return torch.cat([masks(1, size, rng, beta) for _ in range(n)])
+
+    return patched(
+        model,
+        (augment.Augmentation, "__call__", call),
+        (augment.Augmentation, "move", move_each),
+        (attnmix, "box_masks", mask_each),
+    )
+
+
+def scalars_read_every_step(model: Hagan) -> Step:
+    """.item() of every logged value: on a GPU, a wait for the device each time."""
+
+    def step(x: Tensor, t: int) -> Logs:
+        logs = model.step(x, t)
+        for value in logs.values():
+            value.float().mean().item()
+        return logs
+
+    return step
+
+
+MEASURES: dict[str, Callable[[Hagan], Step]] = {
+    "fused attention": materialised_attention,
+    "channels_last": contiguous_layout,
+    "no pass twice": passes_made_twice,
+    "batched T and masks": python_loops,
+    "no .item() in the step": scalars_read_every_step,
+}
+"""Each measure, and the step without it."""
+
+
+def _matrix(layer: SelfAttention, x: Tensor) -> tuple[Tensor, Tensor]:
+    q, k, v = (conv(x).flatten(2) for conv in (layer.query, layer.key, layer.value))  # (B, C, N)
+    A = (q.transpose(1, 2) @ k).softmax(-1)  # (B, N, N)
+    return x + layer.gamma * (v @ A.transpose(1, 2)).view(x.shape), A
+
+
+def _forward(self: SelfAttention, x: Tensor) -> Tensor:
+    return _matrix(self, x)[0]
+
+
+@torch.no_grad()
+def _attend(self: SelfAttention, x: Tensor, chunk: int = 0) -> tuple[Tensor, Attended]:
+    out, A = _matrix(self, x)
+    saliency = A.float().mean(1).view(len(x), *x.shape[2:])
+    entropy = torch.special.entr(A[:4].float()).sum(2).mean() / torch.tensor(A.shape[-1]).log()
+    return out, Attended(saliency, entropy)

@@ -1,0 +1,187 @@
+"""The GPU path. What can be seen without a GPU is checked on fake CUDA tensors, which have a device, a shape and a
+dtype but no data: a value read back by the host, or a tensor that crosses to the device, shows. The rest waits for
+a real device."""
+
+import collections
+from unittest import mock
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from hagan_lite import data, pixels, runs, runtime, train
+from hagan_lite.config import Experiment
+from hagan_lite.hagan import Hagan
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+
+def tiny(**changes):
+    return Experiment.make(**(dict(preset="smoke", width=8, batch_size=4, steps=12) | changes))
+
+
+def real(n=4):
+    return torch.from_numpy(pixels.to_tensor_range(data.load("mni152").images[40 : 40 + n]))
+
+
+class Watch(TorchDispatchMode):
+    """Notes the device of every tensor that an operation takes or makes, and the dtype of what is computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.elsewhere, self.convolutions, self.calls = [], collections.Counter(), 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        self.calls += 1
+        tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, torch.Tensor)]
+        if {x.device.type for x in tensors} - {"cuda"}:
+            self.elsewhere.append(str(function))
+        if "convolution" in str(function):
+            self.convolutions[out.dtype] += 1
+        return out
+
+
+class FakeRng:
+    """torch.Generator cannot be made for a device that is not there."""
+
+    device = CUDA
+
+    def __init__(self, *_):
+        pass
+
+    def manual_seed(self, seed):
+        return self
+
+
+@pytest.fixture
+def fake_step():
+    """fake_step(experiment): one step of each phase on fake CUDA tensors; returns the Watch and the logs."""
+
+    def run(e, precision="auto"):
+        cpu, rand, gamma = Hagan(e, CPU), torch.rand, torch._standard_gamma
+        with (
+            FakeTensorMode(allow_non_fake_inputs=True),
+            mock.patch("torch.Generator", FakeRng),
+            mock.patch("torch.rand", lambda *shape, generator, device: rand(*shape, device=device)),
+            mock.patch("torch._standard_gamma", lambda concentration, generator: gamma(concentration)),
+            mock.patch("torch.cuda.is_bf16_supported", lambda *_, **__: True),
+            mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
+        ):
+            with (
+                mock.patch("hagan_lite.hagan.make_generator", lambda e: cpu.G),
+                mock.patch("hagan_lite.hagan.Discriminator", lambda *_: cpu.D),
+            ):
+                model = Hagan(e, CUDA, precision)
+
+            def backward(loss):  # autograd's own; its engine asks the driver, which is not there
+                for p in [*model.G.parameters(), *model.D.parameters()]:
+                    p.grad = torch.zeros_like(p) if p.requires_grad else None
+
+            x = torch.empty(4, e.channels, e.size, e.size, device=CUDA)
+            with mock.patch("torch.Tensor.backward", backward), Watch() as watch:
+                logs = [model.step(x, t) | model.gates() for t in (0, e.steps - 1)]
+        return watch, logs
+
+    return run
+
+
+EVERY_PATH = [{}, dict(skip="instance"), dict(features="l2"), dict(features="nce"), dict(ramp=4), dict(mix="cutmix")]
+EVERY_PATH += [dict(adversarial="hinge"), dict(adversarial="ns"), dict(mask_beta=0.5), dict(model="dcgan", flips=True)]
+
+
+@pytest.mark.parametrize("changes", EVERY_PATH, ids=str)
+def test_a_step_stays_on_the_device(fake_step, changes):
+    watch, logs = fake_step(tiny(**changes))
+    assert watch.calls > 300
+    assert watch.elsewhere == []
+    assert {v.device.type for line in logs for v in line.values()} == {"cuda"}
+
+
+def test_the_watch_sees_a_copy_to_the_device_and_a_value_read_back():
+    with FakeTensorMode(), Watch() as watch:
+        torch.zeros(2).to(CUDA)
+        assert watch.elsewhere
+        with pytest.raises(Exception, match="local_scalar_dense|data-dependent"):
+            torch.zeros(2, device=CUDA).sum().item()
+
+
+def test_on_cuda_the_networks_compute_in_bf16_and_the_losses_in_float32(fake_step):
+    watch, logs = fake_step(tiny())
+    assert set(watch.convolutions) == {torch.bfloat16}
+    assert {v.dtype for line in logs for v in line.values()} == {torch.float32}
+    watch, _ = fake_step(tiny(), precision="fp32")
+    assert set(watch.convolutions) == {torch.float32}
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_auto_is_bf16_only_on_a_gpu_that_computes_in_it(monkeypatch, native, precision):
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: including_emulation or native)
+    assert runtime.resolve_precision(CUDA) == precision
+    assert runtime.resolve_precision(CPU) == "fp32"
+    with pytest.raises(ValueError, match="choose auto, bf16 or fp32"):
+        runtime.resolve_precision(CPU, "fp16")
+
+
+def test_every_activation_is_channels_last():
+    model, other = Hagan(tiny(channels=3, phase_two=0), CPU), []
+
+    def look(module, inputs, out):
+        if isinstance(out, torch.Tensor) and out.dim() == 4:
+            layout = out.is_contiguous(memory_format=torch.channels_last)
+            other.extend([] if layout else [(type(module).__name__, tuple(out.shape))])
+
+    for module in [*model.G.modules(), *model.D.modules()]:
+        module.register_forward_hook(look)
+    model.step(real().expand(-1, 3, -1, -1), 0)
+    assert other == []
+
+
+def test_compiled_networks_are_whole_graphs_and_compute_the_same(monkeypatch):
+    compiler, compiled = torch.compile, []
+
+    def whole(net):  # aot_eager needs no C++ compiler; fullgraph raises at a graph break
+        compiled.append(net)
+        return compiler(net, backend="aot_eager", fullgraph=True)
+
+    monkeypatch.setattr(torch, "compile", whole)
+    one, other = Hagan(tiny(), CPU, compiled=True), Hagan(tiny(), CPU)
+    assert compiled == [one.G, one.D]
+    for t in (0, 1, 11):
+        a, b = one.step(real(), t), other.step(real(), t)
+        for name in b:
+            torch.testing.assert_close(a[name], b[name], atol=1e-4, rtol=1e-3)
+    assert one.state_dict()["G"].keys() == other.state_dict()["G"].keys()
+
+
+@needs_cuda
+@pytest.mark.parametrize("compiled", [False, True])
+def test_no_step_waits_for_a_real_gpu(compiled):
+    model, x = Hagan(tiny(), CUDA, compiled=compiled), real().to(CUDA)
+    for t in (0, 11):
+        model.step(x, t)  # the first ones choose kernels and make the optimisers' state
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for t in (0, 11):
+            model.step(x, t)
+            model.gates()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@needs_cuda
+def test_a_step_in_float32_is_the_cpus_step():
+    """Same weights; z, T and masks differ from device to device, so the losses agree only roughly."""
+    cpu, gpu = Hagan(tiny(), CPU), Hagan(tiny(), CUDA, precision="fp32")
+    for a, b in zip(cpu.G.parameters(), gpu.G.parameters(), strict=True):
+        assert torch.equal(a, b.cpu())
+    assert cpu.step(real(), 0)["d"].item() == pytest.approx(gpu.step(real().to(CUDA), 0)["d"].item(), rel=0.2)
+
+
+@needs_cuda
+def test_a_run_on_cuda(tmp_path):
+    run = train.train(tiny(), tmp_path / "run", device="cuda")
+    assert runs.sample(run, 4, device="cuda").shape == (4, 1, 64, 64)

@@ -1,0 +1,51 @@
+"""What a run says of its machine, and what `import hagan_lite` settles for the process: the heap is kept."""
+
+import ctypes
+import platform
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from hagan_lite import runtime
+
+GLIBC = platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
+FAULTS = """
+import resource, {first}
+import torch
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):  # the first ones grow the heap
+        torch.ones(50_000_000)  # 200 MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+
+
+def python(source):
+    return subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.skipif(not GLIBC, reason="only glibc gives blocks back")
+def test_a_large_block_that_was_freed_is_used_again_without_page_faults():
+    assert int(python(FAULTS.format(first="sys"))) > 1_000
+    assert int(python(FAULTS.format(first="hagan_lite"))) < 100
+
+
+@pytest.mark.skipif(not GLIBC, reason="only glibc gives blocks back")
+def test_in_a_notebook_too_whatever_was_imported_first():
+    source = FAULTS.format(first="torch").replace("import torch\n", "import torch, hagan_lite\n", 1)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    done = NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    assert int(done.cells[0].outputs[-1].text) < 100
+
+
+@pytest.mark.parametrize(("system", "libc"), [("Darwin", ""), ("Windows", ""), ("Linux", "musl")])
+def test_on_other_systems_nothing_is_touched(monkeypatch, system, libc):
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "libc_ver", lambda: (libc, "1"))
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_: pytest.fail("a C library was opened"))
+    runtime.keep_heap()
