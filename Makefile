@@ -4,7 +4,7 @@ PRESET ?= quick
 DATASET ?= mni152
 BIN := .venv/bin
 
-.PHONY: reproduce test lab figures clean
+.PHONY: reproduce test lab figures bench clean
 
 reproduce: .venv/installed  ## the main job: train HAGAN, draw samples, Figure 7 and the table
 	$(BIN)/hagan reproduce --preset $(PRESET) --dataset $(DATASET)
@@ -13,10 +13,13 @@ test: .venv/installed  ## lint, every test, every notebook
 	$(BIN)/hagan test
 
 lab: .venv/installed  ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/jupyter lab notebooks  # the browser needs the cores too: threads that wait shall not spin
 
 figures: .venv/installed  ## figures/table2.* from the committed records
 	$(BIN)/hagan table
+
+bench: .venv/installed  ## what a step costs here and what each measure brings, as one JSON; a quarter of an hour on an idle machine
+	@$(BIN)/python tests/bench
 
 clean:  ## everything that was made; data sets stay
 	rm -rf build .venv

@@ -20,6 +20,7 @@ Preset = Annotated[str, typer.Option(help=", ".join(PRESETS))]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
 Precision = Annotated[str, typer.Option(help="auto (bf16 on a GPU that computes in it), bf16, fp32")]
 Compile = Annotated[bool, typer.Option("--compile", help="torch.compile both networks: for long runs on a GPU")]
+Extractor = Annotated[str, typer.Option(help="efficientnet-lite0 (FD), inception (FID), or auto")]
 Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")]
 
 
@@ -91,6 +92,29 @@ def sample(
     for i, image in enumerate(tqdm(images, unit="image", desc=f"writing to {out}")):
         picture = pixels.to_image(image)
         write_atomically(out / f"{e.model}-s{seed}-{i:06d}.png", lambda f, p=picture: p.save(f, "png"))
+
+
+@app.command()
+def evaluate(
+    what: Annotated[list[Path], typer.Argument(metavar="RUN | REAL FAKE", help="a run, or two folders of images")],
+    extractor: Extractor = "auto",
+    sets: Annotated[int, typer.Option(help="fresh sample sets of a run, for the spread")] = 10,
+    size: Annotated[int, typer.Option(help="pixels a side that folders are read at")] = 64,
+    seed: int = 0,
+    device: Device = "auto",
+    dataset: Annotated[str, typer.Option(help="a run's training images, where they are a folder of your own")] = "",
+) -> None:
+    """Scores with their floors, and whether training images were copied: of a run, or of one folder against another."""
+    from hagan_lite import data, evaluation
+
+    if len(what) == 1:
+        scores, audits = evaluation.of_run(what[0], extractor, sets, seed, device, dataset)
+    elif len(what) == 2:
+        real, fake = (data.load(_located(str(folder)), size) for folder in what)
+        scores, audits = evaluation.of_images(real, fake.images, extractor, seed, device)
+    else:
+        raise ValueError("give one run folder, or two folders of images: the real ones, then the generated ones")
+    typer.echo(evaluation.in_words(scores, audits))
 
 
 @app.command("data")

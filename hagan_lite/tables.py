@@ -31,7 +31,9 @@ def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
     table = []
     for key, same in sorted(rows.items(), key=lambda item: (item[0][0], item[0][5], item[0][2:4])):
         name, fingerprint, model, changes, preset, steps, extractor, _, n_real, n_fake = key
-        fd = pd.Series([r["metrics"]["fd"] for r in same])
+        kind = "fid" if extractor == "inception" else "fd"
+        label = "FID" if kind == "fid" else f"FD ({extractor})"
+        fd = pd.Series([r["metrics"][kind] for r in same])
         row = {
             "data": name,
             "fingerprint": fingerprint,
@@ -39,10 +41,10 @@ def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
             "changed": changes,
             "T": same[0]["experiment"]["augment"] or "none",
             "paper's FID": PAPER["table_2"]["fid"][model].get(name),
-            f"our FD ({extractor})": fd.mean(),
+            f"our {label}": fd.mean(),
             "sd": fd.std() if len(fd) > 1 else None,
-            "FD of real halves": pd.Series([r["metrics"]["floor"] for r in same]).mean(),
-            "FD at their n": pd.Series([r["metrics"]["fd_at_floor_n"] for r in same]).mean(),
+            f"{kind.upper()} of real halves": pd.Series([r["metrics"]["floor"] for r in same]).mean(),
+            f"{kind.upper()} at their n": pd.Series([r["metrics"][f"{kind}_at_floor_n"] for r in same]).mean(),
             "seeds": len(same),
             "n real / fake": f"{n_real} / {n_fake}",
             "preset": preset,

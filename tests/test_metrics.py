@@ -2,45 +2,124 @@ import numpy as np
 import pytest
 import torch
 from skimage.filters import gaussian
+from torch import nn
 
 from hagan_lite import data, metrics, pixels
+from hagan_lite.features import features
+
+
+def randn(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def test_the_distance_of_two_known_gaussians():
-    g = torch.Generator().manual_seed(0)
-    a = torch.randn(20_000, 3, generator=g, dtype=torch.float64)
-    b = 2 * torch.randn(20_000, 3, generator=g, dtype=torch.float64) + torch.tensor([1.0, 0, 2])
+    a, b = randn(20_000, 3), 2 * randn(20_000, 3, seed=1) + torch.tensor([1.0, 0, 2])
     assert metrics.frechet_distance(a, b) == pytest.approx(5 + 3 * (2 - 1) ** 2, rel=0.03)
 
 
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 16), (40, 30, 64), (20, 200, 64), (65, 64, 64)])
+def test_the_frechet_distance_is_torchmetrics_and_torch_fidelitys(n, m, d):
+    """Also where n < d makes the covariances singular."""
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    mixing = randn(d, d, seed=2)
+    a, b = randn(n, d) @ mixing, randn(m, d, seed=1) @ mixing + 0.3
+    given = nn.Identity()
+    given.num_features = d
+    theirs = FrechetInceptionDistance(feature=given).set_dtype(torch.float64)
+    theirs.update(a, real=True)
+    theirs.update(b, real=False)
+    other = fid_statistics_to_metric(fid_features_to_statistics(a), fid_features_to_statistics(b), False)
+    found = metrics.frechet_distance(a, b)
+    assert found == pytest.approx(float(theirs.compute()), rel=1e-3)
+    assert found == pytest.approx(other["frechet_inception_distance"], rel=1e-3)
+
+
 def test_a_singular_covariance_is_no_trouble():
-    a = torch.randn(20, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert metrics.frechet_distance(a, a) == pytest.approx(0, abs=1e-3)
-    assert metrics.frechet_distance(a, a + 1) == pytest.approx(64, rel=1e-4)
+    a = randn(20, 64)
+    assert metrics.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert metrics.frechet_distance(a, a + 1) == pytest.approx(64, rel=1e-9)
+    constant = torch.ones(20, 64)
+    assert metrics.frechet_distance(constant, constant) == 0
+    assert metrics.frechet_distance(a.float(), constant) > 0
+
+
+def test_the_distance_falls_with_n_and_kid_does_not():
+    def score(f, n):
+        return np.mean([f(randn(n, 64, seed=2 * i), randn(n, 64, seed=2 * i + 1)) for i in range(8)])
+
+    fd = [score(metrics.frechet_distance, n) for n in (30, 100, 300)]
+    assert fd[0] > 2 * fd[1] > 4 * fd[2] > 0
+    for n in (30, 300):
+        assert abs(score(lambda a, b: metrics.kid(a, b)[0], n)) < 0.02 * abs(
+            metrics.kid(randn(n, 64), randn(n, 64) + 1)[0]
+        )
+
+
+def test_kids_standard_error_and_seed():
+    a, b = randn(200, 16), randn(200, 16, seed=1) + 0.1
+    before = torch.random.get_rng_state()
+    assert metrics.kid(a, b, seed=3) == metrics.kid(a, b, seed=3) != metrics.kid(a, b, seed=4)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert 0 < metrics.kid(a, b)[1] < abs(metrics.kid(a, b)[0])
+
+
+def test_precision_and_recall_of_toy_clouds():
+    real, other = randn(400, 2), randn(400, 2, seed=1)
+    precision, recall = metrics.precision_recall(real, other)
+    assert min(precision, recall) > 0.9
+    precision, recall = metrics.precision_recall(real, 0.05 * other)  # all alike, all plausible
+    assert precision > 0.95
+    assert recall < 0.1
+    precision, recall = metrics.precision_recall(real, 5 * other)  # everywhere, mostly where nothing real is
+    assert precision < 0.4
+    assert recall > precision
+
+
+def in_order(images):
+    """Scores against one half of the other half, of it blurred, and of noise."""
+    real, other = images[::2], images[1::2]
+    blurred = (gaussian(other / 255, sigma=(0, 0, 2, 2)) * 255).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, other.shape, dtype=np.uint8)
+    a, rest = features(real, "efficientnet-lite0"), [features(x, "efficientnet-lite0") for x in (other, blurred, noise)]
+    return [metrics.frechet_distance(a, b) for b in rest], [metrics.kid(a, b)[0] for b in rest]
 
 
 def test_real_halves_are_nearer_than_blurred_and_those_nearer_than_noise():
-    images = data.load("mni152").images
-    real, other = images[::4], images[2::4]
-    blurred = (gaussian(other / 255, sigma=(0, 0, 2, 2)) * 255).astype(np.uint8)
-    noise = np.random.default_rng(0).integers(0, 256, other.shape, dtype=np.uint8)
-    f = metrics.features(real)
-    floor, blur, far = (metrics.frechet_distance(f, metrics.features(x)) for x in (other, blurred, noise))
-    assert floor < blur < far
-    assert floor < 0.5 * far
+    for floor, blur, far in in_order(data.load("mni152").images[::2]):
+        assert floor < blur < far
+        assert floor < 0.5 * far
+
+
+def test_on_covid_ct_too(covid_ct):
+    for floor, blur, far in in_order(data.load("covid-ct").images[:120]):
+        assert floor < blur < far
+        assert floor < 0.5 * far
 
 
 def test_a_score_says_how_it_was_obtained():
     images = data.load("mni152").images[::8]
-    score = metrics.evaluate(images, images[:, :, :, ::-1].copy())
-    assert {"extractor", "resize", "n_real", "n_fake", "seed", "fd", "floor", "n_floor", "fd_at_floor_n"} == set(score)
+    fake = images[:, :, :, ::-1].copy()
+    score = metrics.evaluate(images, fake, extractor="efficientnet-lite0", fresh=(fake[:8], fake[8:]))
+    assert {"extractor", "resize", "n_real", "n_fake", "seed", "fd", "floor", "n_floor", "fd_at_floor_n"} < set(score)
     assert (score["n_real"], score["n_floor"]) == (len(images), len(images) // 2)
     assert "fid" not in score  # these are not Inception's features
+    assert len(score["fd_sets"]) == 2
+    for name in ("kid", "precision", "recall"):
+        assert np.isfinite([score[name], score[f"{name}_floor"]]).all()
+    assert score["kid_se"] > 0
+    again = metrics.evaluate(images, fake, extractor="efficientnet-lite0")
+    assert {k: v for k, v in score.items() if k != "fd_sets"} == again
 
 
-def test_too_few_images_are_refused():
-    with pytest.raises(ValueError, match="at least two"):
-        metrics.features(np.zeros((1, 1, 64, 64), np.uint8))
+@pytest.mark.parametrize(("n", "m"), [(4, 4), (9, 4), (5, 30)])
+def test_the_fewest_images_still_have_a_score(n, m):
+    images = data.load("mni152").images
+    score = metrics.evaluate(images[:n], images[40 : 40 + m], extractor="efficientnet-lite0")
+    assert all(np.isfinite(v) for v in score.values() if isinstance(v, float))
+    with pytest.raises(ValueError, match="need 4 of each"):
+        metrics.evaluate(images[:3], images[:m])
 
 
 def test_the_one_quantisation():

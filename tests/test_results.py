@@ -59,13 +59,25 @@ def test_a_cell_is_a_mean_over_seeds(record):
     "difference",
     [
         dict(data__fingerprint="x"),
-        dict(metrics__extractor="inception"),
+        dict(metrics__resize="tf1-bilinear-299"),
         dict(metrics__n_fake=50),
         dict(experiment__steps=9),
     ],
 )
 def test_what_cannot_be_compared_has_a_row_of_its_own(record, difference):
     assert len(tables.table_2([record, changed(record, **difference)])) == 2
+
+
+def test_fid_and_fd_never_share_a_column(record):
+    inception = changed(record, metrics__extractor="inception")
+    scores = inception["metrics"]
+    inception["metrics"] = scores | dict(fid=33.0, fid_at_floor_n=44.0, floor=11.0)
+    del inception["metrics"]["fd"], inception["metrics"]["fd_at_floor_n"]
+    table = tables.table_2([record, inception])
+    assert table["our FID"].dropna().tolist() == [33.0]
+    assert table["our FD (efficientnet-lite0)"].dropna().tolist() == [record["metrics"]["fd"]]
+    assert table["FID of real halves"].dropna().tolist() == [11.0]
+    assert not (table["our FID"].notna() & table["our FD (efficientnet-lite0)"].notna()).any()
 
 
 def test_fd_never_stands_in_fids_column(record):

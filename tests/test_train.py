@@ -148,7 +148,7 @@ def test_snapshots_hold_what_figure_7_needs(smoke_run):
 
     step, mixed = runs.load_snapshots(smoke_run)[-1]
     assert step == 40
-    assert mixed.fake.shape == mixed.real.shape == (8, 1, 64, 64)
+    assert mixed.fake.shape == mixed.real.shape == (4, 1, 64, 64)
     again = mixed_labels(mixed.mask, mixed.saliency)
     torch.testing.assert_close(again.lam, mixed.lam, atol=2e-3, rtol=0)
     torch.testing.assert_close(again.lambda_1, mixed.lambda_1, atol=2e-3, rtol=0)

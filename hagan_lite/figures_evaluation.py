@@ -1,0 +1,89 @@
+"""The plots of the evaluation lesson: Gaussians, bias, neighbourhoods, samples beside training images."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Ellipse
+from torch import Tensor
+
+from hagan_lite.audit import Audit
+from hagan_lite.figures import FAKE, PHASE, REAL, _figure, _picture
+
+
+def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
+    """2D clouds (n, 2), two to a panel, with the ellipse at two standard deviations of the Gaussian fitted to each."""
+    figure, axes = _figure(1, len(pairs), 3 * len(pairs), 3.2, sharex=True, sharey=True)
+    for axis, (a, b, title) in zip(axes[0], pairs, strict=True):
+        for cloud, colour, label in ((a, REAL, "real"), (b, FAKE, "generated")):
+            mean, (values, vectors) = cloud.mean(0), torch.linalg.eigh(cloud.T.cov())
+            angle = float(torch.rad2deg(torch.atan2(vectors[1, 1], vectors[0, 1])))
+            across, along = (4 * values.clamp_min(0).sqrt()).tolist()
+            axis.scatter(*cloud.T, s=4, color=colour, alpha=0.4, label=label)
+            axis.add_patch(Ellipse(mean.tolist(), along, across, angle=angle, fill=False, color=colour, lw=2))
+        axis.set(title=title, xlabel="feature 1", aspect="equal")
+    axes[0, 0].set_ylabel("feature 2")
+    axes[0, 0].legend(fontsize=8, loc="upper left")
+    return figure
+
+
+def over_n(scores: dict[int, list[float]], label: str, marked: int, unit: str, log: bool = True) -> Figure:
+    """Mean and standard deviation of several scores, as a function of the number of images; a line at `marked`."""
+    figure, axes = _figure(1, 1, 6, 3.2)
+    axis, values = axes[0, 0], np.array(list(scores.values()))
+    axis.errorbar(scores.keys(), values.mean(1), values.std(1, ddof=1), fmt="o-", color=REAL, capsize=3, label=label)
+    axis.axvline(marked, color=PHASE, ls="--", lw=1)
+    axis.annotate(f" n = {marked}", (marked, 0.96), xycoords=("data", "axes fraction"), fontsize=8, va="top")
+    axis.set(xscale="log", yscale="log" if log else "linear", xlabel="images in each set", ylabel=unit)
+    axis.set_xticks(list(scores), [str(n) for n in scores])
+    axis.minorticks_off()
+    if not log:
+        axis.axhline(0, color=PHASE, lw=1)
+    axis.legend(fontsize=8)
+    return figure
+
+
+def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figure:
+    """2D clouds (n, 2) with each real point's ball up to its k-th neighbour: a fake inside some ball counts for
+    precision. Filled fakes are inside, open ones outside."""
+    figure, axes = _figure(1, len(panels), 3 * len(panels), 3.2, sharex=True, sharey=True)
+    for axis, (real, fake, title) in zip(axes[0], panels, strict=True):
+        radii = torch.cdist(real, real).kthvalue(k + 1).values
+        inside = (torch.cdist(fake, real) <= radii).any(1)
+        for centre, radius in zip(real.tolist(), radii.tolist(), strict=True):
+            axis.add_patch(Circle(centre, radius, color=REAL, alpha=0.12, lw=0))
+        axis.scatter(*real.T, s=9, color=REAL, label="real")
+        axis.scatter(*fake[inside].T, s=16, color=FAKE, marker="s", label="generated, inside")
+        axis.scatter(*fake[~inside].T, s=16, facecolors="none", edgecolors=FAKE, marker="s", label="generated, outside")
+        axis.set(title=title, xlabel="feature 1", aspect="equal")
+    axes[0, 0].set_ylabel("feature 2")
+    axes[0, 0].legend(fontsize=7, loc="lower left")
+    return figure
+
+
+def audited(audits: dict[str, Audit], unit: str = "distance to the nearest training image") -> Figure:
+    """For each audit, which share of samples and of held-out real images lies nearer than a distance. Samples' curve
+    far to the left of the real images': copies."""
+    figure, axes = _figure(1, len(audits), 4 * len(audits), 3)
+    for axis, (title, found) in zip(axes[0], audits.items(), strict=True):
+        for values, colour, style, label in (
+            (found.heldout, REAL, "-", "held-out real images"),
+            (found.samples, FAKE, "--", "samples"),
+        ):
+            axis.ecdf(values, color=colour, ls=style, label=label)
+        axis.set(title=f"{title} (p = {found.p_value:.2g})", xlabel=unit, ylabel="share that is nearer")
+        axis.set_xlim(left=0)
+    axes[0, 0].legend(fontsize=8)
+    return figure
+
+
+def pairs(samples: np.ndarray, training: np.ndarray, found: Audit, title: str = "", n: int = 8) -> Figure:
+    """The n samples that lie nearest to a training image, above that image; uint8 (N, C, H, W), one grey window."""
+    chosen = found.closest(n)
+    figure, axes = _figure(2, len(chosen), len(chosen), 2.7)
+    for column, i in enumerate(chosen):
+        _picture(axes[0, column], samples[i], f"{found.samples[i]:.1f}")
+        _picture(axes[1, column], training[found.nearest[i]])
+    for row, label in enumerate(("sample", "its nearest\ntraining image")):
+        axes[row, 0].text(-0.1, 0.5, label, transform=axes[row, 0].transAxes, ha="right", va="center", fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    return figure
