@@ -67,7 +67,10 @@ def run(
     changes: Change = None,
 ) -> None:
     """One experiment: one papermill execution of 09_run_experiment. A stopped one goes on where it was."""
+    from hagan_lite import runtime
+
     e = Experiment.make(model, _located(dataset), preset, seed=seed, **_parse(changes or []))
+    runtime.resolve_precision(runtime.pick_device(device), precision)  # what cannot be is said before a notebook starts
     folder, record = _run(e, device, precision=precision, compiled=compiled)
     typer.echo(f"Made:\n  {_short(folder / 'run_experiment.ipynb')}\n  {_short(record)}\n  {_short(folder)}")
 

@@ -84,6 +84,16 @@ def test_a_figure_is_a_process_of_its_own_that_prints_json():
     assert all(math.isfinite(v) and v > 0 for v in found.values())
 
 
+@pytest.mark.parametrize(("name", "given"), [("loading", dict(images=8, batch=4)), ("extraction", dict(images=40))])
+def test_loading_and_extraction_are_measured(name, given):
+    assert all(v > 0 for v in figure(name, **given).values())
+
+
+def test_a_measure_is_timed_with_and_without():
+    found = figure("measure", without="fused attention", n=1, **TINY)
+    assert found["times_faster"] == pytest.approx(found["without"] / found["seconds"])
+
+
 def test_the_papers_setting_at_256_pixels_runs_in_6_gb():
     found = figure("step", n=1, model="hagan", preset="paper", size=256, batch=2, width=64)
     assert found["peak_mb"] <= 6 * 1024
