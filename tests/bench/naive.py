@@ -37,7 +37,11 @@ def naive_attention() -> Iterator[None]:
 
 
 def materialised_attention(model: Hagan) -> Step:
-    return patched(model, (SelfAttention, "forward", _forward), (SelfAttention, "attend", _attend))
+    def step(x: Tensor, t: int) -> Logs:
+        with naive_attention():
+            return model.step(x, t)
+
+    return step
 
 
 def contiguous_layout(model: Hagan) -> Step:
