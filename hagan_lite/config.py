@@ -32,7 +32,7 @@ MODELS: dict[str, dict[str, Any]] = {
 """What each model switches off. All three share one generator trunk and one image branch (Section IV-A)."""
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": dict(width=8, steps=40, batch_size=4, ema=0.8),  # seconds: it shows that everything runs, and nothing more
+    "smoke": dict(width=8, steps=20, batch_size=4, ema=0.8),  # seconds: it shows that everything runs, and nothing more
     # Five to eight minutes on two cores; on the alike slices of mni152 G needs, and stands, the paper's learning rate.
     "quick": dict(width=32, steps=500, lr_g=1e-3),
     "cpu": dict(width=32, steps=800),  # about ten minutes on two cores

@@ -84,7 +84,7 @@ def choose(extractor: str = "auto") -> str:
     return extractor
 
 
-def features(images: np.ndarray, extractor: str = "auto", device: torch.device | str = "cpu", batch=32) -> Tensor:
+def features(images: np.ndarray, extractor: str = "auto", device: torch.device | str = "cpu", batch=16) -> Tensor:
     """uint8 (N, 1 or 3, H, W) -> features (N, d), float64, on the CPU. Grey is repeated to three channels.
 
     Kept below build/cache under a name of the images' content, number and size, of resize and extractor. Raises

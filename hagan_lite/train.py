@@ -52,7 +52,7 @@ def train(
     model = Hagan(e, where, precision, compiled)
     start = _resume(run, model)
     images = torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where)  # once, as uint8
-    log_every, picture_every = max(1, e.steps // 100), max(1, e.steps // 10)
+    log_every, picture_every = max(1, e.steps // 100), max(5, e.steps // 10)
     checkpoint_every = min(picture_every, 250)
 
     began, spent = time.monotonic(), _seconds_spent(run)

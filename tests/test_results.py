@@ -30,7 +30,7 @@ def changed(record, **fields):
 
 def test_a_record_says_how_its_numbers_were_obtained(record, tmp_path):
     e = record["experiment"]
-    assert (e["preset"], e["steps"], e["seed"], e["width"]) == ("smoke", 40, 0, 8)
+    assert (e["preset"], e["steps"], e["seed"], e["width"]) == ("smoke", 20, 0, 8)
     assert record["data"]["fingerprint"] and record["data"]["n"] == 113
     assert {"python", "torch", "numpy", "torchmetrics"} <= set(record["versions"])
     assert record["weights"] == "ema, last step"

@@ -147,7 +147,7 @@ def test_snapshots_hold_what_figure_7_needs(smoke_run):
     from hagan_lite.attnmix import mixed_labels
 
     step, mixed = runs.load_snapshots(smoke_run)[-1]
-    assert step == 40
+    assert step == 20
     assert mixed.fake.shape == mixed.real.shape == (4, 1, 64, 64)
     again = mixed_labels(mixed.mask, mixed.saliency)
     torch.testing.assert_close(again.lam, mixed.lam, atol=2e-3, rtol=0)
