@@ -38,7 +38,7 @@ def _figure(rows: int, columns: int, width: float, height: float, **kw: Any) -> 
 
 def _picture(axis, image, title: str = "", **kw: Any) -> None:
     """uint8 or [-1, 1] images (C, H, W) in the full grey window, black -1 and white 1; maps (H, W) as `kw` says."""
-    array = np.asarray(image)
+    array = image if isinstance(image, np.ma.MaskedArray) else np.asarray(image)  # what is masked stays white
     if array.ndim == 3:
         array = array if array.dtype == np.uint8 else (array.clip(-1, 1) + 1) / 2
         kw |= dict(cmap="gray", vmin=0, vmax=255 if array.dtype == np.uint8 else 1)

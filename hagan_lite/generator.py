@@ -130,6 +130,21 @@ class Generator(nn.Module):
             raise ValueError("this generator has no attention layer, so it has no saliency map")
         return self._run(z, real_features, want_map=True)
 
+    @torch.no_grad()
+    def attention_matrices(self, z: Tensor, real_features: list[Tensor] | None = None) -> dict[int, Tensor]:
+        """A of every attention layer by its side, {16: (B, 256, 256), 32: (B, 1024, 1024)}: for looking at."""
+        seen: dict[int, Tensor] = {}
+        hooks = [
+            layer.register_forward_pre_hook(lambda layer, x: seen.update({x[0].shape[-1]: layer.matrix(x[0])}))
+            for layer in self.attention.values()
+        ]
+        try:
+            self(z, real_features)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return seen
+
     def _run(self, z: Tensor, real_features: list[Tensor] | None, want_map: bool) -> tuple[Tensor, Attended | None]:
         if (self.skip == "instance") != (real_features is not None):
             raise ValueError(f"skip={self.skip!r}: real_features are needed for 'instance' and for nothing else")

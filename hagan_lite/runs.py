@@ -30,6 +30,8 @@ from hagan_lite.metrics import to_uint8
 from hagan_lite.runtime import pick_device, provenance
 from hagan_lite.storage import load_checkpoint, read_json, write_atomically, write_json
 
+CPU = torch.device("cpu")
+
 
 def run_dir(e: Experiment, dataset: Dataset, root: Path = RUNS) -> Path:
     """The folder of this experiment on this data: other choices or other images have another one."""
@@ -114,6 +116,16 @@ def load_generator(run: Path, device: str = "auto") -> Generator:
     return G.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
+def load_discriminator(run: Path, device: str = "auto") -> Discriminator:
+    """D after the last step, in eval mode: of a checkpoint, or of a shipped run's discriminator.safetensors."""
+    e, where, shipped = experiment_of(run), pick_device(device), Path(run) / "discriminator.safetensors"
+    D = Discriminator(e.size, e.channels, e.width, e.pixel_branch, e.pixel_kernel)
+    D.load_state_dict(
+        load_file(shipped) if shipped.exists() else load_checkpoint(Path(run) / "checkpoint.pt", CPU)["D"]
+    )
+    return D.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
+
+
 @torch.no_grad()
 def generate(G: Generator, e: Experiment, n: int, seed: int = 0, skip=None, batch: int = 64) -> np.ndarray:
     """n images (n, C, size, size) uint8. `skip(n, rng)` gives D's features of n real images, for skip="instance".
@@ -133,9 +145,7 @@ def sample(run: Path, n: int, seed: int = 0, device: str = "auto", dataset: Data
     e, G, skip = experiment_of(run), load_generator(run, device), None
     if e.skip == "instance":
         dataset = dataset or load(e.dataset, e.size, e.channels)
-        where = G.to_image[0].weight.device
-        D = Discriminator(e.size, e.channels, e.width, e.pixel_branch, e.pixel_kernel).to(where).eval()
-        D.load_state_dict(load_checkpoint(Path(run) / "checkpoint.pt", where)["D"])
+        D, where = load_discriminator(run, device), G.to_image[0].weight.device
         skip = real_features(D, torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where))
     return generate(G, e, n, seed, skip)
 

@@ -13,7 +13,9 @@ from hagan_lite.config import ROOT
 MODULES = {p.stem: p.read_text() for p in (ROOT / "hagan_lite").glob("*.py")}
 FLOW = ["config", "storage", "runtime", "pixels", "data", "generator", "discriminator", "attnmix", "augment"]
 FLOW += ["losses", "hagan", "features", "metrics", "audit", "runs", "evaluation", "train", "results", "tables"]
-FLOW += ["figures", "figures_evaluation", "notebooks", "cli"]
+FLOW += ["figures", "figures_evaluation", "figures_lessons", "pretrained", "explorers", "widgets", "exercises"]
+FLOW += ["notebooks", "cli"]
+DRAWN = ["figures", "figures_evaluation", "figures_lessons", "explorers", "widgets"]
 
 
 def imported(source):
@@ -38,9 +40,12 @@ def lines_of_code(source):
 
 
 def test_the_package_stays_thin():
-    """Docstrings and comments are the lesson; the package's 2,000 lines are code, a module's 200 are all but blank."""
+    """Docstrings and comments are the lesson: the package's 2,000 lines are code, without what draws, which has 700 of
+    its own; a module's 200 are all but blank."""
     lines = {name: [line for line in text.splitlines() if line.strip()] for name, text in MODULES.items()}
-    assert sum(map(lines_of_code, MODULES.values())) < 2_000
+    code = {name: lines_of_code(text) for name, text in MODULES.items()}
+    assert sum(n for name, n in code.items() if name not in DRAWN) < 2_000
+    assert sum(code[name] for name in DRAWN) < 700
     assert {name for name, text in lines.items() if len(text) > 200} == set()
 
 
@@ -65,4 +70,6 @@ def test_no_image_of_a_data_set_and_no_large_file_is_committed():
     paths = [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
     pictures = [p for p in paths if re.search(r"\.(png|jpe?g|bmp|tiff?|nii|nii\.gz|dcm)$", p.name)]
     assert all(p.parent == ROOT / "figures" for p in pictures)
-    assert max(p.stat().st_size for p in paths) < 1_000_000
+    shipped = [p for p in paths if p.is_relative_to(ROOT / "data" / "checkpoints")]
+    assert max(p.stat().st_size for p in shipped) <= 3_000_000
+    assert max(p.stat().st_size for p in set(paths) - set(shipped)) < 1_000_000

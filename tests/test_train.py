@@ -51,7 +51,7 @@ def test_stopped_and_resumed_equals_never_stopped(tmp_path, changes):
         if line["step"] == 7:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt, match="after step 7 of 12.*goes on"):
+    with pytest.raises(KeyboardInterrupt, match="after step 8 of 12.*goes on"):
         train.train(e, tmp_path / "parts", on_log=stop)
     assert not runs.finished(tmp_path / "parts")
     parts = train.train(e, tmp_path / "parts")

@@ -62,30 +62,77 @@ def lab(tmp_path_factory):
             server.wait(20)
 
 
-def test_a_student_runs_the_first_notebook(lab):
-    from playwright.sync_api import expect, sync_playwright
+@pytest.fixture
+def page():
+    """A page of a browser of its own; `page.elsewhere` lists requests that left the machine."""
+    from playwright.sync_api import sync_playwright
 
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        elsewhere = []
-        page.on(
-            "request",
-            lambda r: None if r.url.startswith((lab, "ws://127", "data:", "blob:")) else elsewhere.append(r.url),
-        )
-        page.goto(f"{lab}/lab/tree/00_start_here.ipynb?token={TOKEN}&reset")
-        expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=90_000)
-        page.get_by_role("menuitem", name="Kernel", exact=True).click()
-        page.get_by_text("Restart Kernel and Clear Outputs of All Cells").click()
-        page.get_by_role("button", name="Confirm Kernel Restart").click()
-        expect(page.locator(".jp-RenderedImage img")).to_have_count(0, timeout=60_000)
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        # The gallery and the mixed batch appear, and the count at the end; nothing in between raised.
-        expect(page.get_by_text("D, image branch    2,764,737")).to_be_visible(timeout=120_000)
-        expect(page.locator(".jp-RenderedImage img")).to_have_count(2)
-        page.locator(".jp-RenderedImage img").first.scroll_into_view_if_needed()
-        expect(page.locator(".jp-RenderedImage img").first).to_be_in_viewport()
-        assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
-        assert elsewhere == []  # no request leaves the machine
+        page.elsewhere = []
+        here = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
+        page.on("request", lambda r: None if r.url.startswith(here) else page.elsewhere.append(r.url))
+        yield page
         browser.close()
+
+
+def run_all(page, lab, name):
+    """Opens a notebook, clears what is committed, and runs all its cells."""
+    from playwright.sync_api import expect
+
+    page.goto(f"{lab}/lab/tree/{name}.ipynb?token={TOKEN}&reset")
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=90_000)
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_text("Restart Kernel and Clear Outputs of All Cells").click()
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    expect(page.locator(".jp-RenderedImage img")).to_have_count(0, timeout=60_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+
+
+def errors(page):
+    return page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count()
+
+
+def drag_the_box(page):
+    """Drags the slider "top of the box"; the picture and the label's bar change."""
+    from playwright.sync_api import expect
+
+    slider = page.locator(".widget-slider").filter(has_text="top of the box")
+    expect(slider).to_be_visible(timeout=120_000)
+    picture = page.locator("img.widget-image").first
+    bars = page.locator(".widget-html-content").filter(has_text="the label")
+    expect(bars.first).to_be_visible()
+    picture.scroll_into_view_if_needed()
+    before, text, position = picture.get_attribute("src"), bars.first.inner_text(), slider.inner_text()
+    slider.scroll_into_view_if_needed()
+    handle = slider.locator(".noUi-handle").bounding_box()
+    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y, steps=6)
+    page.mouse.up()
+    expect(picture).not_to_have_attribute("src", before, timeout=20_000)
+    expect(bars.first).not_to_have_text(text, timeout=20_000)
+    assert slider.inner_text() != position
+
+
+def test_a_student_runs_the_first_notebook(lab, page):
+    from playwright.sync_api import expect
+
+    run_all(page, lab, "00_start_here")
+    # The gallery and the mixed batch appear, and the count at the end; nothing in between raised.
+    expect(page.get_by_text("D, image branch    2,764,737")).to_be_visible(timeout=120_000)
+    expect(page.locator(".jp-RenderedImage img")).to_have_count(2)
+    page.locator(".jp-RenderedImage img").first.scroll_into_view_if_needed()
+    expect(page.locator(".jp-RenderedImage img").first).to_be_in_viewport()
+    assert errors(page) == 0
+    assert page.elsewhere == []  # no request leaves the machine
+
+
+def test_a_student_drags_the_box_in_the_attnmix_lesson(lab, page):
+    run_all(page, lab, "03_attnmix")
+    drag_the_box(page)
+    assert errors(page) == 0
+    assert page.elsewhere == []

@@ -1,0 +1,57 @@
+"""Makes data/checkpoints/NAME from a finished run and its record: float16 weights, log, record and a few snapshots.
+
+    python scripts/pretrained.py RUN
+
+What is shipped is a run folder that every function of hagan_lite.runs reads; its training state stays behind.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from hagan_lite import runs
+from hagan_lite.config import RECORDS
+from hagan_lite.pretrained import CHECKPOINTS
+from hagan_lite.storage import load_checkpoint, read_json, write_json
+
+MOST_BYTES = 3_000_000  # per file
+MOMENTS, ROWS = 4, 4  # snapshots that are kept, evenly spread over phase two, and rows of each
+
+
+def halved(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Floats as float16, contiguous; whole numbers as they are."""
+    return {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    run = parser.parse_args().run
+    e, record = runs.experiment_of(run), read_json(RECORDS / f"{run.name}.json")
+    to = CHECKPOINTS / e.data_label
+    card = (to / "README.md").read_text() if (to / "README.md").exists() else ""
+    shutil.rmtree(to, ignore_errors=True)
+    (to / "snapshots").mkdir(parents=True)
+    if card:
+        (to / "README.md").write_text(card)
+    save_file(halved(load_file(run / "generator.safetensors")), to / "generator.safetensors")
+    save_file(halved(load_checkpoint(run / "checkpoint.pt", runs.CPU)["D"]), to / "discriminator.safetensors")
+    write_json(to / "experiment.json", read_json(run / "experiment.json"))
+    write_json(to / "record.json", record)
+    log = [{k: v for k, v in line.items() if k != "seconds"} for line in runs.read_log(run)]
+    (to / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+    snapshots = runs.load_snapshots(run)
+    for i in torch.linspace(0, len(snapshots) - 1, MOMENTS).round().long().tolist():
+        step, mixed = snapshots[i]
+        runs.save_snapshot(to, step, mixed, ROWS)
+    for path in sorted(p for p in to.rglob("*") if p.is_file()):
+        print(f"{path.relative_to(CHECKPOINTS)}: {path.stat().st_size:,} bytes")
+        assert path.stat().st_size <= MOST_BYTES
+
+
+if __name__ == "__main__":
+    main()
