@@ -3,8 +3,9 @@ PYTHON ?= python3
 PRESET ?= quick
 DATASET ?= mni152
 BIN := .venv/bin
+IP ?= 127.0.0.1
 
-.PHONY: reproduce test lab figures bench clean
+.PHONY: reproduce test lab explore book figures bench wheelhouse clean
 
 reproduce: .venv/installed  ## the main job: train HAGAN, draw samples, Figure 7 and the table
 	$(BIN)/hagan reproduce --preset $(PRESET) --dataset $(DATASET)
@@ -15,11 +16,25 @@ test: .venv/installed  ## lint, every test, every notebook
 lab: .venv/installed  ## JupyterLab on the notebooks
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/jupyter lab notebooks  # the browser needs the cores too: threads that wait shall not spin
 
+explore: .venv/installed  ## the AttnMix explorer as a page of its own; for a class: make explore IP=0.0.0.0
+	OMP_WAIT_POLICY=PASSIVE JUPYTER_PATH="$(CURDIR)/book/jupyter" $(BIN)/voila notebooks/explore_attnmix.ipynb --template=local --Voila.ip=$(IP)
+
+book: .venv/installed  ## the executed notebooks as a static site, widgets included, in build/book; no network needed
+	$(BIN)/python scripts/book.py
+
 figures: .venv/installed  ## figures/table2.* from the committed records
 	$(BIN)/hagan table
 
 bench: .venv/installed  ## what a step costs here and what each measure brings, as one JSON; a quarter of an hour on an idle machine
 	@$(BIN)/python tests/bench
+
+wheelhouse: .venv/installed  ## every wheel in one folder, for a class without network
+	$(BIN)/python -m pip wheel -c constraints.txt -w build/wheelhouse ".[dev]" "setuptools>=77" wheel
+	rm -rf build/wheelhouse/hagan_lite-*.whl build/lib build/bdist.*  # the class installs its own clone
+	@echo "Carry build/wheelhouse and a clone to a machine of the same kind (system, Python $$($(BIN)/python -c 'import sys; print(*sys.version_info[:2], sep=".")')); there, without network:"
+	@echo "  make lab WHEELHOUSE=build/wheelhouse"
+	@echo "or without make:"
+	@echo "  python -m venv .venv && .venv/bin/python -m pip install --no-index --find-links build/wheelhouse -c constraints.txt -e '.[dev]'"
 
 clean:  ## everything that was made; data sets stay
 	rm -rf build .venv
@@ -27,5 +42,5 @@ clean:  ## everything that was made; data sets stay
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) -c constraints.txt -e ".[dev]"
 	touch $@

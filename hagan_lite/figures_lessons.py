@@ -23,6 +23,7 @@ class Panel(NamedTuple):
     outline: Any = None  # a mask (H, W), drawn as its border
     point: tuple[float, float] | None = None  # (row, column)
     centre: float = 0.0
+    most: float = 0.0  # of a signed map, the distance from the centre at full colour; 0: its own 99.5 % quantile
 
 
 def panels(rows: list[list[Panel | None]], title: str = "", side: float = 1.9) -> Figure:
@@ -49,7 +50,7 @@ def _panel(figure: Figure, axis: Any, panel: Panel) -> None:
         axis.set(xticks=[], yticks=[])
         axis.spines[["top", "right"]].set_visible(True)
     else:
-        most = float(np.abs(array - panel.centre).max()) or 1.0
+        most = panel.most or float(np.quantile(np.abs(array - panel.centre), 0.995)) or 1.0
         how = dict(
             map=dict(cmap="cividis"),
             ratio=dict(cmap="cividis", norm=LogNorm(0.1, max(10.0, float(array.max())), clip=True)),
@@ -58,6 +59,9 @@ def _panel(figure: Figure, axis: Any, panel: Panel) -> None:
         _picture(axis, array, panel.title, **how)
         bar = figure.colorbar(axis.images[0], ax=axis, location="bottom", shrink=0.9, pad=0.02, aspect=14)
         bar.ax.tick_params(labelsize=7)
+        if panel.kind != "ratio":
+            bar.ax.locator_params(nbins=4)
+            bar.formatter.set_powerlimits((-2, 3))
         bar.set_label(panel.unit, fontsize=8)
     if panel.outline is not None:
         axis.contour(np.asarray(panel.outline, dtype=float), levels=[0.5], colors=["white"], linewidths=2.2)

@@ -91,8 +91,8 @@ def _bars(labels: Labels) -> str:
     rows = ""
     for name, value in zip(("λ₀, share of the area", "λ₁, share of the saliency", "λ, the label"), labels, strict=True):
         bar = f"<div style='width:{100 * value.item():.1f}%;background:{BLUE};height:16px'></div>"
-        bar = f"<div style='width:520px;background:{ORANGE}55'>{bar}</div>"
-        row = f"<div style='width:200px'>{name}</div>{bar}{value.item():.3f}"
+        bar = f"<div style='flex:0 1 520px;background:{ORANGE}55'>{bar}</div>"
+        row = f"<div style='flex:0 0 180px'>{name}</div>{bar}{value.item():.3f}"
         rows += f"<div style='display:flex;gap:12px;align-items:center;height:24px'>{row}</div>"
     shift = (labels.lam - labels.lambda_0).item()
     return f"{rows}<div>Attention moves the label by <b>{shift:+.3f}</b>. Blue is real, orange is fake.</div>"
@@ -162,9 +162,11 @@ class TrainingViewer(w.VBox):
 
     def _update(self, _=None) -> None:
         self.image.value, line = explorers.moment(self._run, self.step.value)
-        cells = "".join(
-            f"<tr><td>{name}</td><td style='text-align:right'>{value}</td></tr>" for name, value in line.items()
-        )
+        texts = {
+            k: "  ".join(f"{v:.3g}" for v in (value if isinstance(value, list) else [value]))
+            for k, value in line.items()
+        }
+        cells = "".join(f"<tr><td>{k}</td><td style='text-align:right'>{text}</td></tr>" for k, text in texts.items())
         self.table.value = f"<table style='font-size:11px;line-height:1.2;margin-left:16px'>{cells}</table>"
 
     def _watch(self, change: dict) -> None:

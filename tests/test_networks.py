@@ -167,3 +167,13 @@ def test_trunk_weights_start_as_dcgans():
     trunk = [b[0].parametrizations.weight.original for b in [*G.blocks, *D.image.blocks]]
     for weight in [*trunk, G.to_image[0].weight, D.image.score.weight]:
         assert abs(weight.std() - 0.02) < 0.002
+
+
+def test_the_matrices_to_look_at_are_those_that_are_used():
+    G = Generator(width=8).eval()
+    z = torch.rand(2, 100) * 2 - 1
+    matrices = G.attention_matrices(z)
+    assert {side: tuple(A.shape) for side, A in matrices.items()} == {16: (2, 256, 256), 32: (2, 1024, 1024)}
+    torch.testing.assert_close(matrices[32].sum(2), torch.ones(2, 1024))
+    torch.testing.assert_close(matrices[32].mean(1).view(2, 32, 32), G.with_saliency(z)[1].saliency)
+    assert not any(layer._forward_pre_hooks for layer in G.attention.values())

@@ -1,5 +1,6 @@
 """JupyterLab as a student uses it: open a notebook in the browser, run it, see the pictures."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,6 +20,42 @@ TOKEN = "hagan-test"
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here; .ci/run installs it")
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@contextlib.contextmanager
+def served(command, environment, log, ready):
+    """Runs a server until the block ends; enters it when `ready`, an address, answers."""
+    with open(log, "w") as out:
+        server = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+        try:
+            deadline = time.monotonic() + 90
+            while True:
+                try:
+                    urllib.request.urlopen(ready, timeout=60).close()
+                    break
+                except OSError:
+                    assert server.poll() is None and time.monotonic() < deadline, log.read_text()[-2000:]
+                    time.sleep(0.3)
+            yield
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def own_folders(home):
+    """Jupyter's settings and data in a temporary folder: nothing of this machine's user is read or written."""
+    names = dict(
+        JUPYTER_CONFIG_DIR="config", JUPYTER_DATA_DIR="data", JUPYTERLAB_WORKSPACES_DIR="spaces", IPYTHONDIR="ipython"
+    )
+    return (
+        os.environ | {k: str(home / v) for k, v in names.items()} | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
+    )
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """JupyterLab on a copy of the notebooks, on a free port of the loopback; its address."""
@@ -31,35 +68,13 @@ def lab(tmp_path_factory):
     (settings / "apputils-extension" / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
     whole = {"windowingMode": "none"}  # keep the cells that are out of sight in the page
     (settings / "notebook-extension" / "tracker.jupyterlab-settings").write_text(json.dumps(whole))
-    folders = dict(
-        JUPYTER_CONFIG_DIR="config", JUPYTER_DATA_DIR="data", JUPYTERLAB_WORKSPACES_DIR="spaces", IPYTHONDIR="ipython"
-    )
-    environment = (
-        os.environ
-        | {k: str(home / v) for k, v in folders.items()}
-        | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
-    )
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     options = ["--no-browser", "--ip", "127.0.0.1", "--port", str(port), "--ServerApp.port_retries=0", "--allow-root"]
     options += [f"--IdentityProvider.token={TOKEN}", "--LabApp.extension_manager=readonly"]
-    with open(home / "lab.log", "w") as log:
-        command = [sys.executable, "-m", "jupyter", "lab", str(home / "notebooks"), *options]
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + 90
-            while True:
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={TOKEN}", timeout=5).close()
-                    break
-                except OSError:
-                    assert server.poll() is None and time.monotonic() < deadline, (home / "lab.log").read_text()[-2000:]
-                    time.sleep(0.3)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(20)
+    command = [sys.executable, "-m", "jupyter", "lab", str(home / "notebooks"), *options]
+    ready = f"http://127.0.0.1:{port}/api/status?token={TOKEN}"
+    with served(command, own_folders(home), home / "lab.log", ready):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -136,3 +151,17 @@ def test_a_student_drags_the_box_in_the_attnmix_lesson(lab, page):
     drag_the_box(page)
     assert errors(page) == 0
     assert page.elsewhere == []
+
+
+def test_the_explorer_is_a_page_of_its_own(tmp_path, page):
+    """What `make explore` serves."""
+    port = free_port()
+    command = [sys.executable, "-m", "voila", str(ROOT / "notebooks" / "explore_attnmix.ipynb"), "--no-browser"]
+    command += [f"--port={port}", "--Voila.ip=127.0.0.1", "--template=local"]
+    environment = own_folders(tmp_path) | {"JUPYTER_PATH": str(ROOT / "book" / "jupyter")}
+    ready = f"http://127.0.0.1:{port}/voila/static/voila.js"  # answers without starting a kernel
+    with served(command, environment, tmp_path / "voila.log", ready):
+        page.goto(f"http://127.0.0.1:{port}/", timeout=120_000)
+        drag_the_box(page)
+        assert page.get_by_text("Traceback").count() == 0
+        assert page.elsewhere == []
