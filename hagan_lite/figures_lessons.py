@@ -1,5 +1,6 @@
 """Pictures of lessons 01-06: panels of images and maps, curves, intensities, and Figure 3 with live numbers."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,8 +62,11 @@ def _panel(figure: Figure, axis: Any, panel: Panel) -> None:
         bar.ax.tick_params(labelsize=7)
         if panel.kind != "ratio":
             bar.ax.locator_params(nbins=4)
-            bar.formatter.set_powerlimits((-2, 3))
-        bar.set_label(panel.unit, fontsize=8)
+        power = math.floor(math.log10(max(map(abs, bar.mappable.get_clim())) or 1.0))
+        small = panel.kind != "ratio" and not -2 <= power < 3
+        if small:  # the power goes beside the unit: the axis's own "1e-4" lies across it
+            bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value / 10**power:g}")
+        bar.set_label(panel.unit + f" ($10^{{{power}}}$)" * small, fontsize=8)
     if panel.outline is not None:
         axis.contour(np.asarray(panel.outline, dtype=float), levels=[0.5], colors=["white"], linewidths=2.2)
         axis.contour(np.asarray(panel.outline, dtype=float), levels=[0.5], colors=["black"], linewidths=0.9)

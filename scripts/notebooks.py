@@ -58,7 +58,7 @@ def problems(path: Path) -> list[str]:
     notebook, found = nbformat.read(path, as_version=4), []
     cells = notebook.cells
     code = [c for c in cells if c.cell_type == "code"]
-    lesson = path.name[0].isdigit() and path.parent.name != "solutions"
+    lesson = path.parent.name != "solutions" and not path.name.startswith("explore")
     if lesson:
         found += [f"its first cell lacks {part}" for part in HEADER if part not in cells[0].source]
         found += [f"its last cell lacks {part}" for part in FOOTER if part not in cells[-1].source]

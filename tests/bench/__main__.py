@@ -22,7 +22,7 @@ from hagan_lite.notebooks import NOTEBOOKS
 
 MEASURE = Path(__file__).with_name("measure.py")
 NO_GLIBC = "import platform; platform.libc_ver = lambda *_: ('', '')"  # so that hagan_lite finds no heap to keep
-PARTS = ("steps", "measures", "paper", "loading", "notebooks")
+PARTS = ("steps", "measures", "paper", "loading", "explorer", "notebooks")
 MODELS = ("dcgan", "sagan", "hagan")
 
 
@@ -91,6 +91,11 @@ def loading(device: str) -> dict:
     return {"data": figure("loading"), "features": figure("extraction", device=device)}
 
 
+def explorer(device: str) -> dict:
+    """How long a student waits for the picture after moving a slider."""
+    return {"AttnMix explorer": figure("explorer")}
+
+
 def notebooks(device: str) -> dict:
     names = sorted(str(p.relative_to(NOTEBOOKS).with_suffix("")) for p in NOTEBOOKS.rglob("[0-9]*.ipynb"))
     return {name: figure("notebook", name=name) for name in names}
@@ -105,6 +110,7 @@ def targets(found: dict) -> list[dict]:
         ("steps", "hagan 64", "peak_mb", "<=", 2.5 * 1024),
         ("measures", "heap kept, hagan 64", "times_faster", ">=", 1.3),
         ("paper", "hagan 64 at 256x256", "peak_mb", "<=", 6 * 1024),
+        ("explorer", "AttnMix explorer", "seconds", "<=", 0.2),
     ]
     wanted += [("notebooks", name, "seconds", "<=", 20) for name in found.get("notebooks", ())]
     rows = []

@@ -139,6 +139,17 @@ def extraction(images: int = 96, device: str = "cpu") -> Figures:
     return dict(images_per_second=images / took)
 
 
+def explorer(n: int = 20) -> Figures:
+    """Seconds from moving a slider of the AttnMix explorer to the new picture and label, in the kernel."""
+    from hagan_lite.widgets import AttnMixExplorer
+
+    shown = AttnMixExplorer()
+    times = [
+        seconds(lambda top=top: setattr(shown.top, "value", top), torch.device("cpu")) for top in range(30, 30 + n)
+    ]
+    return dict(seconds=statistics.median(times), slowest=max(times))
+
+
 def notebook(name: str) -> Figures:
     """Seconds of one notebook at its defaults, smoke: kernel, imports and training; only the slices are cached."""
     data.load("mni152")
