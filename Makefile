@@ -25,7 +25,7 @@ book: .venv/installed  ## the executed notebooks as a static site, widgets inclu
 figures: .venv/installed  ## figures/table2.* from the committed records
 	$(BIN)/hagan table
 
-bench: .venv/installed  ## what a step costs here and what each measure brings, as one JSON; a quarter of an hour on an idle machine
+bench: .venv/installed  ## what a step costs here and what each measure brings, as one JSON; about half an hour
 	@$(BIN)/python tests/bench
 
 wheelhouse: .venv/installed  ## every wheel in one folder, for a class without network

@@ -36,7 +36,7 @@ def curate(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
-            cell.outputs = [o for o in cell.outputs if not _of_one_run_only(o)]
+            cell.outputs = _joined([o for o in cell.outputs if not _of_one_run_only(o)])
             for output in cell.outputs:
                 output.get("metadata", {}).clear()
                 if "image/png" in output.get("data", {}):
@@ -44,6 +44,17 @@ def curate(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
                 if "execution_count" in output:
                     output.execution_count = count
     return notebook
+
+
+def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """One printed text where a busy machine delivered it in pieces."""
+    found: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if found and output.output_type == found[-1].output_type == "stream":
+            found[-1].text += output.text
+        else:
+            found.append(output)
+    return found
 
 
 def _palette(png: str) -> str:

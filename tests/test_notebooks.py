@@ -114,8 +114,9 @@ def test_curating_drops_widgets_stderr_and_times():
     widget = nbformat.v4.new_output(
         "display_data", data={"application/vnd.jupyter.widget-view+json": {}, "text/plain": "bar"}
     )
-    cell.outputs = [stream, widget, nbformat.v4.new_output("stream", name="stdout", text="1")]
+    pieces = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in ("1\n", "2\n")]
+    cell.outputs = [stream, widget, *pieces]
     curated = hygiene.curate(raw)
     assert set(curated.metadata) == {"kernelspec", "language_info"}
-    assert [o.output_type for o in curated.cells[0].outputs] == ["stream"]
+    assert [o.text for o in curated.cells[0].outputs] == ["1\n2\n"]  # one output, though it came in pieces
     assert curated.cells[0].metadata == {"tags": ["a"]} and curated.cells[0].execution_count == 1
