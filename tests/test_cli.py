@@ -97,8 +97,10 @@ def test_too_few_images_are_refused_before_the_training(tmp_path):
 def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
     words = ["run", "--preset", "smoke", "--set", "width=4", "--set", "batch_size=4", "--set", "steps=4000"]
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path)}
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    process = subprocess.Popen([sys.executable, "-m", "hagan_lite", *words], cwd=ROOT, env=environment, **pipes)
+    how = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Tests that run in the background of a shell inherit a SIGINT that is ignored; a user's terminal has no such thing.
+    how |= dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    process = subprocess.Popen([sys.executable, "-m", "hagan_lite", *words], cwd=ROOT, env=environment, **how)
     deadline = time.monotonic() + 120
     while not [line for run in (tmp_path / "runs").glob("*") for line in read_log(run)]:
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
