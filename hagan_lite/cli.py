@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from hagan_lite.config import BUILD, DATASETS, PRESETS, RECORDS, ROOT, Experiment
+from hagan_lite.config import BUILD, DATASETS, MODELS, PRESETS, RECORDS, ROOT, Experiment, choices_of
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
-Model = Annotated[str, typer.Option(help="hagan, sagan or dcgan")]
+Model = Annotated[str, typer.Option(help=", ".join(MODELS))]
 Data = Annotated[str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")]
 Preset = Annotated[str, typer.Option(help=", ".join(PRESETS))]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
@@ -69,7 +69,7 @@ def run(
     """One experiment: one papermill execution of 09_run_experiment. A stopped one goes on where it was."""
     from hagan_lite import runtime
 
-    e = Experiment.make(model, _located(dataset), preset, seed=seed, **_parse(changes or []))
+    e = Experiment.make(model, _located(dataset), preset, seed=seed, **_parse(model, changes or []))
     runtime.resolve_precision(runtime.pick_device(device), precision)  # what cannot be is said before a notebook starts
     folder, record = _run(e, device, precision=precision, compiled=compiled)
     typer.echo(f"Made:\n  {_short(folder / 'run_experiment.ipynb')}\n  {_short(record)}\n  {_short(folder)}")
@@ -188,9 +188,9 @@ def _run(e: Experiment, device: str, **parameters: Any) -> tuple[Path, Path]:
     return folder, RECORDS / f"{folder.name}.json"
 
 
-def _parse(changes: list[str]) -> dict[str, Any]:
+def _parse(model: str, changes: list[str]) -> dict[str, Any]:
     """['steps=300', 'skip=off'] -> {'steps': 300, 'skip': 'off'}; values are JSON where they can be, else text."""
-    known, parsed = {f.name for f in fields(Experiment)} - {"model", "dataset", "preset", "seed"}, {}
+    known, parsed = {f.name for f in fields(choices_of(model))} - {"model", "dataset", "preset", "seed"}, {}
     for change in changes:
         name, equals, value = change.partition("=")
         value = value.lower() if value in ("True", "False") else value

@@ -2,12 +2,13 @@
 
 import dataclasses
 import hashlib
+import importlib
 import json
 import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 _checkout = Path(__file__).resolve().parents[1]
 ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
@@ -23,13 +24,9 @@ DATASETS = {
     "covid-ct": "chest CT images without COVID-19, COVID-CT-Dataset",
 }
 
-_OFF: dict[str, Any] = dict(skip="off", pixel_branch=False, mix="off", features="off", augment="", ramp=0)
-MODELS: dict[str, dict[str, Any]] = {
-    "hagan": {},
-    "sagan": dict(_OFF),  # self-attention, nothing else
-    "dcgan": dict(_OFF, attention=False),  # Table IV's base model: HAGAN with everything switched off
-}
-"""What each model switches off. All three share one generator trunk and one image branch (Section IV-A)."""
+_BASELINES = sorted(p.stem for p in (Path(__file__).parent / "baselines").glob("[!_]*.py"))
+MODELS = ("hagan", *_BASELINES)
+"""HAGAN, and every file in baselines/: a model is added by adding one (CONTRIBUTING.md, "Another model")."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": dict(width=8, steps=20, batch_size=4, ema=0.8),  # seconds: it shows that everything runs, and nothing more
@@ -58,8 +55,14 @@ class Experiment:
     """Every choice of one run. Make one with :meth:`make`; the defaults are HAGAN at the ``cpu`` preset.
 
     Where the paper leaves a choice open, the comment beside the field says so. Raises ValueError, naming the field
-    and what it may be, for a value that no code path understands.
+    and what it may be, for a value that no code path understands. A baseline's file has a subclass of it, `Choices`,
+    with what that model sets otherwise and the fields that it alone has.
     """
+
+    SETS: ClassVar[dict[str, Any]] = {}  # fields that the model sets otherwise, at every preset
+    SETS_AT: ClassVar[dict[str, dict[str, Any]]] = {}  # and by preset
+    ONE_OF: ClassVar[dict[str, tuple]] = {}  # what a field of the model's own may be
+    AT_LEAST: ClassVar[dict[str, float]] = {}  # the least that a number of the model's own may be
 
     model: str = "hagan"
     dataset: str = "mni152"  # a name in DATASETS, or a folder of images
@@ -113,9 +116,11 @@ class Experiment:
             elif not isinstance(value, field.type) or (type(value) is bool and field.type is not bool):
                 kind = getattr(field.type, "__name__", field.type)
                 raise ValueError(f"{field.name}={value!r}: must be of type {kind}")
+        if self.model in MODELS and type(self) is not choices_of(self.model):
+            raise ValueError(f"model={self.model!r}: Experiment.make({self.model!r}) makes its experiments")
         if self.phase_two is None:
             object.__setattr__(self, "phase_two", self.steps // 5)
-        for name, allowed in _CHOICES.items():
+        for name, allowed in (_CHOICES | self.ONE_OF).items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(map(str, allowed))}")
         unknown = set(self.policy) - set(AUGMENTATIONS)
@@ -130,6 +135,7 @@ class Experiment:
         ranges |= dict.fromkeys(("ema", "beta_1", "beta_2"), (0, 1)) | {"mask_beta": (0.01, most)}
         ranges |= dict.fromkeys(("lr_g", "lr_d", "beta", "beta1", "beta2", "mixed_weight", "ramp"), (0, most))
         ranges |= dict.fromkeys(("steps", "batch_size", "width", "z_dim"), (1, most))
+        ranges |= {name: (low, most) for name, low in self.AT_LEAST.items()}
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
                 bounds = f"at least {low}, and finite" if high == most else f"in [{low}, {high}]"
@@ -137,14 +143,14 @@ class Experiment:
 
     @classmethod
     def make(cls, model: str = "hagan", dataset: str = "mni152", preset: str = "cpu", **changes: Any) -> "Experiment":
-        """The preset, then what the model switches off, then `changes`: the later wins. `changes` are fields."""
-        unknown = set(changes) - {f.name for f in dataclasses.fields(cls)}
+        """The preset, then what the model sets otherwise, then `changes`: the later wins. `changes` are fields."""
+        if preset not in PRESETS:
+            raise ValueError(f"preset={preset!r}: choose one of {', '.join(PRESETS)}")
+        kind = choices_of(model)
+        unknown = set(changes) - {f.name for f in dataclasses.fields(kind)}
         if unknown:
-            raise ValueError(f"no such field: {', '.join(sorted(unknown))}; see hagan_lite/config.py")
-        for name, value in (("model", model), ("preset", preset)):
-            if value not in _CHOICES[name]:
-                raise ValueError(f"{name}={value!r}: choose one of {', '.join(_CHOICES[name])}")
-        fields = PRESETS[preset] | MODELS[model]
+            raise ValueError(f"{model} has no such field: {', '.join(sorted(unknown))}; see hagan_lite/config.py")
+        fields = PRESETS[preset] | kind.SETS | kind.SETS_AT.get(preset, {})
         if preset == "paper":
             size = changes.get("size", 64)
             batch = changes.get("batch_size", 32 if size == 64 else 2)
@@ -152,7 +158,14 @@ class Experiment:
             # 100 warm-up epochs are the paper's; the total is open: ten times that.
             fields = dict(z_dim=100 if size == 64 else 1000, batch_size=batch, phase_two=100 * epoch) | fields
             fields["steps"] = 1000 * epoch
-        return cls(**(dict(model=model, dataset=dataset, preset=preset) | fields | changes))
+        return kind(**(dict(model=model, dataset=dataset, preset=preset) | fields | changes))
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Experiment":
+        """What `to_dict` gave, of a run folder or a record; fields that are no more are passed over."""
+        kind = choices_of(fields["model"])
+        known = {f.name for f in dataclasses.fields(kind)}
+        return kind(**{name: value for name, value in fields.items() if name in known})
 
     @property
     def policy(self) -> tuple[str, ...]:
@@ -170,7 +183,9 @@ class Experiment:
 
         ``make`` with these makes it again: ``make(e.model, e.dataset, e.preset, seed=e.seed, **e.changes) == e``.
         """
-        given = {} if self.size == 64 else dict(size=self.size)  # a size that is not the default decides other fields
+        given = {} if self.size == 64 else dict(size=self.size)  # a size that is not the default decides other fields,
+        if self.preset != "paper" and self.steps != PRESETS[self.preset]["steps"]:
+            given["steps"] = self.steps  # and the number of steps decides when phase two starts
         base = self.make(self.model, self.dataset, self.preset, seed=self.seed, **given)
         names = (f.name for f in dataclasses.fields(self))
         return given | {name: v for name in names if (v := getattr(self, name)) != getattr(base, name)}
@@ -184,3 +199,10 @@ class Experiment:
         """12 hex digits of all that decides the result: no label, path, device or number of threads."""
         decides = {k: v for k, v in self.to_dict().items() if k != "preset"}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def choices_of(model: str) -> type[Experiment]:
+    """The class of a model's experiments: Experiment for HAGAN, for a baseline the `Choices` of its file."""
+    if model not in MODELS:
+        raise ValueError(f"model={model!r}: choose one of {', '.join(MODELS)}")
+    return Experiment if model == "hagan" else importlib.import_module(f"hagan_lite.baselines.{model}").Choices

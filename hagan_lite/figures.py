@@ -102,28 +102,41 @@ def sample_history(run: Path, real: np.ndarray, steps: int, n: int = 3) -> Figur
 
 
 def training_curves(log: list[dict], phase_two: int) -> Figure:
-    """Losses, D's scores, gates and the label's shift over the steps; a dotted line marks the start of phase two."""
+    """Losses, D's scores, gates and the label's shift over the steps, as far as a model has them; a dotted line marks
+    the start of phase two."""
     figure, axes = _figure(2, 2, 10.5, 6)
     losses, scores, gates, shifts = axes.flat
     step = [line["step"] for line in log]
-    terms = {"img": "image", "pix": "pixel", "cons": "consistency"}
-    for i, key in enumerate(k for k in ("d_img", "d_pix", "d_cons", "g_img", "g_pix") if any(line[k] for line in log)):
-        network, term = key.split("_")
-        label, style = f"{network.upper()}, {terms[term]}", "-" if network == "d" else "--"
+    names = {"img": "image", "pix": "pixel", "cons": "consistency", "info": "information"}
+    terms = [k for k in log[-1] if k[:2] in ("d_", "g_") and k not in ("d_real", "d_fake") and any(e[k] for e in log)]
+    for i, key in enumerate(terms or ["g"]):  # a model without D has one loss
+        network, _, term = key.partition("_")
+        label, style = f"{network.upper()}, {names.get(term, term or 'loss')}", "-" if network == "d" else "--"
         losses.plot(step, [line[key] for line in log], style, color=COLOURS[i], label=label, lw=1.2)
-    losses.set(title="Loss terms", ylabel="mean squared error", ylim=(0, None))
-    scores.plot(step, [line["d_real"] for line in log], color=REAL, label="D(T(x)), real")
-    scores.plot(step, [line["d_fake"] for line in log], "--", color=FAKE, label="D(T(G(z))), fake")
-    for label in (0, 1):
-        scores.axhline(label, color="0.85", lw=0.8, zorder=0)
-    scores.set(title="Scores of the image branch", ylabel="mean score (real = 1, fake = 0)")
+    losses.set(title="Loss terms", ylabel="loss")
+    if losses.get_ylim()[0] > -0.5:  # a critic's may be negative
+        losses.set_ylim(0, None)
+    scores.set(title="Scores of the image branch", ylabel="D's mean score")
+    if "d_real" in log[-1]:
+        scores.plot(step, [line["d_real"] for line in log], color=REAL, label="real images")
+        scores.plot(step, [line["d_fake"] for line in log], "--", color=FAKE, label="fake images")
+        for label in (0, 1):
+            scores.axhline(label, color="0.85", lw=0.8, zorder=0)
+    else:
+        _absent(scores, "this model has no discriminator")
+    gates.set(title="Gates (all start at 0)", ylabel="value of the gate")
     for i, key in enumerate(k for k in log[-1] if k.startswith(("gamma_", "skip_"))):
         kind, level = key.split("_")
         name, style = ("attention's gamma", "-") if kind == "gamma" else ("skip_gate", "--")
         gates.plot(step, [e[key] for e in log], style, color=COLOURS[i], label=f"{name}, {level}x{level}", lw=1.2)
-    gates.set(title="Gates (all start at 0)", ylabel="value of the gate")
+    if not gates.lines:
+        _absent(gates, "this model has no gates")
     _shift_band(shifts, log)
     return _over_steps(figure, phase_two)
+
+
+def _absent(axis, why: str) -> None:
+    axis.text(0.5, 0.5, why, ha="center", transform=axis.transAxes)
 
 
 def _over_steps(figure: Figure, phase_two: int) -> Figure:
@@ -140,8 +153,7 @@ def _shift_band(axis, log: list[dict], paper: bool = False) -> None:
     axis.axhline(0, color="0.85", lw=0.8, zorder=0)
     axis.set(title="The label's shift", ylabel="lambda - lambda_0")
     if not mixed:
-        axis.text(0.5, 0.5, "no AttnMix in this run", ha="center", transform=axis.transAxes)
-        return
+        return _absent(axis, "no AttnMix in this run")
     step, quantiles = [line["step"] for line in mixed], np.array([line["shift"] for line in mixed]).T
     axis.fill_between(step, quantiles[0], quantiles[4], color=MIXED, alpha=0.2, lw=0, label="5-95 % of the batch")
     axis.fill_between(step, quantiles[1], quantiles[3], color=MIXED, alpha=0.5, lw=0, label="25-75 %")

@@ -1,29 +1,22 @@
 """HAGAN's two networks and one training step (Figure 2, Eq. 6-8). SAGAN and DCGAN are the same step with parts off."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import update_bn
 
 from hagan_lite import attnmix, augment, losses
 from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Discriminator, judge
 from hagan_lite.generator import Generator
-from hagan_lite.runtime import autocast
-
-Logs = dict[str, Tensor]
+from hagan_lite.model import Logs, Model, device_of, draw_z
 
 
 def make_generator(e: Experiment) -> Generator:
     """The experiment's generator, with fresh weights from torch's global random state."""
     return Generator(e.size, e.channels, e.width, e.z_dim, e.attention, e.skip)
-
-
-def draw_z(n: int, e: Experiment, rng: torch.Generator) -> Tensor:
-    """z (n, z_dim), uniform in [-1, 1] (Section IV-A), on the device of `rng`."""
-    return torch.rand(n, e.z_dim, generator=rng, device=rng.device) * 2 - 1
 
 
 @dataclass
@@ -39,41 +32,31 @@ class Mixed:
     lam: Tensor
 
 
-class Hagan:
-    """Networks, optimisers and random state of one training, and `step`, which moves them all by one batch."""
+class Hagan(Model):
+    """HAGAN, and with its parts switched off SAGAN and DCGAN."""
 
-    def __init__(self, e: Experiment, device: torch.device, precision: str = "auto", compiled: bool = False) -> None:
-        self.e, self.device, self.precision = e, device, precision
-        with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU: the same on every device
-            torch.default_generator.manual_seed(e.seed)
-            G = make_generator(e)
-            D = Discriminator(e.size, e.channels, e.width, e.pixel_branch, e.pixel_kernel)
-        # channels_last is faster for the convolutions on the CPU and on CUDA alike.
-        self.G, self.D = (net.to(device, memory_format=torch.channels_last) for net in (G, D))
-        self.ema = copy.deepcopy(self.G).requires_grad_(False).eval()
-        fused = dict(fused=True) if device.type in ("cpu", "cuda") else {}
-        betas = (e.beta_1, e.beta_2)
-        self.opt_g = torch.optim.Adam(self.G.parameters(), e.lr_g, betas, **fused)
-        self.opt_d = torch.optim.Adam(self.D.parameters(), e.lr_d, betas, **fused)
-        self.rng = torch.Generator(device).manual_seed(e.seed)
-        self._G, self._D = (torch.compile(net) if compiled else net for net in (self.G, self.D))
-        self.mixed: Mixed | None = None  # the last AttnMix batch, for snapshots
+    mixed: Mixed | None = None  # the last AttnMix batch, for snapshots
 
-    def step(self, x: Tensor, t: int) -> Logs:
-        """Step t on real images x (B, C, H, W) in [-1, 1]. Returns scalars that are still on the device: no sync."""
+    @staticmethod
+    def networks(e: Experiment) -> tuple[Generator, Discriminator]:
+        return make_generator(e), Discriminator(e.size, e.channels, e.width, e.pixel_branch, e.pixel_kernel)
+
+    @classmethod
+    def draw(cls, G: Generator, n: int, e: Experiment, rng: torch.Generator, skip: Callable | None = None) -> Tensor:
+        """`skip(n, rng)` gives D's features of n real images, for skip="instance"."""
+        z = draw_z(n, e, rng).to(device_of(G))
+        return G(z, skip(n, rng)) if skip else G(z)
+
+    def update(self, x: Tensor, t: int) -> Logs:
+        """Two phases (Section III-E): from step `phase_two` on with T, mixed images and consistency."""
         phase_two = t >= self.e.phase_two
         ramp = 1.0 if not self.e.ramp else min(1.0, (t - self.e.phase_two + 1) / self.e.ramp)
-        if self.e.flips:
-            x = augment.flips_and_shifts(x, self.rng)
-        x = x.contiguous(memory_format=torch.channels_last)
-        logs = self._step_d(x, phase_two, ramp) | self._step_g(x, phase_two)
-        self._update_ema()
-        return logs
+        return self._step_d(x, phase_two, ramp) | self._step_g(x, phase_two)
 
     def _step_d(self, x: Tensor, phase_two: bool, ramp: float) -> Logs:
         """Eq. 7. `real`, `fake` and `mixed` go through D in one pass, and that pass also serves Eq. 5's target."""
         e, mixing = self.e, phase_two and self.e.mix != "off"
-        with torch.no_grad(), autocast(self.device, self.precision):
+        with torch.no_grad(), self.autocast():
             z = draw_z(len(x), e, self.rng)
             skip = self._instance(x)
             want_map = mixing and e.attention
@@ -94,7 +77,7 @@ class Hagan:
             labels = attnmix.mixed_labels(M, saliency if e.mix == "attnmix" else None, e.alpha)
             batches.append(attnmix.mix(x, fake, M))
 
-        with autocast(self.device, self.precision):
+        with self.autocast():
             judged = judge(self._D, *batches)
         real, fake_, *rest = judged
         kind = e.adversarial
@@ -114,9 +97,7 @@ class Hagan:
             elif e.features == "nce":
                 loss_cons = loss_cons + losses.feature_nce(mixed, real, fake_, labels.lam)
         loss = loss_img + e.beta1 * loss_pix + e.beta2 * ramp * loss_cons
-        self.opt_d.zero_grad(set_to_none=True)
-        loss.backward()
-        self.opt_d.step()
+        self.descend(self.opt_d, loss)
         if e.skip == "ema":
             self.G.update_skip(real.features)
 
@@ -125,13 +106,13 @@ class Hagan:
         if mixing and saliency is not None:
             logs |= dict(shift=labels.lam - labels.lambda_0, entropy=attended.entropy)
             self.mixed = Mixed(fake, x, M, saliency, *labels)
-        return {k: v.detach() for k, v in logs.items()}
+        return logs
 
     def _step_g(self, x: Tensor, phase_two: bool) -> Logs:
         """Eq. 8. The gradient reaches G through T; D's weights need none."""
         e = self.e
         self.D.requires_grad_(False)
-        with autocast(self.device, self.precision):
+        with self.autocast():
             fake = self._G(draw_z(len(x), e, self.rng), self._instance(x)).float()
             T = self._draw_T(len(fake)) if phase_two and e.policy else None
             judged = self._D(T(fake) if T else fake)
@@ -139,23 +120,13 @@ class Hagan:
         if e.pixel_branch:
             loss_pix = losses.g_loss(judged.pixel, e.adversarial)
         loss = loss_img + e.beta * loss_pix
-        self.opt_g.zero_grad(set_to_none=True)
-        loss.backward()
-        self.opt_g.step()
+        self.descend(self.opt_g, loss)
         self.D.requires_grad_(True)
-        return {k: v.detach() for k, v in dict(g=loss, g_img=loss_img, g_pix=loss_pix).items()}
+        return dict(g=loss, g_img=loss_img, g_pix=loss_pix)
 
     def averaged(self, batches: int = 16) -> Generator:
-        """A copy of the averaged generator, for sampling, with BatchNorm statistics of its own.
-
-        Those that were copied along belong to the last step's weights, not to the average (as in weight averaging).
-        The training's random state is not touched. skip="instance" keeps the copied ones: it needs real images.
-        """
-        G = copy.deepcopy(self.ema)
-        if self.e.skip != "instance":
-            rng = torch.Generator(self.device).manual_seed(self.e.seed)
-            update_bn([draw_z(self.e.batch_size, self.e, rng) for _ in range(batches)], G)
-        return G
+        """As every model's; but skip="instance" keeps the copied BatchNorm statistics: new ones need real images."""
+        return copy.deepcopy(self.ema) if self.e.skip == "instance" else super().averaged(batches)
 
     def gates(self) -> Logs:
         """The attention's gammas and the skip's gates as they stand, for the log."""
@@ -170,19 +141,3 @@ class Hagan:
     @torch.no_grad()
     def _instance(self, x: Tensor) -> list[Tensor] | None:
         return self.D.image(x)[1] if self.e.skip == "instance" else None
-
-    @torch.no_grad()
-    def _update_ema(self) -> None:
-        averaged, current = list(self.ema.parameters()), list(self.G.parameters())
-        torch._foreach_lerp_(averaged, current, 1 - self.e.ema)
-        torch._foreach_copy_(list(self.ema.buffers()), list(self.G.buffers()))
-
-    def state_dict(self) -> dict:
-        """All that the next step depends on."""
-        parts = {name: getattr(self, name).state_dict() for name in ("G", "D", "ema", "opt_g", "opt_d")}
-        return parts | {"rng": self.rng.get_state()}
-
-    def load_state_dict(self, state: dict) -> None:
-        for name in ("G", "D", "ema", "opt_g", "opt_d"):
-            getattr(self, name).load_state_dict(state[name])
-        self.rng.set_state(state["rng"].cpu())

@@ -11,7 +11,7 @@ import nbformat
 from tqdm import tqdm
 
 from hagan_lite.config import BUILD, DATASETS, ROOT
-from hagan_lite.runs import finished, read_log
+from hagan_lite.runs import finished, in_short, read_log
 from hagan_lite.storage import write_atomically
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -103,7 +103,7 @@ def progress(run: Path, steps: int, label: str) -> Iterator[None]:
 def _advance(bar: tqdm, run: Path) -> None:
     log = read_log(run)
     if log:
-        bar.set_postfix(D=f"{log[-1]['d']:.2f}", G=f"{log[-1]['g']:.2f}", refresh=False)
+        bar.set_postfix(in_short(log[-1]), refresh=False)
         bar.update(log[-1]["step"] - bar.n)
         if bar.n == bar.total:
             bar.set_description_str("trained; drawing samples and measuring them", refresh=False)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hagan_lite.config import RECORDS
-from hagan_lite.runs import experiment_of, read_log
+from hagan_lite.runs import read_log
 from hagan_lite.storage import read_json, write_json
 
 NEEDED = ("experiment", "hash", "data", "metrics", "versions", "device", "commit", "weights")
@@ -19,7 +19,6 @@ def make_record(run: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     about = read_json(Path(run) / "experiment.json")
     log = read_log(run)
     return about | dict(
-        changes=experiment_of(run).changes,
         weights="ema, last step",
         metrics=metrics,
         shift=[line["shift"] for line in log if "shift" in line][-1:],  # quantiles of lambda - lambda_0, last logged

@@ -11,7 +11,6 @@ generator.safetensors    the averaged generator after the last step: it is there
 import hashlib
 import json
 import warnings
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,14 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from skimage.util import montage
+from torch import nn
 
 from hagan_lite.config import RUNS, Experiment
 from hagan_lite.data import Dataset, load
 from hagan_lite.discriminator import Discriminator
-from hagan_lite.generator import Generator
-from hagan_lite.hagan import Mixed, draw_z, make_generator
+from hagan_lite.hagan import Mixed
 from hagan_lite.metrics import to_uint8
+from hagan_lite.model import device_of, model_of
 from hagan_lite.runtime import pick_device, provenance
 from hagan_lite.storage import load_checkpoint, read_json, write_atomically, write_json
 
@@ -77,8 +77,7 @@ def experiment_of(run: Path) -> Experiment:
     path = Path(run) / "experiment.json"
     if not path.is_file():
         raise FileNotFoundError(f"{run} is not a run folder (no experiment.json); 'hagan run' makes one under {RUNS}")
-    known = {f.name for f in fields(Experiment)}
-    return Experiment(**{k: v for k, v in read_json(path)["experiment"].items() if k in known})
+    return Experiment.from_dict(read_json(path)["experiment"])
 
 
 def finished(run: Path) -> bool:
@@ -96,19 +95,24 @@ def read_log(run: Path) -> list[dict]:
     return lines
 
 
-def save_generator(run: Path, ema: Generator) -> Path:
+def in_short(line: dict) -> dict[str, str]:
+    """The losses of a log line for a progress bar: D's and G's, or the only one of a model without D."""
+    return {k.upper(): f"{line[k]:.2f}" for k in ("d", "g") if k in line}
+
+
+def save_generator(run: Path, ema: nn.Module) -> Path:
     tensors = {k: v.contiguous().cpu() for k, v in ema.state_dict().items()}
     return write_atomically(run / "generator.safetensors", lambda f: f.write(save(tensors)))
 
 
-def load_generator(run: Path, device: str = "auto") -> Generator:
+def load_generator(run: Path, device: str = "auto") -> nn.Module:
     """The averaged generator of a finished run, in eval mode. Raises FileNotFoundError, ValueError with the remedy."""
     e, path, where = experiment_of(run), Path(run) / "generator.safetensors", pick_device(device)
     if not path.is_file():
         raise FileNotFoundError(
             f"{run} is not finished; run the same 'hagan run' again and it goes on where it stopped"
         )
-    G = make_generator(e)
+    G, _ = model_of(e).networks(e)
     try:
         G.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
@@ -116,10 +120,10 @@ def load_generator(run: Path, device: str = "auto") -> Generator:
     return G.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
-def load_discriminator(run: Path, device: str = "auto") -> Discriminator:
+def load_discriminator(run: Path, device: str = "auto") -> nn.Module:
     """D after the last step, in eval mode: of a checkpoint, or of a shipped run's discriminator.safetensors."""
     e, where, shipped = experiment_of(run), pick_device(device), Path(run) / "discriminator.safetensors"
-    D = Discriminator(e.size, e.channels, e.width, e.pixel_branch, e.pixel_kernel)
+    _, D = model_of(e).networks(e)
     D.load_state_dict(
         load_file(shipped) if shipped.exists() else load_checkpoint(Path(run) / "checkpoint.pt", CPU)["D"]
     )
@@ -127,16 +131,14 @@ def load_discriminator(run: Path, device: str = "auto") -> Discriminator:
 
 
 @torch.no_grad()
-def generate(G: Generator, e: Experiment, n: int, seed: int = 0, skip=None, batch: int = 64) -> np.ndarray:
+def generate(G: nn.Module, e: Experiment, n: int, seed: int = 0, skip=None, batch: int = 64) -> np.ndarray:
     """n images (n, C, size, size) uint8. `skip(n, rng)` gives D's features of n real images, for skip="instance".
 
     z is drawn on the CPU, so that the same seed means the same z on every device.
     """
-    rng, device, out = torch.Generator().manual_seed(seed), G.to_image[0].weight.device, []
-    for start in range(0, n, batch):
-        z = draw_z(min(batch, n - start), e, rng).to(device)
-        out.append(to_uint8(G(z, skip(len(z), rng)) if skip else G(z)))
-    return np.concatenate(out)
+    rng, draw, more = torch.Generator().manual_seed(seed), model_of(e).draw, (skip,) if skip else ()
+    batches = (min(batch, n - start) for start in range(0, n, batch))
+    return np.concatenate([to_uint8(draw(G, k, e, rng, *more)) for k in batches])
 
 
 def sample(run: Path, n: int, seed: int = 0, device: str = "auto", dataset: Dataset | None = None) -> np.ndarray:
@@ -145,7 +147,7 @@ def sample(run: Path, n: int, seed: int = 0, device: str = "auto", dataset: Data
     e, G, skip = experiment_of(run), load_generator(run, device), None
     if e.skip == "instance":
         dataset = dataset or load(e.dataset, e.size, e.channels)
-        D, where = load_discriminator(run, device), G.to_image[0].weight.device
+        D, where = load_discriminator(run, device), device_of(G)
         skip = real_features(D, torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where))
     return generate(G, e, n, seed, skip)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from hagan_lite.config import Experiment
 from hagan_lite.storage import write_atomically
 
 PAPER: dict[str, Any] = json.loads((files("hagan_lite") / "paper.json").read_text())
@@ -25,7 +26,9 @@ def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
     for r in records:
         if r["experiment"]["size"] == 64:
             e, m = r["experiment"], r["metrics"]
-            changes = ", ".join(f"{k}={v}" for k, v in r["changes"].items() if k != "steps")
+            # Told against the model as it is now, so that records of different days compare.
+            changed = Experiment.from_dict(e).changes
+            changes = ", ".join(f"{k}={v}" for k, v in changed.items() if k != "steps")
             key = (r["data"]["name"], r["data"]["fingerprint"], e["model"], changes, e["preset"], e["steps"])
             rows.setdefault(key + (m["extractor"], m["resize"], m["n_real"], m["n_fake"]), []).append(r)
     table = []

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.data import Dataset, load
-from hagan_lite.hagan import Hagan, Logs
+from hagan_lite.model import Logs, Model, model_of
 from hagan_lite.runtime import pick_device
 from hagan_lite.storage import load_checkpoint, name_a_full_disk, save_checkpoint, write_atomically
 
@@ -49,7 +49,7 @@ def train(
     runs.open_run(run, e, dataset, where, precision)
     if runs.finished(run):
         return run
-    model = Hagan(e, where, precision, compiled)
+    model = model_of(e)(e, where, precision, compiled)
     start = _resume(run, model)
     images = torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where)  # once, as uint8
     log_every, picture_every = max(1, e.steps // 100), max(5, e.steps // 10)
@@ -72,7 +72,7 @@ def train(
                 line["seconds"] = round(spent + time.monotonic() - began, 2)
                 with name_a_full_disk(run / "log.jsonl"):
                     log.write((json.dumps(line) + "\n").encode())
-                bar.set_postfix(D=f"{line['d']:.2f}", G=f"{line['g']:.2f}")
+                bar.set_postfix(runs.in_short(line))
                 if on_log:
                     on_log(line)
             if done % picture_every == 0 or done == e.steps:
@@ -132,7 +132,7 @@ def _log_line(step: int, logs: Logs) -> dict:
 
 
 def _check(line: dict, run: Path) -> None:
-    bad = [k for k in ("d", "g") if not math.isfinite(line[k]) or abs(line[k]) > 1e4]
+    bad = [k for k in ("d", "g") if k in line and not abs(line[k]) <= 1e4]
     if bad:
         kept = f"the last good checkpoint is kept in {run}" if (run / "checkpoint.pt").exists() else "no checkpoint yet"
         raise Diverged(
@@ -141,24 +141,23 @@ def _check(line: dict, run: Path) -> None:
         )
 
 
-def _pictures(run: Path, model: Hagan, step: int, images: torch.Tensor) -> None:
+def _pictures(run: Path, model: Model, step: int, images: torch.Tensor) -> None:
     e = model.e
     skip = runs.real_features(model.D, images) if e.skip == "instance" else None
     G = model.averaged(batches=4)  # enough for a picture
     runs.save_grid(run / "samples" / f"step_{step:06d}.png", runs.generate(G, e, 64, seed=0, skip=skip))
-    if model.mixed is not None:
-        runs.save_snapshot(run, step, model.mixed)
+    if mixed := getattr(model, "mixed", None):
+        runs.save_snapshot(run, step, mixed)
 
 
-def _save(run: Path, model: Hagan, step: int) -> None:
+def _save(run: Path, model: Model, step: int) -> None:
     """A checkpoint, if the weights are finite: a good one is never overwritten by a broken one."""
-    weights = [*model.G.parameters(), *model.D.parameters()]
-    if not torch.stack([w.isfinite().all() for w in weights]).all():
-        _check({"step": step, "d": math.nan, "g": math.nan}, run)
+    if not torch.stack([w.isfinite().all() for w in model.parameters()]).all():
+        _check({"step": step, "g": math.nan}, run)
     save_checkpoint(run / "checkpoint.pt", model.state_dict() | {"step": step})
 
 
-def _resume(run: Path, model: Hagan) -> int:
+def _resume(run: Path, model: Model) -> int:
     """Loads the checkpoint, if any; cuts the log back to it. Returns the number of steps done."""
     step = 0
     if (run / "checkpoint.pt").exists():

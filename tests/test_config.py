@@ -23,6 +23,7 @@ def test_the_paper_preset_is_the_papers_setting():
 def test_the_base_model_has_everything_switched_off():
     e = Experiment.make("dcgan")
     assert (e.attention, e.skip, e.pixel_branch, e.mix, e.policy) == (False, "off", False, "off", ())
+    assert e.flips  # Table II's; Table IV's base model has none
 
 
 def test_phase_two_starts_after_a_fifth_unless_told():
@@ -32,18 +33,18 @@ def test_phase_two_starts_after_a_fifth_unless_told():
 
 def test_the_hash_moves_with_every_field_that_decides_the_result():
     e = Experiment.make()
-    other = dict(
-        model="sagan", dataset="covid-ct", channels=3, size=128, attention=True, skip="off", pixel_branch=False
-    )
+    other = dict(dataset="covid-ct", channels=3, size=128, attention=True, skip="off", pixel_branch=False)
     other |= dict(pixel_kernel=1, mix="cutmix", augment="contrast", adversarial="ns", features="l2", flips=True)
     for field in dataclasses.fields(Experiment):
-        if field.name in ("preset", "attention"):  # a label; and off is checked with mix off, below
+        if field.name in ("preset", "model", "attention"):  # a label; and two that are checked below
             continue
         value = getattr(e, field.name)
         changed = other.get(field.name, value * 0.5 + 0.01 if isinstance(value, float) else None)
         changed = value + 1 if changed is None else changed
         assert dataclasses.replace(e, **{field.name: changed}).hash != e.hash, field.name
     assert Experiment.make("sagan").hash != Experiment.make("sagan", attention=False).hash
+    assert len({Experiment.make(model).hash for model in MODELS}) == len(MODELS)
+    assert Experiment.make("wgan").hash != Experiment.make("wgan", lipschitz="penalty").hash
 
 
 def test_the_hash_ignores_the_preset_label_and_a_users_path():
@@ -79,6 +80,9 @@ def test_the_hash_is_stable_across_versions_of_python():
         (dict(width=8.0), "width.*int"),
         (dict(steps="abc"), "steps.*int"),
         (dict(steps=True), "steps.*int"),
+        (dict(clip=0.1), "hagan has no such field: clip"),
+        (dict(model="wgan", lipschitz="hope"), "lipschitz='hope': choose one of clip, penalty"),
+        (dict(model="wgan", critic_steps=0), "critic_steps=0: must be at least 1"),
     ],
 )
 def test_a_wrong_value_is_named(changes, named):
@@ -100,4 +104,4 @@ def test_an_integer_where_a_float_belongs_is_the_same_experiment():
 
 
 def test_changes_are_what_an_ablation_changed():
-    assert Experiment.make(mix="cutmix", steps=300).changes == {"mix": "cutmix", "steps": 300, "phase_two": 60}
+    assert Experiment.make(mix="cutmix", steps=300).changes == {"mix": "cutmix", "steps": 300}

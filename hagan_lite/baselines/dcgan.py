@@ -1,0 +1,21 @@
+"""DCGAN (Radford et al. 2016) as the paper's Table I counts it: SAGAN's two networks without self-attention.
+
+HAGAN with every part switched off. Without `flips` too, it is the base model of Table IV.
+"""
+
+from dataclasses import dataclass
+
+from hagan_lite.baselines import PLAIN
+from hagan_lite.config import Experiment
+from hagan_lite.hagan import Hagan
+
+
+@dataclass(frozen=True)
+class Choices(Experiment):
+    """No field of its own."""
+
+    SETS = PLAIN | dict(attention=False)
+
+
+class Model(Hagan):
+    """The same step: with these choices nothing but the two adversarial losses is left of it."""

@@ -1,0 +1,109 @@
+"""DDPM (Ho et al. 2020) by diffusers: a U-Net learns to take noise out of images, and sampling repeats that.
+
+    x_s = sqrt(a_s) x + sqrt(1 - a_s) eps,    L = || eps - UNet(x_s, s) ||^2,    s uniform in 1..1000
+
+At the preset `paper` the U-Net is that of DDPM's CIFAR-10, which Table I counts. At `cpu` it has a quarter of the
+channels, one block per level instead of two, a twentieth of the parameters: what it draws says nothing about the
+paper's DDPM.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hagan_lite.baselines import PLAIN
+from hagan_lite.config import Experiment
+from hagan_lite.model import Logs, device_of
+from hagan_lite.model import Model as Base
+
+if TYPE_CHECKING:
+    from diffusers import DDIMScheduler, DDPMScheduler
+
+
+@dataclass(frozen=True)
+class Choices(Experiment):
+    """`ddim_steps`: how many steps sampling takes, by DDIM (Song et al. 2021); 0 is DDPM's own sampling, all 1000.
+    `blocks`: residual blocks per level."""
+
+    ddim_steps: int = 20
+    blocks: int = 1
+
+    SETS = PLAIN | dict(attention=False, lr_g=1e-3)
+    SETS_AT = dict(smoke=dict(ddim_steps=4), paper=dict(width=128, blocks=2, lr_g=2e-4, ema=0.9999, ddim_steps=0))
+    AT_LEAST = dict(ddim_steps=0, blocks=1)
+
+
+class UNet(nn.Module):
+    """diffusers' UNet2DModel, 35,746,307 parameters at 3 channels, width 128: (noisy images, steps) -> the noise.
+
+    Four levels up to 64x64, as for CIFAR-10, six above, as for CelebA-HQ; attention where the maps are 16x16, in both.
+    """
+
+    def __init__(self, size: int, channels: int, width: int, blocks: int) -> None:
+        from diffusers import UNet2DModel  # five seconds: only where it is used
+
+        super().__init__()
+        widths = (1, 2, 2, 2) if size <= 64 else (1, 1, 2, 2, 4, 4)
+        down = ["AttnDownBlock2D" if size >> i == 16 else "DownBlock2D" for i in range(len(widths))]
+        up = [block.replace("Down", "Up") for block in reversed(down)]
+        self.net = UNet2DModel(
+            sample_size=size,
+            in_channels=channels,
+            out_channels=channels,
+            layers_per_block=blocks,
+            block_out_channels=[width * k for k in widths],
+            down_block_types=down,
+            up_block_types=up,
+            norm_num_groups=max(1, width // 4),
+            norm_eps=1e-6,
+            flip_sin_to_cos=False,
+            freq_shift=1,
+            downsample_padding=0,
+            attention_head_dim=None,
+        )
+
+    def forward(self, noisy: Tensor, step: Tensor) -> Tensor:
+        return self.net(noisy, step).sample
+
+
+class Model(Base):
+    """One network, one loss."""
+
+    @staticmethod
+    def networks(e: Choices) -> tuple[UNet, None]:
+        return UNet(e.size, e.channels, e.width, e.blocks), None
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.scheduler = self._scheduler()
+
+    def update(self, x: Tensor, t: int) -> Logs:
+        s = (torch.rand(len(x), generator=self.rng, device=self.device) * 1000).long()
+        eps = torch.randn(x.shape, generator=self.rng, device=self.device)
+        noisy = self.scheduler.add_noise(x, eps, s)
+        with self.autocast():
+            guess = self._G(noisy, s)
+        loss = F.mse_loss(guess.float(), eps)
+        self.descend(self.opt_g, loss)
+        return dict(g=loss)
+
+    @staticmethod
+    def _scheduler(ddim_steps: int = 0) -> "DDPMScheduler | DDIMScheduler":
+        from diffusers import DDIMScheduler, DDPMScheduler
+
+        # Trailing: few steps, too, begin at the noisiest level, which is what the first image is.
+        scheduler = DDIMScheduler(timestep_spacing="trailing") if ddim_steps else DDPMScheduler()
+        scheduler.set_timesteps(ddim_steps or 1000)
+        return scheduler
+
+    @classmethod
+    def draw(cls, G: UNet, n: int, e: Choices, rng: torch.Generator) -> Tensor:
+        """From pure noise, step by step."""
+        scheduler, device = cls._scheduler(e.ddim_steps), device_of(G)
+        x = torch.randn(n, e.channels, e.size, e.size, generator=rng).to(device)
+        for s in scheduler.timesteps:
+            x = scheduler.step(G(x, s.to(device)), s, x, generator=rng).prev_sample
+        return x.clamp(-1, 1)

@@ -1,0 +1,104 @@
+"""WGAN (Arjovsky et al. 2017), with the multilayer perceptrons that Table I's counts belong to.
+
+A critic f with no sigmoid, 1-Lipschitz, estimates the Wasserstein distance; G makes it small:
+
+    max_f  E f(x) - E f(G(z)),    min_G  -E f(G(z))
+
+`lipschitz` says how f is held: `clip` cuts its weights to [-c, c] after each update, with RMSprop (the source);
+`penalty` adds  penalty * (||grad f(u)|| - 1)^2  at points u between real and fake, with Adam (Gulrajani et al. 2017).
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from hagan_lite.baselines import PLAIN
+from hagan_lite.config import Experiment
+from hagan_lite.model import Logs
+from hagan_lite.model import Model as Base
+
+
+@dataclass(frozen=True)
+class Choices(Experiment):
+    """`lipschitz`, `clip`, `penalty` and `critic_steps`, updates of the critic per update of G, are WGAN's own."""
+
+    lipschitz: str = "clip"
+    clip: float = 0.01
+    penalty: float = 10.0
+    critic_steps: int = 5
+
+    SETS = PLAIN | dict(attention=False, lr_g=5e-5, lr_d=5e-5)  # the source's
+    ONE_OF = dict(lipschitz=("clip", "penalty"))
+    AT_LEAST = dict(clip=1e-6, penalty=0, critic_steps=1)
+
+
+class Perceptron(nn.Module):
+    """G: z -> images, 13,301,632 parameters at 3 channels, 64x64. The hidden widths do not depend on `width`."""
+
+    def __init__(self, size: int, channels: int, z_dim: int) -> None:
+        super().__init__()
+        self.shape = (channels, size, size)
+        layers: list[nn.Module] = [nn.Linear(z_dim, 128), nn.LeakyReLU(0.2, inplace=True)]
+        for a, b in pairwise((128, 256, 512, 1024)):
+            layers += [nn.Linear(a, b), nn.BatchNorm1d(b), nn.LeakyReLU(0.2, inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.Linear(1024, channels * size**2), nn.Tanh())
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z).view(-1, *self.shape)
+
+
+class Critic(nn.Sequential):
+    """f: images -> scores (B,), unbounded; 6,423,553 parameters at 3 channels, 64x64."""
+
+    def __init__(self, size: int, channels: int) -> None:
+        hidden = (nn.Linear(channels * size**2, 512), nn.LeakyReLU(0.2), nn.Linear(512, 256), nn.LeakyReLU(0.2))
+        super().__init__(nn.Flatten(), *hidden, nn.Linear(256, 1), nn.Flatten(0))
+
+
+class Model(Base):
+    """Several updates of the critic, then one of G."""
+
+    @staticmethod
+    def networks(e: Choices) -> tuple[Perceptron, Critic]:
+        return Perceptron(e.size, e.channels, e.z_dim), Critic(e.size, e.channels)
+
+    def _optimiser(self, net: nn.Module, lr: float) -> torch.optim.Optimizer:
+        """The source found momentum harmful where weights are clipped."""
+        return torch.optim.RMSprop(net.parameters(), lr) if self.e.lipschitz == "clip" else super()._optimiser(net, lr)
+
+    def update(self, x: Tensor, t: int) -> Logs:
+        # The source takes a fresh batch for each update of the critic. Here they share the step's batch, each with
+        # fakes of its own: so every model sees as many real images in as many steps.
+        for _ in range(self.e.critic_steps):
+            logs = self._critic_step(x)
+        self.D.requires_grad_(False)
+        with self.autocast():
+            loss = -self._D(self._G(self.latent(len(x), self.e, self.rng))).float().mean()
+        self.descend(self.opt_g, loss)
+        self.D.requires_grad_(True)
+        return logs | dict(g=loss)
+
+    def _critic_step(self, x: Tensor) -> Logs:
+        e, fake = self.e, self.fakes(len(x))
+        with self.autocast():
+            real_, fake_ = self._D(x).float().mean(), self._D(fake).float().mean()
+        loss = fake_ - real_
+        logs = dict(d_img=loss, d_real=real_, d_fake=fake_)
+        if e.lipschitz == "penalty":
+            logs["d_penalty"] = self._penalty(x, fake)
+            loss = loss + e.penalty * logs["d_penalty"]
+        self.descend(self.opt_d, loss)
+        if e.lipschitz == "clip":
+            with torch.no_grad():
+                torch._foreach_clamp_min_(weights := list(self.D.parameters()), -e.clip)
+                torch._foreach_clamp_max_(weights, e.clip)
+        return logs | dict(d=loss)
+
+    def _penalty(self, x: Tensor, fake: Tensor) -> Tensor:
+        """(||grad f(u)|| - 1)^2, mean over the batch, u on the lines from real to fake; float32, for it is squared."""
+        share = torch.rand(len(x), 1, 1, 1, generator=self.rng, device=self.device)
+        u = torch.lerp(x, fake, share).requires_grad_()
+        (slope,) = torch.autograd.grad(self.D(u).sum(), u, create_graph=True)
+        return (slope.flatten(1).norm(dim=1) - 1).square().mean()

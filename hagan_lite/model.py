@@ -1,0 +1,142 @@
+"""What train.py drives: networks, their optimisers, an average to sample from, one step. HAGAN and every baseline.
+
+A file in baselines/ has two names: `Choices`, its Experiment, and `Model`, a subclass of the class below, which says
+
+- `networks(e)`: G, whose running average is sampled, and D (None where there is none);
+- `update(x, t)`: step t on real images x; returns what is logged, as tensors;
+- `latent` and `draw`, where z is not uniform noise or an image is not G(z).
+"""
+
+import copy
+import importlib
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+
+from hagan_lite import augment
+from hagan_lite.config import Experiment
+from hagan_lite.runtime import autocast
+
+Logs = dict[str, Tensor]
+
+
+def draw_z(n: int, e: Experiment, rng: torch.Generator) -> Tensor:
+    """z (n, z_dim), uniform in [-1, 1] (Section IV-A), on the device of `rng`."""
+    return torch.rand(n, e.z_dim, generator=rng, device=rng.device) * 2 - 1
+
+
+class Model:
+    """Networks, optimisers and random state of one training, and `step`, which moves them all by one batch."""
+
+    @staticmethod
+    def networks(e: Experiment) -> tuple[nn.Module, nn.Module | None]:
+        """G and D with fresh weights, from torch's global random state."""
+        raise NotImplementedError
+
+    def update(self, x: Tensor, t: int) -> Logs:
+        """Step t on real images x (B, C, H, W) in [-1, 1]. Returns scalars that are still on the device: no sync."""
+        raise NotImplementedError
+
+    @staticmethod
+    def latent(n: int, e: Experiment, rng: torch.Generator) -> Tensor:
+        """What G draws n images from, on the device of `rng`."""
+        return draw_z(n, e, rng)
+
+    @classmethod
+    def draw(cls, G: nn.Module, n: int, e: Experiment, rng: torch.Generator) -> Tensor:
+        """n images (n, C, H, W) in [-1, 1]; `rng` is on the CPU: the same seed means the same z on every device."""
+        return G(cls.latent(n, e, rng).to(device_of(G)))
+
+    def __init__(self, e: Experiment, device: torch.device, precision: str = "auto", compiled: bool = False) -> None:
+        self.e, self.device, self.precision = e, device, precision
+        with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU: the same on every device
+            torch.default_generator.manual_seed(e.seed)
+            nets = self.networks(e)
+        # channels_last is faster for the convolutions on the CPU and on CUDA alike.
+        self.G, self.D = (net and net.to(device, memory_format=torch.channels_last) for net in nets)
+        self.ema = copy.deepcopy(self.G).requires_grad_(False).eval()
+        self.opt_g = self._optimiser(self.G, e.lr_g)
+        self.opt_d = self.D and self._optimiser(self.D, e.lr_d)
+        self.rng = torch.Generator(device).manual_seed(e.seed)
+        self._G, self._D = (torch.compile(net) if compiled and net else net for net in (self.G, self.D))
+
+    def _optimiser(self, net: nn.Module, lr: float) -> torch.optim.Optimizer:
+        """Adam (Section IV-A); its betas are open."""
+        fused = dict(fused=True) if self.device.type in ("cpu", "cuda") else {}
+        return torch.optim.Adam(net.parameters(), lr, (self.e.beta_1, self.e.beta_2), **fused)
+
+    def step(self, x: Tensor, t: int) -> Logs:
+        """As `update`, with the baselines' flips and shifts before it and the average of G after it."""
+        if self.e.flips:
+            x = augment.flips_and_shifts(x, self.rng)
+        logs = self.update(x.contiguous(memory_format=torch.channels_last), t)
+        self._update_ema()
+        return {name: value.detach() for name, value in logs.items()}
+
+    def autocast(self):
+        """Within it the networks compute in the run's precision."""
+        return autocast(self.device, self.precision)
+
+    @torch.no_grad()
+    def fakes(self, n: int) -> Tensor:
+        """n images of G as it stands, for D's update: float32, without gradient."""
+        with self.autocast():
+            return self._G(self.latent(n, self.e, self.rng)).float()
+
+    @staticmethod
+    def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        """One update against the gradient of `loss`."""
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    def averaged(self, batches: int = 16) -> nn.Module:
+        """A copy of the averaged generator, for sampling, with BatchNorm statistics of its own.
+
+        Those that were copied along belong to the last step's weights, not to the average (as in weight averaging).
+        The training's random state is not touched.
+        """
+        G, rng = copy.deepcopy(self.ema), torch.Generator(self.device).manual_seed(self.e.seed)
+        if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in G.modules()):
+            update_bn([self.latent(self.e.batch_size, self.e, rng) for _ in range(batches)], G)
+        return G
+
+    def gates(self) -> Logs:
+        """Learned gates as they stand, for the log."""
+        return {}
+
+    @torch.no_grad()
+    def _update_ema(self) -> None:
+        averaged, current = list(self.ema.parameters()), list(self.G.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - self.e.ema)
+        if buffers := list(self.ema.buffers()):
+            torch._foreach_copy_(buffers, list(self.G.buffers()))
+
+    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        named = ((name, getattr(self, name)) for name in ("G", "D", "ema", "opt_g", "opt_d"))
+        return {name: part for name, part in named if part is not None}
+
+    def parameters(self) -> list[nn.Parameter]:
+        """All that is trained."""
+        return [p for net in (self.G, self.D) if net for p in net.parameters()]
+
+    def state_dict(self) -> dict:
+        """All that the next step depends on."""
+        return {name: part.state_dict() for name, part in self.parts().items()} | {"rng": self.rng.get_state()}
+
+    def load_state_dict(self, state: dict) -> None:
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])
+        self.rng.set_state(state["rng"].cpu())
+
+
+def model_of(e: Experiment) -> type[Model]:
+    """The class that trains and samples experiment `e`."""
+    if e.model == "hagan":
+        return importlib.import_module("hagan_lite.hagan").Hagan
+    return importlib.import_module(f"hagan_lite.baselines.{e.model}").Model
+
+
+def device_of(net: nn.Module) -> torch.device:
+    return next(net.parameters()).device
