@@ -98,6 +98,31 @@ def sample(
 
 
 @app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders on the same images")],
+    out: Annotated[Path, typer.Option(help="the PNG file")] = BUILD / "figures" / "compared.png",
+    seed: int = 0,
+    device: Device = "auto",
+    dataset: Annotated[str, typer.Option(help="the training images, where they are a folder of your own")] = "",
+) -> None:
+    """Samples of several runs beside the real images, in one picture: the first twelve of each, not the best."""
+    from hagan_lite import data, figures, runs
+    from hagan_lite.figures_evaluation import models_side_by_side
+
+    experiments = [runs.experiment_of(folder) for folder in folders]
+    images = data.load(dataset or experiments[0].dataset, experiments[0].size, experiments[0].channels)
+    for folder in folders:
+        runs.check_data(folder, images)
+    blocks = {"real images": figures.spread(images.images, 12)}
+    for folder, e in zip(folders, experiments, strict=True):
+        shown = {k: v for k, v in e.changes.items() if k != "steps"}
+        name = ", ".join([e.model, *(f"{k}={v}" for k, v in shown.items()), f"{e.steps} steps"])
+        blocks[name if name not in blocks else folder.name] = runs.sample(folder, 12, seed, device, images)
+    title = f"{experiments[0].data_label}, {images.images.shape[-1]}x{images.images.shape[-1]}"
+    typer.echo(_short(figures.save_figure(models_side_by_side(blocks, title), out)))
+
+
+@app.command()
 def evaluate(
     what: Annotated[list[Path], typer.Argument(metavar="RUN | REAL FAKE", help="a run, or two folders of images")],
     extractor: Extractor = "auto",
@@ -139,13 +164,15 @@ def data_(name: Annotated[str, typer.Argument(help="a data set or a folder of im
 
 
 @app.command()
-def table(out: Annotated[Path, typer.Option(help="folder for table2.md and table2.csv")] = ROOT / "figures") -> None:
-    """Draws Table II from the committed records in data/results."""
+def table(out: Annotated[Path, typer.Option(help="folder for the .md and .csv files")] = ROOT / "figures") -> None:
+    """Draws Table I, counted from the networks, and Table II from the committed records in data/results."""
     from hagan_lite import tables
     from hagan_lite.results import load_records
 
-    for path in tables.save_table(tables.table_2(load_records(ROOT / "data" / "results")), out / "table2"):
-        typer.echo(_short(path))
+    drawn = {"table1": tables.table_1(), "table2": tables.table_2(load_records(ROOT / "data" / "results"))}
+    for name, what in drawn.items():
+        for path in tables.save_table(what, out / name):
+            typer.echo(_short(path))
 
 
 @app.command()

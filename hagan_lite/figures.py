@@ -48,14 +48,14 @@ def _picture(axis, image, title: str = "", **kw: Any) -> None:
     axis.set_axis_off()
 
 
-def _spread(images: np.ndarray, n: int) -> np.ndarray:
+def spread(images: np.ndarray, n: int) -> np.ndarray:
     """At most n of the images, evenly spread over the set."""
     return images[np.linspace(0, len(images) - 1, min(n, len(images))).astype(int)]
 
 
 def gallery(images: np.ndarray, n: int = 16, title: str = "", columns: int = 8) -> Figure:
     """n of the uint8 images (N, C, H, W), evenly spread, as a grid; all in the window 0..255."""
-    images = _spread(images, n)
+    images = spread(images, n)
     rows = math.ceil(len(images) / columns)
     figure, axes = _figure(rows, columns, columns, rows + 0.35 * bool(title))
     for i, axis in enumerate(axes.flat):
@@ -72,7 +72,7 @@ def real_beside_fake(real: np.ndarray, fake: np.ndarray, title: str = "", n: int
     The real ones are spread evenly over the set; the generated ones are the first, not the best.
     """
     columns, rows = 6, math.ceil(n / 6)
-    chosen = (_spread(real, n), fake[:n])
+    chosen = (spread(real, n), fake[:n])
     figure, axes = _figure(rows, 2 * columns + 1, 2 * columns + 0.5, rows + 0.8)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -96,7 +96,7 @@ def sample_history(run: Path, real: np.ndarray, steps: int, n: int = 3) -> Figur
             tiles = np.asarray(grid)[: 2 * side, : 4 * side]
         tiles = tiles[None] if tiles.ndim == 2 else tiles.transpose(2, 0, 1)
         _picture(axis, tiles, f"after {int(path.stem.split('_')[1])} of {steps} steps")
-    few = _spread(real, 8).transpose(0, 2, 3, 1)
+    few = spread(real, 8).transpose(0, 2, 3, 1)
     _picture(axes[0, -1], montage(few, grid_shape=(2, 4), channel_axis=-1).transpose(2, 0, 1), "real images")
     return figure
 

@@ -1,9 +1,12 @@
-"""The plots of the evaluation lesson: Gaussians, bias, neighbourhoods, samples beside training images."""
+"""The plots of the evaluation: Gaussians, bias, neighbourhoods, samples beside training images and other models'."""
+
+import math
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse
+from skimage.util import montage
 from torch import Tensor
 
 from hagan_lite.audit import Audit
@@ -23,6 +26,23 @@ def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
         axis.set(title=title, xlabel="feature 1", aspect="equal")
     axes[0, 0].set_ylabel("feature 2")
     axes[0, 0].legend(fontsize=8, loc="upper left")
+    return figure
+
+
+def models_side_by_side(blocks: dict[str, np.ndarray], title: str = "", across: int = 4) -> Figure:
+    """Blocks of twelve tiles, four a row, each with its name above it, all in the same grey window: the first images of
+    every uint8 (N, C, H, W), `across` blocks a row."""
+    down, side = math.ceil(len(blocks) / across), next(iter(blocks.values())).shape[-1]
+    figure, axes = _figure(down, across, 3.1 * across, 2.65 * down + 0.3 * bool(title))
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (name, images) in zip(axes.flat, blocks.items(), strict=False):
+        tiles = montage(
+            images[:12].transpose(0, 2, 3, 1), 255, grid_shape=(3, 4), channel_axis=-1, padding_width=side // 32
+        )
+        _picture(axis, tiles.transpose(2, 0, 1), name)
+        axis.title.set_fontsize(11)
+    figure.suptitle(title)
     return figure
 
 

@@ -147,3 +147,26 @@ def intensities(parts: dict[str, dict[str, Any]], x: str, bins: int = 40) -> Fig
         )  # fmt: skip
         axis.set(title=title, xlabel=x, ylabel="density")
     return figure
+
+
+class Bars(NamedTuple):
+    """One set of axes of horizontal bars: {label: value}; `log` for values far apart."""
+
+    values: dict[str, float]
+    title: str
+    x: str
+    log: bool = False
+
+
+def bars(parts: list[Bars], height: float = 2.8) -> Figure:
+    """Horizontal bars, longest first, each with its number."""
+    figure, axes = _figure(1, len(parts), max(6.0, 4.0 * len(parts)), height)
+    for axis, part in zip(axes[0], parts, strict=True):
+        ordered = dict(sorted(part.values.items(), key=lambda item: item[1]))
+        drawn = axis.barh(list(ordered), list(ordered.values()), color=COLOURS[0], log=part.log)
+        axis.bar_label(
+            drawn, [f"{v:.3g}" if v < 1000 else f"{v:,.0f}" for v in ordered.values()], padding=3, fontsize=8
+        )
+        axis.set(title=part.title, xlabel=part.x)
+        axis.margins(x=0.2)
+    return figure

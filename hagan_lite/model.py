@@ -9,6 +9,7 @@ A file in baselines/ has two names: `Choices`, its Experiment, and `Model`, a su
 
 import copy
 import importlib
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +84,14 @@ class Model:
         """n images of G as it stands, for D's update: float32, without gradient."""
         with self.autocast():
             return self._G(self.latent(n, self.e, self.rng)).float()
+
+    def judged(self, latent: Tensor) -> Any:
+        """What D says of fakes from `latent`, for G's update: the gradient passes D, whose weights need none."""
+        self.D.requires_grad_(False)
+        with self.autocast():
+            found = self._D(self._G(latent))
+        self.D.requires_grad_(True)
+        return found
 
     @staticmethod
     def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

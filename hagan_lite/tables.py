@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from hagan_lite.complexity import costs
 from hagan_lite.config import Experiment
 from hagan_lite.storage import write_atomically
 
@@ -14,6 +15,42 @@ PAPER: dict[str, Any] = json.loads((files("hagan_lite") / "paper.json").read_tex
 """The numbers the paper prints, table by table; never mixed with ours."""
 COMPARABLE = ("cpu", "paper")
 """Presets whose numbers may be compared with each other at the same steps; smoke and quick only show that it runs."""
+
+
+PARAMS, FLOPS = "params, 10^6", "FLOPs of 64 images, 2^30"
+"""Table I's columns, with the units that the paper leaves out."""
+_DIGITS = {"paper's FID": 3, f"paper's {FLOPS}": 2, FLOPS: 2}  # as the paper prints; 1 elsewhere
+
+
+def table_1() -> pd.DataFrame:
+    """Table I: a row per model and network; the paper's parameters and FLOPs, ours, and a verdict for each.
+
+    Ours are counted now, from the networks at the paper's width and 3 channels, by the rule of complexity.py. HAGAN's D
+    has a row for its image branch alone, too.
+    """
+    kinds = ((PARAMS, "params", lambda c: c.parameters / 1e6), (FLOPS, "flops", lambda c: c.units))
+    rows = []
+    for model, printed in PAPER["table_1"]["rows"].items():
+        counted = costs(Experiment.make(model, "covid-ct", "paper", channels=3))
+        for network, cost in counted.items():
+            row = {"model": model, "network": network}
+            for column, key, of in kinds:
+                paper = printed.get(key, {}).get(network.split(",")[0])
+                rounded = {name: round(of(c), _DIGITS.get(column, 1)) for name, c in counted.items()}
+                verdict = _verdict(paper, rounded[network], rounded if network == "all" else {})
+                row |= {f"paper's {column}": paper, column: of(cost), f"{column}: verdict": verdict}
+            rows.append(row | {"parameters": cost.parameters, "MACs per image": cost.macs})
+    return pd.DataFrame(rows)
+
+
+def _verdict(paper: float | None, ours: float, parts: dict[str, float]) -> str:
+    """ "agrees" where our rounded number is the printed one, "as a sum" where the rounded G and D add up to it: some
+    of the paper's totals are such sums."""
+    if paper is None:
+        return ""
+    if ours == paper:
+        return "agrees"
+    return "as a sum" if abs(parts.get("G", 0) + parts.get("D", 0) - paper) < 1e-6 else "differs"
 
 
 def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
@@ -59,10 +96,10 @@ def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def save_table(table: pd.DataFrame, path: Path) -> list[Path]:
-    """Writes `path`.md and `path`.csv, numbers to one decimal, blanks where there is no number."""
+    """Writes `path`.md and `path`.csv, numbers to as many decimals as the paper's, blanks where there is none."""
     shown = table.copy()
     for column in shown.select_dtypes("float"):
-        shown[column] = [f"{v:.3f}" if column == "paper's FID" else f"{v:.1f}" for v in shown[column]]
+        shown[column] = [f"{v:.{_DIGITS.get(column, 1)}f}" for v in shown[column]]
     shown = shown.replace("nan", "").astype(object).where(shown.notna(), "")
     lines = [list(shown.columns), ["---"] * len(shown.columns), *shown.to_numpy().tolist()]
     markdown = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"

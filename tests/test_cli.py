@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hagan_lite import cli
-from hagan_lite.config import ROOT
-from hagan_lite.runs import read_log
+from hagan_lite import cli, runs
+from hagan_lite.config import RECORDS, ROOT, RUNS
 from hagan_lite.storage import read_json
 
 
@@ -86,6 +85,27 @@ def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
             assert not [name for name in (b"smith", b"jane") if name in path.read_bytes()], path
 
 
+def test_runs_are_compared_in_one_picture(smoke_run, tmp_path):
+    out = tmp_path / "compared.png"
+    done = hagan("compare", str(smoke_run), str(smoke_run), "--out", str(out))
+    assert done.exit_code == 0, done.output
+    with Image.open(out) as picture:
+        assert (
+            picture.width > picture.height > 100
+        )  # three blocks in a row: real, and both runs, under names of their own
+
+
+@pytest.mark.parametrize("model", ["dcgan", "sagan", "unetgan", "wgan", "infogan", "ddpm"])
+def test_a_smoke_run_of_every_baseline(model):
+    done = hagan("run", "--model", model, "--preset", "smoke")
+    assert done.exit_code == 0, done.output
+    record = next(RECORDS.glob(f"{model}-mni152-smoke-s0-*.json"))
+    found = read_json(record)
+    assert found["experiment"]["model"] == model and found["metrics"]["fd"] > 0
+    run = RUNS / record.stem
+    assert runs.finished(run) and runs.read_log(run)[-1]["step"] == 20
+
+
 def test_too_few_images_are_refused_before_the_training(tmp_path):
     for i in range(3):
         Image.effect_noise((40, 40), 60).save(tmp_path / f"{i}.png")
@@ -102,7 +122,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
     how |= dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     process = subprocess.Popen([sys.executable, "-m", "hagan_lite", *words], cwd=ROOT, env=environment, **how)
     deadline = time.monotonic() + 120
-    while not [line for run in (tmp_path / "runs").glob("*") for line in read_log(run)]:
+    while not [line for run in (tmp_path / "runs").glob("*") for line in runs.read_log(run)]:
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)

@@ -12,7 +12,20 @@ from hagan_lite.config import ROOT
 
 MODULES = {p.stem: p.read_text() for p in (ROOT / "hagan_lite").glob("*.py")}
 FLOW = ["config", "storage", "runtime", "pixels", "data", "generator", "discriminator", "attnmix", "augment"]
-FLOW += ["losses", "hagan", "features", "metrics", "audit", "runs", "evaluation", "train", "results", "tables"]
+FLOW += [
+    "losses",
+    "model",
+    "hagan",
+    "complexity",
+    "features",
+    "metrics",
+    "audit",
+    "runs",
+    "evaluation",
+    "train",
+    "results",
+    "tables",
+]
 FLOW += ["figures", "figures_evaluation", "figures_lessons", "pretrained", "explorers", "widgets", "exercises"]
 FLOW += ["notebooks", "cli"]
 DRAWN = ["figures", "figures_evaluation", "figures_lessons", "explorers", "widgets"]

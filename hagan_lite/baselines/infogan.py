@@ -74,9 +74,9 @@ class Model(Base):
     @staticmethod
     def latent(n: int, e: Choices, rng: torch.Generator) -> Tensor:
         """(n, z_dim): z, the category as one of K, the continuous codes."""
-        category = (torch.rand(n, generator=rng, device=rng.device) * e.categories).long()
+        category = (torch.rand(n, 1, generator=rng, device=rng.device) * e.categories).floor()
         noise = torch.rand(n, e.z_dim - e.categories, generator=rng, device=rng.device) * 2 - 1
-        one_hot = F.one_hot(category, e.categories).to(noise.dtype)
+        one_hot = (category == torch.arange(e.categories, device=rng.device)).to(noise.dtype)  # F.one_hot would wait
         return torch.cat([noise[:, e.codes :], one_hot, noise[:, : e.codes]], 1)
 
     def update(self, x: Tensor, t: int) -> Logs:
@@ -92,13 +92,10 @@ class Model(Base):
         logs = dict(d=loss_img + loss_info, d_img=loss_img, d_info=loss_info)
         logs |= dict(d_real=real.image.mean(), d_fake=fake_.image.mean())
 
-        self.D.requires_grad_(False)
         latent = self.latent(len(x), e, self.rng)
-        with self.autocast():
-            guess = self._D(self._G(latent))
+        guess = self.judged(latent)
         g_img, g_info = losses.g_loss(guess.image, kind), self._info(guess, latent)
         self.descend(self.opt_g, g_img + g_info)
-        self.D.requires_grad_(True)
         return logs | dict(g=g_img + g_info, g_img=g_img, g_info=g_info)
 
     def _info(self, guess: Guess, latent: Tensor) -> Tensor:

@@ -77,10 +77,7 @@ class Model(Base):
         logs = dict(d=loss, d_img=loss_img, d_pix=loss_pix, d_cons=loss_cons)
         logs |= dict(d_real=real.image.mean(), d_fake=fake_.image.mean())
 
-        self.D.requires_grad_(False)
-        with self.autocast():
-            judged = self._D(self._G(self.latent(len(x), e, self.rng)))
+        judged = self.judged(self.latent(len(x), e, self.rng))
         g_img, g_pix = losses.g_loss(judged.image, kind), losses.g_loss(judged.pixel, kind)
         self.descend(self.opt_g, g_img + g_pix)
-        self.D.requires_grad_(True)
         return logs | dict(g=g_img + g_pix, g_img=g_img, g_pix=g_pix)

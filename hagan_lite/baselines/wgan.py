@@ -73,11 +73,8 @@ class Model(Base):
         # fakes of its own: so every model sees as many real images in as many steps.
         for _ in range(self.e.critic_steps):
             logs = self._critic_step(x)
-        self.D.requires_grad_(False)
-        with self.autocast():
-            loss = -self._D(self._G(self.latent(len(x), self.e, self.rng))).float().mean()
+        loss = -self.judged(self.latent(len(x), self.e, self.rng)).float().mean()
         self.descend(self.opt_g, loss)
-        self.D.requires_grad_(True)
         return logs | dict(g=loss)
 
     def _critic_step(self, x: Tensor) -> Logs:

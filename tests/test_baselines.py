@@ -1,0 +1,272 @@
+"""Each baseline learns, resumes, stays on its device and is itself; one test file for all of them."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from hagan_lite import data, features, metrics, pixels, runs, train
+from hagan_lite.baselines import infogan, unetgan, wgan
+from hagan_lite.config import MODELS, ROOT, Experiment, choices_of
+from hagan_lite.hagan import Hagan
+from hagan_lite.model import Model, model_of
+
+BASELINES = [m for m in MODELS if m != "hagan"]
+CPU = torch.device("cpu")
+
+
+def tiny(model, **changes):
+    return Experiment.make(model, **(dict(preset="smoke", size=32, steps=6, batch_size=4) | changes))
+
+
+def real(n=4, size=32):
+    return torch.from_numpy(pixels.to_tensor_range(data.load("mni152", size).images[40 : 40 + n]))
+
+
+def test_there_are_six_and_each_file_keeps_the_protocol():
+    assert {"dcgan", "sagan", "unetgan", "wgan", "infogan", "ddpm"} <= set(BASELINES)
+    for model in BASELINES:
+        e = tiny(model)
+        assert type(e) is choices_of(model) and issubclass(model_of(e), Model)
+        assert (e.flips, e.policy, e.skip, e.mix) == (True, (), "off", "off")  # the paper's "basic" augmentation alone
+
+
+PIXELS = ("wgan", "ddpm")  # the perceptron and the diffusion model are judged by pixels: their detail comes late
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_a_hundred_steps_on_sixteen_images_halve_the_distance_to_them(model):
+    width = 16 if model == "ddpm" else 32
+    how = dict(steps=100, batch_size=16, width=width, ema=0.9, flips=False)
+    how |= dict(ddim_steps=20, lr_g=2e-3) if model == "ddpm" else {}
+    how |= dict(lr_g=1e-3) if model in ("dcgan", "sagan", "unetgan") else {}
+    e = tiny(model, **how)
+    images, trained = data.load("mni152", 32).images[40:56], model_of(e)(e, CPU)
+    x = torch.from_numpy(pixels.to_tensor_range(images))
+
+    def distance():
+        drawn = runs.generate(trained.averaged(), e, len(images))
+        if model in PIXELS:
+            return metrics.frechet_distance(*(torch.from_numpy(i).flatten(1) / 255 for i in (images, drawn)))
+        return metrics.frechet_distance(*(features.features(i) for i in (images, drawn)))
+
+    untrained = distance()
+    for t in range(e.steps):
+        trained.step(x, t)
+    assert distance() < untrained / 2
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_a_resumed_run_ends_like_one_that_never_stopped(model, tmp_path, monkeypatch):
+    e, images = tiny(model, steps=8, **({"ddim_steps": 2} if model == "ddpm" else {})), data.load("mni152", 32)
+    through = train.train(e, tmp_path / "through", images)
+
+    step, stop = model_of(e).step, [7]  # two steps after a checkpoint
+
+    def stopping(self, x, t):
+        if t in stop:
+            stop.clear()
+            raise KeyboardInterrupt
+        return step(self, x, t)
+
+    monkeypatch.setattr(model_of(e), "step", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(e, tmp_path / "stopped", images)
+    again = train.train(e, tmp_path / "stopped", images)
+    weights = [runs.load_generator(run).state_dict() for run in (through, again)]
+    assert all(torch.equal(v, weights[1][k]) for k, v in weights[0].items())
+    same = [[{k: v for k, v in line.items() if k != "seconds"} for line in runs.read_log(r)] for r in (through, again)]
+    assert same[0] == same[1]
+    a, b = (runs.sample(run, 3, seed=1) for run in (through, again))
+    assert (a == b).all() and a.dtype == "uint8" and a.shape == (3, 1, 32, 32)
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_a_step_never_waits_for_the_device(model):
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            assert "_local_scalar_dense" not in str(function), "a .item(), bool() or float() in the step"
+            return function(*args, **(kwargs or {}))
+
+    for changes in [{}, *([dict(lipschitz="penalty")] if model == "wgan" else [])]:
+        trained = model_of(e := tiny(model, **changes))(e, CPU)
+        trained.step(real(), 0)
+        with Watch():
+            logs = trained.step(real(), 5)
+        assert all(not v.requires_grad for v in logs.values())
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_bf16_computes_the_networks_and_leaves_losses_in_float32(model):
+    logs = model_of(e := tiny(model))(e, CPU, precision="bf16").step(real(), 5)
+    assert {v.dtype for v in logs.values()} == {torch.float32}
+    assert all(v.isfinite().all() for v in logs.values())
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_every_size_and_colour_is_drawn(model):
+    for size, channels in ((64, 1), (32, 3)):
+        e = tiny(model, size=size, channels=channels, width=8)
+        G = model_of(e).networks(e)[0].eval()
+        assert runs.generate(G, e, 2).shape == (2, channels, size, size)
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_two_hundred_and_fifty_six_pixels_are_possible(model):
+    e = Experiment.make(model, "covid-ct", "paper", size=256, width=8)
+    G, D = model_of(e).networks(e)
+    judged = D(torch.zeros(2, 1, 256, 256)) if D else G(torch.zeros(1, 1, 256, 256), torch.zeros(1, dtype=torch.long))
+    assert judged is not None
+
+
+def test_dcgan_and_sagan_are_hagan_with_parts_off():
+    for model, attention in (("dcgan", False), ("sagan", True)):
+        one = tiny(model, flips=False)
+        switched = {k: v for k, v in one.to_dict().items() if k not in ("model", "dataset", "preset")}
+        other = Experiment.make("hagan", "mni152", "smoke", **switched)
+        assert other.attention is attention
+        logs = [Hagan(e, CPU).step(real(), 0) for e in (one, other)]
+        assert all(torch.equal(logs[0][k], logs[1][k]) for k in logs[0])
+
+
+def test_the_u_net_judges_the_image_and_every_pixel_and_its_skips_carry_detail():
+    D = unetgan.UNet(64, 1, 8)
+    x = torch.rand(2, 1, 64, 64) * 2 - 1
+    judged = D(x)
+    assert judged.image.shape == (2,) and judged.pixel.shape == (2, 1, 64, 64)
+    x.requires_grad_()
+    D(x).pixel[0, 0, 32, 32].backward()
+    seen = x.grad[0, 0] != 0
+    assert seen.float().mean() > 0.9  # through the bottleneck a pixel's verdict depends on the whole image
+    assert (
+        x.grad[0, 0, 24:40, 24:40].abs().mean() > 2 * x.grad[0, 0, :8, :8].abs().mean()
+    )  # and through the skips on its place
+
+
+def test_unet_gans_mixed_images_come_in_slowly():
+    e = tiny("unetgan", phase_two=4, flips=False)
+    one, other = (model_of(e)(e, CPU).step(real(), t) for t in (0, 4))
+    plain = one["d_img"] + one["d_pix"]
+    torch.testing.assert_close(one["d"], plain)
+    assert other["d"] > other["d_img"] + other["d_pix"]
+
+
+def test_the_clipped_critic_has_small_weights_and_the_penalised_one_a_slope_near_one():
+    clipped = model_of(e := tiny("wgan"))(e, CPU)
+    clipped.step(real(), 0)
+    assert max(p.abs().max() for p in clipped.D.parameters()) <= e.clip
+    assert isinstance(clipped.opt_d, torch.optim.RMSprop)
+
+    held = model_of(e := tiny("wgan", lipschitz="penalty", lr_g=1e-4, lr_d=1e-4, batch_size=16))(e, CPU)
+    assert isinstance(held.opt_d, torch.optim.Adam)
+    first = held.step(real(16), 0)["d_penalty"]
+    for t in range(30):
+        last = held.step(real(16), t)["d_penalty"]
+    assert last < first / 4
+
+
+def test_the_gradient_penalty_is_its_formula():
+    trained = model_of(e := tiny("wgan", lipschitz="penalty"))(e, CPU)
+    x, w = real(), torch.randn(32 * 32)
+    trained.D = lambda u: u.flatten(1) @ w  # a linear critic has the slope ||w|| everywhere
+    assert trained._penalty(x, x).item() == pytest.approx((w.norm().item() - 1) ** 2, rel=1e-4)
+
+
+def test_wgans_counts_do_not_depend_on_the_width():
+    assert (
+        len({sum(p.numel() for p in wgan.Model.networks(tiny("wgan", width=w))[0].parameters()) for w in (8, 32)}) == 1
+    )
+
+
+def test_infogans_latent_is_noise_one_category_and_two_codes():
+    e = tiny("infogan")
+    latent = infogan.Model.latent(200, e, torch.Generator().manual_seed(0))
+    z, category, code = latent.split([62, 10, 2], 1)
+    assert latent.shape == (200, e.z_dim)
+    assert (category.sum(1) == 1).all() and set(category.unique().tolist()) == {0.0, 1.0}
+    assert (category.sum(0) > 5).all()
+    assert z.abs().max() <= 1 and code.abs().max() <= 1 and code.std() > 0.5
+
+
+def test_infogans_code_can_be_read_off_its_images():
+    """What the information term is for: without it D cannot guess the category, with it it can."""
+    right = {}
+    for info in (0.0, 1.0):
+        e = tiny("infogan", width=16, steps=60, batch_size=32, info=info, flips=False)
+        trained, x = infogan.Model(e, CPU), real(32)
+        for t in range(e.steps):
+            trained.step(x, t)
+        latent = trained.latent(200, e, torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            guess = trained.D(trained.G(latent))
+        right[info] = (guess.category.argmax(1) == latent[:, 62:72].argmax(1)).float().mean().item()
+    assert right[0.0] < 0.3 < 0.8 < right[1.0]
+
+
+def test_ddim_takes_fewer_steps_than_ddpm_and_both_draw_the_same_kind_of_image():
+    e = tiny("ddpm", ddim_steps=3)
+    G, calls = model_of(e).networks(e)[0].eval(), []
+    G.register_forward_hook(lambda *_: calls.append(1))
+    quick = runs.generate(G, e, 2)
+    assert len(calls) == 3
+    assert (runs.generate(G, e, 2) == quick).all()
+    assert (runs.generate(G, e, 2, seed=1) != quick).any()
+
+
+def test_ddpms_own_sampling_takes_a_thousand_steps():
+    e = tiny("ddpm", ddim_steps=0)
+    assert len(model_of(e)._scheduler(e.ddim_steps).timesteps) == 1000
+    assert len(model_of(e)._scheduler(20).timesteps) == 20
+    assert model_of(e)._scheduler(20).timesteps[0] == 999
+
+
+def test_diffusions_loss_is_that_of_the_noise(monkeypatch):
+    """A network that knows the noise has no loss; one that says 0 has the noise's variance."""
+    trained = model_of(e := tiny("ddpm", batch_size=16))(e, CPU)
+    monkeypatch.setattr(trained, "descend", lambda *_: None)
+    x = real(16)
+    trained._G = lambda noisy, s: torch.zeros_like(noisy)
+    assert trained.step(x, 0)["g"].item() == pytest.approx(1, abs=0.05)
+    level = trained.scheduler.alphas_cumprod
+
+    def knows(noisy, s):
+        a = level[s][:, None, None, None]
+        return (noisy - a.sqrt() * x) / (1 - a).sqrt()
+
+    trained.e = tiny("ddpm", flips=False)
+    trained._G = knows
+    assert trained.step(x, 0)["g"].item() < 1e-5
+
+
+def test_a_baseline_imports_nothing_of_the_trainer():
+    allowed = {"baselines", "config", "attnmix", "discriminator", "generator", "hagan", "losses", "model"}
+    for path in (ROOT / "hagan_lite" / "baselines").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("hagan_lite"):
+                inner = node.module.removeprefix("hagan_lite").removeprefix(".")
+                assert ({inner} if inner else {a.name for a in node.names}) <= allowed, path.name
+
+
+def test_a_model_is_added_by_adding_a_file(tmp_path):
+    """The example of CONTRIBUTING.md, put into a copy of the package, trains, samples and can be set."""
+    import shutil
+
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    _, _, rest = page.partition("```python\n")
+    example, _, _ = rest.partition("```")
+    copy = tmp_path / "hagan_lite"
+    shutil.copytree(ROOT / "hagan_lite", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "baselines" / "rgan.py").write_text(example)
+    words = "from hagan_lite import runs; from hagan_lite.config import Experiment, MODELS; assert 'rgan' in MODELS; "
+    words += (
+        "from hagan_lite.train import train; e = Experiment.make('rgan', preset='smoke', steps=3, size=32, margin=2); "
+    )
+    words += (
+        "assert e.changes['margin'] == 2; run = train(e, 'run'); assert runs.sample(run, 2).shape == (2, 1, 32, 32)"
+    )
+    done = subprocess.run([sys.executable, "-c", words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

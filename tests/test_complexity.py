@@ -1,0 +1,103 @@
+import pytest
+import torch
+from torch import nn
+
+from hagan_lite import complexity, tables
+from hagan_lite.config import MODELS, ROOT, Experiment
+
+
+@pytest.fixture(scope="module")
+def table():
+    return tables.table_1().set_index(["model", "network"])
+
+
+@pytest.mark.parametrize(
+    ("model", "network", "parameters"),
+    [
+        ("sagan", "G", 3_603_509),
+        ("dcgan", "G", 3_577_667),
+        ("wgan", "G", 13_301_632),
+        ("sagan", "D", 2_764_737),
+        ("dcgan", "D", 2_764_737),
+        ("wgan", "D", 6_423_553),
+        ("unetgan", "D", 6_175_106),
+        ("hagan", "D, image branch", 2_764_737),
+        ("hagan", "G", 3_603_509 + 4),  # the reverse skip's gates
+        ("ddpm", "all", 35_746_307),
+    ],
+)
+def test_parameters_are_table_ones(table, model, network, parameters):
+    assert table.loc[(model, network), "parameters"] == parameters
+
+
+@pytest.mark.parametrize(
+    ("model", "network", "units"),
+    [
+        ("sagan", "G", 11.9604),
+        ("hagan", "G", 11.9604),
+        ("dcgan", "G", 6.2729),
+        ("wgan", "G", 0.7923),
+        ("sagan", "D", 6.1880),
+        ("hagan", "D, image branch", 6.1880),
+        ("wgan", "D", 0.3828),
+        ("infogan", "G", 6.2603),
+        ("infogan", "D", 6.2109),
+        ("unetgan", "D", 16.313),
+    ],
+)
+def test_multiply_accumulates_are_those_that_were_found_by_hand(table, model, network, units):
+    assert table.loc[(model, network), tables.FLOPS] == pytest.approx(units, abs=1e-4)
+
+
+def test_every_printed_cell_has_a_verdict_and_every_blank_one_has_none(table):
+    for quantity in (tables.PARAMS, tables.FLOPS):
+        printed = table[f"paper's {quantity}"].notna()
+        assert set(table.loc[printed, f"{quantity}: verdict"]) == {"agrees", "as a sum", "differs"}
+        assert set(table.loc[~printed, f"{quantity}: verdict"]) <= {""}
+
+
+def test_the_cells_that_differ_are_these(table):
+    differ = {q: set(table.index[table[f"{q}: verdict"] == "differs"]) for q in (tables.PARAMS, tables.FLOPS)}
+    assert differ[tables.PARAMS] == {("infogan", "G"), ("infogan", "D"), ("infogan", "all")}
+    with_pixels = {("hagan", "D"), ("hagan", "all")}
+    assert differ[tables.FLOPS] == {("unetgan", "D"), ("unetgan", "all")} | with_pixels
+
+
+def test_a_convolution_and_its_norm_cost_what_the_rule_says():
+    net = nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
+    found = complexity.cost(net, torch.zeros(2, 3, 16, 16))
+    assert found.parameters == 8 * 3 * 16 + 8 + 2 * 8
+    assert found.macs == 8 * 8 * 8 * 3 * 16 + 5 * 8 * 8 * 8
+    assert found.units == found.macs * 64 / 2**30
+
+
+def test_counting_leaves_the_fused_attention_in_place():
+    before = complexity.SelfAttention.forward
+    complexity.costs(Experiment.make("sagan", width=8))
+    assert complexity.SelfAttention.forward is before
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_models_costs_on_this_machine_can_be_measured(model):
+    e = Experiment.make(model, preset="smoke", size=32, **({"ddim_steps": 2} if model == "ddpm" else {}))
+    found = complexity.measure(e, torch.device("cpu"), n=1)
+    assert found.step > 0 and found.image > 0
+    weights = sum(c.parameters for name, c in complexity.costs(e).items() if name == "all")
+    assert found.memory > 4 * 3 * weights  # float32, with gradients and the optimiser's state
+
+
+def test_the_bytes_that_are_alive_are_counted():
+    with complexity._Alive([]) as alive:
+        a = torch.zeros(1000)
+        b = a + 1
+        del a
+        c = b * 2
+    assert (alive.most, alive.now) == (8000, 8000)
+    del b, c
+    assert alive.now == 0
+
+
+def test_the_committed_table_is_counted_from_the_networks(tmp_path):
+    markdown, csv = tables.save_table(tables.table_1(), tmp_path / "table1")
+    for path in (markdown, csv):
+        assert path.read_text() == (ROOT / "figures" / path.name).read_text()
