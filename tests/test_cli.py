@@ -33,17 +33,17 @@ def test_data_lists_what_is_here_and_what_is_not(monkeypatch, tmp_path):
 
 
 def test_values_are_parsed_as_fields():
-    assert cli._parse(["steps=300", "skip=off", "alpha=0.25", "attention=false"]) == {
+    assert cli._parse("hagan", ["steps=300", "skip=off", "alpha=0.25", "attention=false"]) == {
         "steps": 300,
         "skip": "off",
         "alpha": 0.25,
         "attention": False,
     }
     with pytest.raises(ValueError, match="stepps"):
-        cli._parse(["stepps=3"])
+        cli._parse("hagan", ["stepps=3"])
     with pytest.raises(ValueError, match="seed"):
-        cli._parse(["seed=3"])
-    assert cli._parse(["attention=False"]) == {"attention": False}
+        cli._parse("hagan", ["seed=3"])
+    assert cli._parse("hagan", ["attention=False"]) == {"attention": False}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,8 @@ def test_values_are_parsed_as_fields():
     [
         (["run", "--dataset", "no-such-folder", "--preset", "smoke"], "neither a data set"),
         (["run", "--preset", "huge"], "choose one of smoke"),
+        (["run", "--model", "vae"], "choose one of hagan"),
+        (["run", "--set", "critic_steps=3"], "critic_steps"),
         (["sample", "nowhere", "--out", "x"], "not a run folder"),
     ],
 )

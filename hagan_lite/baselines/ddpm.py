@@ -79,6 +79,7 @@ class Model(Base):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.scheduler = self._scheduler()
+        self.scheduler.alphas_cumprod = self.scheduler.alphas_cumprod.to(self.device)  # once, not in the first step
 
     def update(self, x: Tensor, t: int) -> Logs:
         s = (torch.rand(len(x), generator=self.rng, device=self.device) * 1000).long()

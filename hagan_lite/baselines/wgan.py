@@ -66,7 +66,10 @@ class Model(Base):
 
     def _optimiser(self, net: nn.Module, lr: float) -> torch.optim.Optimizer:
         """The source found momentum harmful where weights are clipped."""
-        return torch.optim.RMSprop(net.parameters(), lr) if self.e.lipschitz == "clip" else super()._optimiser(net, lr)
+        if self.e.lipschitz == "penalty":
+            return super()._optimiser(net, lr)
+        on_cuda = dict(capturable=True) if self.device.type == "cuda" else {}  # its step counters, too, on the device
+        return torch.optim.RMSprop(net.parameters(), lr, **on_cuda)
 
     def update(self, x: Tensor, t: int) -> Logs:
         # The source takes a fresh batch for each update of the critic. Here they share the step's batch, each with
