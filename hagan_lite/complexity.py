@@ -101,14 +101,15 @@ def measure(e: Experiment, device: torch.device, n: int = 3) -> Measured:
     state = [t for t in tree_leaves(model.state_dict()) if isinstance(t, Tensor)]
     with _Alive(state) as alive:
         model.step(x, e.phase_two)
-    step = min(_seconds(lambda: model.step(x, e.phase_two), device) for _ in range(n))
+    step = min(seconds(lambda: model.step(x, e.phase_two), device) for _ in range(n))
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        image = min(_seconds(lambda: kind.draw(model.ema, len(x), e, rng), device) for _ in range(n)) / len(x)
+        image = min(seconds(lambda: kind.draw(model.ema, len(x), e, rng), device) for _ in range(n)) / len(x)
     return Measured(step, image, alive.most)
 
 
-def _seconds(work: Callable[[], Any], device: torch.device) -> float:
+def seconds(work: Callable[[], Any], device: torch.device) -> float:
+    """How long `work` takes, what it left running on a GPU included."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     began = time.perf_counter()

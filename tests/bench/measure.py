@@ -5,7 +5,6 @@ import resource
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hagan_lite import data, hagan, notebooks, pixels, runtime
+from hagan_lite.complexity import seconds
 from hagan_lite.config import Experiment
 from hagan_lite.features import features
 
@@ -30,15 +30,6 @@ def build(model: str, width: int, device: str = "cpu", batch: int = 32, size: in
     e = Experiment.make(model, **changes)
     x = torch.rand(batch, e.channels, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     return hagan.Hagan(e, where, precision, compiled), x.to(where)
-
-
-def seconds(work: Callable[[], Any], device: torch.device) -> float:
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    wait()
-    began = time.perf_counter()
-    work()
-    wait()
-    return time.perf_counter() - began
 
 
 def matmul_rate(device: torch.device, n: int = 2048) -> float:
