@@ -42,6 +42,7 @@ def test_a_hundred_steps_on_sixteen_images_halve_the_distance_to_them(model):
     how = dict(steps=100, batch_size=16, width=width, ema=0.9, flips=False)
     how |= dict(ddim_steps=20, lr_g=2e-3) if model == "ddpm" else {}
     how |= dict(lr_g=1e-3) if model in ("dcgan", "sagan", "unetgan") else {}
+    how |= dict(lr_g=2e-3, lr_d=5e-4) if model == "infogan" else {}
     e = tiny(model, **how)
     images, trained = data.load("mni152", 32).images[40:56], model_of(e)(e, CPU)
     x = torch.from_numpy(pixels.to_tensor_range(images))
