@@ -1,27 +1,32 @@
 """The `hagan` command: the notebooks without a browser, samples as files, data sets, tests."""
 
-import json
 import logging
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from hagan_lite.config import BUILD, DATASETS, MODELS, PRESETS, RECORDS, ROOT, Experiment, choices_of
+from hagan_lite import cli_data
+from hagan_lite.config import BUILD, RECORDS, ROOT, Experiment
+from hagan_lite.options import (
+    Change,
+    Compile,
+    Data,
+    Device,
+    Extractor,
+    Model,
+    Precision,
+    Preset,
+    Strict,
+    located,
+    parse,
+    short,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-
-Model = Annotated[str, typer.Option(help=", ".join(MODELS))]
-Data = Annotated[str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")]
-Preset = Annotated[str, typer.Option(help=", ".join(PRESETS))]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
-Precision = Annotated[str, typer.Option(help="auto (bf16 on a GPU that computes in it), bf16, fp32")]
-Compile = Annotated[bool, typer.Option("--compile", help="torch.compile both networks: for long runs on a GPU")]
-Extractor = Annotated[str, typer.Option(help="efficientnet-lite0 (FD), inception (FID), or auto")]
-Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")]
+app.add_typer(cli_data.app, name="data")
 
 
 @app.command()
@@ -31,7 +36,7 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
     from hagan_lite.results import load_records
     from hagan_lite.storage import read_json
 
-    dataset, figures = _located(dataset), BUILD / "figures"
+    dataset, figures = located(dataset), BUILD / "figures"
     typer.echo(f"HAGAN on {dataset}, preset {preset}, seed {seed}")
     typer.echo("1/5  00_start_here: is everything in place?")
     notebooks.execute("00_start_here")
@@ -52,7 +57,7 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
         f"{metrics['fd_at_floor_n']:.1f}, one half of the real images against the other {metrics['floor']:.1f}\n\nMade:"
     )
     for path in [*sorted(figures.glob(f"{stem}*.png")), *made, run / "run_experiment.ipynb", record, run]:
-        typer.echo(f"  {_short(path)}")
+        typer.echo(f"  {short(path)}")
 
 
 @app.command()
@@ -64,15 +69,16 @@ def run(
     device: Device = "auto",
     precision: Precision = "auto",
     compiled: Compile = False,
+    strict: Strict = False,
     changes: Change = None,
 ) -> None:
     """One experiment: one papermill execution of 09_run_experiment. A stopped one goes on where it was."""
     from hagan_lite import runtime
 
-    e = Experiment.make(model, _located(dataset), preset, seed=seed, **_parse(model, changes or []))
+    e = Experiment.make(model, located(dataset), preset, seed=seed, **parse([model], changes or []))
     runtime.resolve_precision(runtime.pick_device(device), precision)  # what cannot be is said before a notebook starts
-    folder, record = _run(e, device, precision=precision, compiled=compiled)
-    typer.echo(f"Made:\n  {_short(folder / 'run_experiment.ipynb')}\n  {_short(record)}\n  {_short(folder)}")
+    folder, record = _run(e, device, strict, precision=precision, compiled=compiled)
+    typer.echo(f"Made:\n  {short(folder / 'run_experiment.ipynb')}\n  {short(record)}\n  {short(folder)}")
 
 
 @app.command()
@@ -119,7 +125,7 @@ def compare(
         name = ", ".join([e.model, *(f"{k}={v}" for k, v in shown.items()), f"{e.steps} steps"])
         blocks[name if name not in blocks else folder.name] = runs.sample(folder, 12, seed, device, images)
     title = f"{experiments[0].data_label}, {images.images.shape[-1]}x{images.images.shape[-1]}"
-    typer.echo(_short(figures.save_figure(models_side_by_side(blocks, title), out)))
+    typer.echo(short(figures.save_figure(models_side_by_side(blocks, title), out)))
 
 
 @app.command()
@@ -138,29 +144,11 @@ def evaluate(
     if len(what) == 1:
         scores, audits = evaluation.of_run(what[0], extractor, sets, seed, device, dataset)
     elif len(what) == 2:
-        real, fake = (data.load(_located(str(folder)), size) for folder in what)
+        real, fake = (data.load(located(str(folder)), size) for folder in what)
         scores, audits = evaluation.of_images(real, fake.images, extractor, seed, device)
     else:
         raise ValueError("give one run folder, or two folders of images: the real ones, then the generated ones")
     typer.echo(evaluation.in_words(scores, audits))
-
-
-@app.command("data")
-def data_(name: Annotated[str, typer.Argument(help="a data set or a folder of images; none: list all")] = "") -> None:
-    """Lists the data sets and where they are, or says what of one would be used and what was left out."""
-    from hagan_lite import data
-
-    for known in [name] if name else DATASETS:
-        try:
-            found = data.load(_located(known))
-        except data.DataError as error:
-            typer.echo(f"{known}: not here. {error}")
-            if name:
-                raise typer.Exit(1) from error
-            continue
-        typer.echo(f"{known}: {len(found)} images, {len(set(found.groups.tolist()))} groups, {found.fingerprint}")
-        for line in found.left_out:
-            typer.echo(f"  left out: {line}")
 
 
 @app.command()
@@ -172,7 +160,7 @@ def table(out: Annotated[Path, typer.Option(help="folder for the .md and .csv fi
     drawn = {"table1": tables.table_1(), "table2": tables.table_2(load_records(ROOT / "data" / "results"))}
     for name, what in drawn.items():
         for path in tables.save_table(what, out / name):
-            typer.echo(_short(path))
+            typer.echo(short(path))
 
 
 @app.command()
@@ -195,12 +183,14 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(e: Experiment, device: str, **parameters: Any) -> tuple[Path, Path]:
+def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) -> tuple[Path, Path]:
     """Executes 09_run_experiment; returns the run folder and the record's path."""
     from hagan_lite import metrics, notebooks, runs
     from hagan_lite.data import load
 
-    images = load(e.dataset, e.size, e.channels)
+    images = load(e.dataset, e.size, e.channels, strict)
+    for note in images.notes:
+        typer.echo(f"{e.data_label}: {note}")
     if (n := len(images.split(e.heldout)[0])) < metrics.FEWEST:
         raise ValueError(f"{n} image(s) to train on: {metrics.FEWEST} or more are needed to measure the result")
     folder = runs.run_dir(e, images)
@@ -210,30 +200,6 @@ def _run(e: Experiment, device: str, **parameters: Any) -> tuple[Path, Path]:
             notebooks.execute("09_run_experiment", folder / "run_experiment.ipynb", **parameters)
     except KeyboardInterrupt:
         logging.getLogger("asyncio").disabled = True  # nbclient leaves a task behind when it ends the kernel
-        typer.echo(f"\nstopped; the last step is kept in {_short(folder)}: give the same command again and it goes on")
+        typer.echo(f"\nstopped; the last step is kept in {short(folder)}: give the same command again and it goes on")
         raise typer.Exit(130) from None
     return folder, RECORDS / f"{folder.name}.json"
-
-
-def _parse(model: str, changes: list[str]) -> dict[str, Any]:
-    """['steps=300', 'skip=off'] -> {'steps': 300, 'skip': 'off'}; values are JSON where they can be, else text."""
-    known, parsed = {f.name for f in fields(choices_of(model))} - {"model", "dataset", "preset", "seed"}, {}
-    for change in changes:
-        name, equals, value = change.partition("=")
-        value = value.lower() if value in ("True", "False") else value
-        if not equals or name not in known:
-            raise ValueError(f"--set {change}: not FIELD=VALUE with one of the fields {', '.join(sorted(known))}")
-        try:
-            parsed[name] = json.loads(value)
-        except json.JSONDecodeError:
-            parsed[name] = value
-    return parsed
-
-
-def _located(dataset: str) -> str:
-    """A folder as an absolute path: the notebook's kernel has another working directory than the user's shell."""
-    return dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

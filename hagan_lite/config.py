@@ -22,7 +22,21 @@ DATASETS = {
     "mni152": "axial slices of the MNI152 T1 template (embedded: nilearn ships it)",
     "mni152-all": "axial, coronal and sagittal slices of the MNI152 T1 template (embedded)",
     "covid-ct": "chest CT images without COVID-19, COVID-CT-Dataset",
+    "covid-ct-396": "the first 396 of them by name, as many as the paper used",
+    "acdc": "short-axis cine-MRI of 100 hearts at end diastole and end systole, ACDC",
+    "brats2018": "T1 MRI with contrast of 285 brains with glioma, BraTS 2018",
+    "brats2018-t1": "the same in T1",
+    "brats2018-t2": "the same in T2",
+    "brats2018-flair": "the same in FLAIR",
 }
+PAPER_IMAGES = {"covid-ct": 396, "acdc": 1798, "brats2018": 6528}
+"""How many images the paper used (Table II)."""
+
+
+def paper_name(dataset: str) -> str:
+    """What the paper calls a data set of ours: 'brats2018' for 'brats2018-flair'; itself where it has none."""
+    return next((name for name in PAPER_IMAGES if dataset == name or dataset.startswith(f"{name}-")), dataset)
+
 
 _BASELINES = sorted(p.stem for p in (Path(__file__).parent / "baselines").glob("[!_]*.py"))
 MODELS = ("hagan", *_BASELINES)
@@ -36,7 +50,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Section IV-A; the rest depends on size and data set, see Experiment.make
     "paper": dict(width=64, lr_g=1e-3, ema=0.995),
 }
-_PAPER_IMAGES = {"covid-ct": 396, "acdc": 1798, "brats2018": 6528}  # Table II
 _CHOICES = {
     "model": tuple(MODELS),
     "preset": tuple(PRESETS),
@@ -154,7 +167,7 @@ class Experiment:
         if preset == "paper":
             size = changes.get("size", 64)
             batch = changes.get("batch_size", 32 if size == 64 else 2)
-            epoch = -(-_PAPER_IMAGES.get(dataset, 396) // batch)
+            epoch = -(-PAPER_IMAGES.get(paper_name(dataset), 396) // batch)
             # 100 warm-up epochs are the paper's; the total is open: ten times that.
             fields = dict(z_dim=100 if size == 64 else 1000, batch_size=batch, phase_two=100 * epoch) | fields
             fields["steps"] = 1000 * epoch

@@ -1,26 +1,26 @@
-"""Images in, uint8 arrays out: the embedded brain slices, COVID-CT, or any folder of images (Section IV-A)."""
+"""Images in, uint8 arrays out: a named data set or anybody's folder, cached, grouped by patient (Section IV-A)."""
 
 import hashlib
-import importlib.metadata
+import importlib
 import os
 import warnings
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from tqdm.auto import tqdm
 
-from hagan_lite.config import BUILD, DATASETS, ROOT
-from hagan_lite.pixels import decode, pad_to_square, resize
-from hagan_lite.storage import write_atomically
+from hagan_lite import cache
+from hagan_lite.config import DATASETS, PAPER_IMAGES, ROOT, paper_name
+from hagan_lite.datasets import DataError, Found, Source, folder, mni152
+from hagan_lite.datasets._duplicates import merge, thumbnail
+from hagan_lite.pixels import decode
 
-VERSION = 1  # of the preprocessing below: raise it when what it makes changes
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+VERSION = 2  # of the preprocessing: raise it when what it makes changes
 EMBEDDED = "no files at hand? 'mni152' is embedded and needs none"
-
-
-class DataError(ValueError):
-    """A data set that cannot be used; the message names what, where, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,11 @@ class Dataset:
     """What `load` returns. `groups` says which images belong to one patient, volume or block of slices."""
 
     name: str  # the data set's name; 'folder' for a user's own
-    images: np.ndarray  # (N, C, size, size) uint8
+    images: np.ndarray  # (N, C, size, size) uint8, read-only
     groups: np.ndarray  # (N,) int
     fingerprint: str  # 12 hex digits of the source's content: records with different ones never share a column
-    left_out: tuple[str, ...] = ()  # what could not be used, and why
+    left_out: tuple[str, ...] = ()  # what could not be used, and why; it names files
+    notes: tuple[str, ...] = ()  # what else a user should know, in numbers; it names none
 
     def __len__(self) -> int:
         return len(self.images)
@@ -53,112 +54,137 @@ def data_root() -> Path:
     return ROOT / os.environ.get("HAGAN_DATA", "data")
 
 
-def load(name: str, size: int = 64, channels: int = 1) -> Dataset:
+def load(name: str, size: int = 64, channels: int = 1, strict: bool = False) -> Dataset:
     """A named data set, or a folder of images, at size x size pixels and 1 or 3 channels.
 
-    Decoded arrays are cached below build/cache by the source's content. Images that cannot be read are left out, with
-    a warning that names them. Raises DataError where nothing is left, or the data set is missing.
+    Decoded arrays are cached below build/cache and mapped from there. What cannot be read is left out, with a warning
+    that names it. Raises DataError where nothing is left, the data set is missing, or, with `strict`, anything at all
+    was left out.
     """
     if name in ("mni152", "mni152-all"):
-        key = f"{name}-nilearn{importlib.metadata.version('nilearn')}"
-        return _cached(key, size, channels, lambda: _mni152(name, size, channels))
-    folder = _folder_of(name)
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not files:
-        raise DataError(f"{name}: no images ({', '.join(SUFFIXES)}) under {folder}; {EMBEDDED}")
-    label = name if name in DATASETS else "folder"
-    fingerprint = _fingerprint(folder, files)
-    found = _cached(
-        f"{label}-{fingerprint}", size, channels, lambda: _from_files(label, folder, files, size, channels, fingerprint)
-    )
-    if found.left_out:
-        listing = "\n  ".join([f"left out {len(found.left_out)} of {len(files)} images:", *found.left_out[:20]])
-        warnings.warn(f"{folder}: {listing}", stacklevel=2)
+        return _embedded(name, size, channels)
+    found, label = find(name), name if name in DATASETS else "folder"
+    key = f"{label}-{_state(found)}-{size}px-{channels}ch-v{VERSION}"
+    if not (known := cache.read(key)):
+        about: dict[str, Any] = dict(groups=[], failed=[])
+        cache.write(key, _planes(found, size, channels, about), (channels, size, size), about)
+        known = cache.read(key)
+    images, about = known
+    failed = [(found.sources[i].path, why) for i, why in about["failed"]]
+    left_out = tuple(f"{_below(path, found.folder)}: {why}" for path, why in [*found.left_out, *failed])
+    if not len(images):
+        first = f"; the first: {left_out[0]}" if left_out else ""
+        raise DataError(f"{name}: nothing can be read of what is in {found.folder}{first}; {EMBEDDED}")
+    if strict and left_out:
+        listing = "\n  ".join([f"{len(left_out)} left out, which strict does not allow:", *left_out])
+        raise DataError(f"{found.folder}: {listing}")
+    if left_out:
+        listing = [f"left out {len(left_out)} of {len(found.sources) + len(found.left_out)} files:", *left_out[:20]]
+        warnings.warn(f"{found.folder}: " + "\n  ".join(listing), stacklevel=2)
+    notes = [f"{n} {what}" for what, n in about["notes"].items()]
+    if (paper := PAPER_IMAGES.get(paper_name(name), len(images))) != len(images):
+        notes.append(f"{len(images)} images are here; the paper used {paper}")
+    return Dataset(label, images, np.array(about["groups"]), about["fingerprint"], left_out, tuple(notes))
+
+
+def find(name: str) -> Found:
+    """Which files a data set's name or a user's folder means. Raises DataError where they are not there."""
+    if name not in DATASETS:
+        place = Path(name).expanduser()
+        if not place.is_dir():
+            raise DataError(f"{name}: neither a data set ({', '.join(DATASETS)}) nor a folder; {EMBEDDED}")
+        found = folder.find(place)
+    else:
+        base = paper_name(name)
+        try:
+            module = importlib.import_module(f"hagan_lite.datasets.{base.replace('-', '_')}")
+            found = module.find(data_root(), name[len(base) + 1 :])
+        except DataError as error:
+            raise DataError(f"{name}: {error}; {EMBEDDED}") from error
+    if not found.sources and not found.left_out:
+        raise DataError(f"{name}: no images below {found.folder}; give {folder.HELP}; {EMBEDDED}")
     return found
 
 
-def _folder_of(name: str) -> Path:
-    if name == "covid-ct":
-        folder = data_root() / "covid-ct" / "CT_NonCOVID"
-        if not folder.is_dir():
-            raise DataError(
-                f"covid-ct: no folder {folder}; put the CT_NonCOVID images of the public COVID-CT-Dataset "
-                "(Yang et al., arXiv:2003.13865) there, or set HAGAN_DATA to the folder that holds covid-ct/; "
-                + EMBEDDED
-            )
-        return folder
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        raise DataError(f"{name}: neither a data set ({', '.join(DATASETS)}) nor a folder; {EMBEDDED}")
-    return folder
+def _embedded(name: str, size: int, channels: int) -> Dataset:
+    key = f"{name}-{mni152.version()}-{size}px-{channels}ch-v{VERSION}"
+    if not (known := cache.read(key)):
+        fingerprint, planes = mni152.slices(size, every_axis=name == "mni152-all")
+        about: dict[str, Any] = dict(groups=[], fingerprint=fingerprint)
+
+        def stream() -> Iterator[np.ndarray]:
+            for plane, group in planes:
+                about["groups"].append(group)
+                yield plane[None].repeat(channels, axis=0)
+
+        cache.write(key, stream(), (channels, size, size), about)
+        known = cache.read(key)
+    return Dataset(name, known[0], np.array(known[1]["groups"]), known[1]["fingerprint"])
 
 
-def _mni152(name: str, size: int, channels: int) -> Dataset:
-    """Slices with at least a third of the largest slice's brain; about 115 axial, 375 along all three axes.
-
-    Cropped to the brain's bounding box over the whole volume, so that the brain keeps its size from slice to slice;
-    padded to square; windowed from 0.25 to 0.9 of the template's range, which puts grey matter near mid-grey and white
-    matter near white. Neighbouring slices are alike, so blocks of twelve form a group.
-    """
-    from nilearn.datasets import load_mni152_template  # three seconds: only where the cache is cold
-
-    volume = load_mni152_template(resolution=1).get_fdata(dtype=np.float32)  # RAS, 1 mm, 0..1
-    fingerprint = hashlib.sha256(volume.tobytes()).hexdigest()[:12]
-    brain = volume > 0.05
-    corners = [np.flatnonzero(brain.any(axis=tuple({0, 1, 2} - {axis})))[[0, -1]] for axis in range(3)]
-    box = tuple(slice(low, high + 1) for low, high in corners)
-    volume, brain = volume[box], brain[box]
-    volume = np.clip((volume - 0.25) / (0.9 - 0.25), 0, 1)
-    images, groups = [], []
-    for axis in (2, 1, 0) if name == "mni152-all" else (2,):
-        area = brain.sum(axis=tuple({0, 1, 2} - {axis}))
-        start = max(groups, default=-1) + 1
-        for n, i in enumerate(np.flatnonzero(area >= area.max() / 3)):
-            plane = np.rot90(volume.take(i, axis))  # anterior or superior up
-            images.append(resize(pad_to_square(plane), size))
-            groups.append(start + n // 12)
-    array = np.stack(images)[:, None].repeat(channels, axis=1)
-    return Dataset(name, array, np.array(groups), fingerprint)
-
-
-def _from_files(label: str, folder: Path, files: list[Path], size: int, channels: int, fingerprint: str) -> Dataset:
-    images, keys, left_out = [], [], []
-    for path in files:
+def _planes(found: Found, size: int, channels: int, about: dict[str, Any]) -> Iterator[np.ndarray]:
+    """All images in order, (C, size, size) uint8. Fills `about`: groups, fingerprint, notes, and [index, why] of files
+    that failed; no name of a file, and no patient's."""
+    digest, small, names, notes, used, hashed = hashlib.sha256(), [], [], Counter(), 0, None
+    for i, source in enumerate(tqdm(found.sources, desc="reading images", unit="file", leave=False, delay=2)):
+        path = source.path
+        if used == found.limit:
+            break
         try:
-            images.append(decode(path, size, channels))
-            keys.append(_group_key(path.relative_to(folder)))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, UnidentifiedImageError) as error:
-            left_out.append(f"{path.relative_to(folder)}: {error}")
-    if not images:
-        raise DataError(f"{folder}: none of {len(files)} images can be read; the first: {left_out[0]}; {EMBEDDED}")
-    groups = np.unique(keys, return_inverse=True)[1]
-    return Dataset(label, np.stack(images), groups, fingerprint, tuple(left_out))
+            if path != hashed:  # two frames of one file count once
+                digest.update(_below(path, found.folder).encode())
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+                hashed = path
+            patient, planes = _read(source, size, channels, notes)
+            for plane in planes:
+                if used == found.limit:
+                    break
+                used += 1
+                small.append(thumbnail(plane))
+                names.append(patient or source.group)
+                yield plane
+        except Exception as error:  # PIL, nibabel, zlib and pydicom raise two dozen kinds for damage
+            why = str(error).replace(str(path), "the file").replace(path.name, "the file") or type(error).__name__
+            about["failed"].append([i, why])
+    groups = np.unique(np.array(names, dtype=str), return_inverse=True)[1]
+    groups, merged = merge(np.array(small), groups, found.patients)
+    if found.others:
+        notes["files of other kinds, not looked at"] = found.others
+    if merged:
+        notes["near duplicates of another group's images, put into one group with them"] = merged
+    about |= dict(groups=groups.tolist(), fingerprint=digest.hexdigest()[:12])
+    about |= dict(notes={what: n for what, n in notes.items() if n})
 
 
-def _group_key(path: Path) -> str:
-    """Who is in the picture: the sub-folder, or COVID-CT's number before '%' (one case's images); else the file."""
-    return path.parts[0] if len(path.parts) > 1 else path.stem.split("%")[0]
+def _read(source: Source, size: int, channels: int, notes: Counter[str]) -> tuple[str, Iterator[np.ndarray]]:
+    """(the patient, where the file itself says who it is, its images) of one Source."""
+    what = folder.kind(source.path)
+    if what == "picture":
+        return "", iter([decode(source.path, size, channels)])
+    if what == "volume":
+        from hagan_lite.datasets import _nifti
+
+        patient, planes = "", _nifti.slices(source, size, notes)
+    else:
+        from hagan_lite.datasets import _dicom
+
+        patient, planes = _dicom.slices(source.path, size, notes)
+    return patient, (plane[None].repeat(channels, axis=0) for plane in planes)
 
 
-def _fingerprint(folder: Path, files: list[Path]) -> str:
-    """Of the images and of their places below the folder, which say whose they are; not of where the folder is."""
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+def _state(found: Found) -> str:
+    """12 hex digits of which files are there, how large and how old: what the cache goes by, without opening one."""
+    digest = hashlib.sha256(repr(found.limit).encode())
+    for source in found.sources:
+        try:
+            stat = source.path.stat()
+            state = (stat.st_size, stat.st_mtime_ns)
+        except OSError:
+            state = (-1, 0)
+        digest.update(repr((_below(source.path, found.folder), source.frame, source.slices, *state)).encode())
     return digest.hexdigest()[:12]
 
 
-def _cached(key: str, size: int, channels: int, make) -> Dataset:
-    """The cached Dataset, or `make()` stored for next time. A damaged cache is made again."""
-    path = BUILD / "cache" / f"{key}-{size}px-{channels}ch-v{VERSION}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as f:
-            found = Dataset(
-                str(f["name"]), f["images"], f["groups"], str(f["fingerprint"]), tuple(map(str, f["left_out"]))
-            )
-    except Exception:  # not there, or damaged: numpy, zipfile and zlib raise a dozen kinds
-        found = make()
-        fields = dict(vars(found)) | {"left_out": np.array(found.left_out, dtype=str)}
-        write_atomically(path, lambda f: np.savez_compressed(f, **fields))
-    return found
+def _below(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name

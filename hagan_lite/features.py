@@ -108,7 +108,7 @@ def features(images: np.ndarray, extractor: str = "auto", device: torch.device |
 @torch.inference_mode()
 def _extract(images: np.ndarray, name: str, device: torch.device, batch: int) -> Tensor:
     net = EXTRACTORS[name].build().eval().to(device, memory_format=torch.channels_last)
-    parts = (torch.from_numpy(images[i : i + batch]).to(device) for i in range(0, len(images), batch))
+    parts = (torch.tensor(images[i : i + batch], device=device) for i in range(0, len(images), batch))
     return torch.cat([net(part.expand(-1, 3, -1, -1)).float().cpu() for part in parts])
 
 

@@ -29,11 +29,49 @@ def decode(path: Path, size: int, channels: int) -> np.ndarray:
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
 
 
-def pad_to_square(plane: np.ndarray) -> np.ndarray:
-    """(H, W) -> (S, S) with zeros around."""
-    side = round(max(plane.shape) * 1.06)  # a margin, so that the brain does not touch the border
+def pad_to_square(plane: np.ndarray, margin: float = 0.06) -> np.ndarray:
+    """(H, W) -> (S, S) with zeros around; with a margin, so that the brain does not touch the border."""
+    side = round(max(plane.shape) * (1 + margin))
     before = [(side - n) // 2 for n in plane.shape]
     return np.pad(plane, [(b, side - n - b) for b, n in zip(before, plane.shape, strict=True)])
+
+
+def crop_to_square(plane: np.ndarray) -> np.ndarray:
+    """(H, W) -> (S, S) around the centre."""
+    side = min(plane.shape)
+    start = [(n - side) // 2 for n in plane.shape]
+    return plane[start[0] : start[0] + side, start[1] : start[1] + side]
+
+
+def window_of(values: np.ndarray) -> tuple[float, float]:
+    """Which grey value becomes black and which white: the 1st and 99th percentile of all that is not background.
+
+    Background is the lowest value where a tenth of all voxels or more have it: a skull-stripped brain is 85 % zeros,
+    and percentiles of zeros would say nothing. Raises ValueError where all values are alike, or none is finite.
+    """
+    values = values[np.isfinite(values)]
+    if values.size:
+        background = values == values.min()
+        low, high = np.percentile(values[~background] if 0.1 <= background.mean() < 1 else values, (1, 99))
+        if high > low:
+            return float(low), float(high)
+        if (low, high) == (values.min(), values.min()) and values.max() > low:
+            return float(low), float(values.max())
+    raise ValueError("all voxels have one value, or none is finite: there is nothing to see")
+
+
+def isotropic(plane: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """(H, W) float with pixels of `spacing` (down, across), any unit -> square pixels of the finer of the two.
+
+    Raises ValueError for a spacing that no scanner has: one more than twenty times the other, zero, or not finite.
+    """
+    down, across = spacing
+    if not (np.isfinite([down, across]).all() and min(spacing) > 0 and max(spacing) <= 20 * min(spacing)):
+        raise ValueError(f"pixels of {down} by {across} mm: the header's spacing cannot be right; correct it")
+    shape = [round(n * s / min(spacing)) for n, s in zip(plane.shape, spacing, strict=True)]
+    if all(abs(a - b) <= 1 for a, b in zip(shape, plane.shape, strict=True)):
+        return plane
+    return np.asarray(Image.fromarray(plane.astype(np.float32)).resize(shape[::-1], Image.Resampling.BICUBIC))
 
 
 def resize(plane: np.ndarray, size: int) -> np.ndarray:

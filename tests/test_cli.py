@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hagan_lite import cli, runs
+from hagan_lite import cli, options, runs
 from hagan_lite.config import RECORDS, ROOT, RUNS
 from hagan_lite.storage import read_json
 
@@ -28,22 +29,51 @@ def test_sample_writes_one_png_per_image(smoke_run, tmp_path):
 def test_data_lists_what_is_here_and_what_is_not(monkeypatch, tmp_path):
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
     out = hagan("data").output
-    assert "mni152: 113 images" in out
-    assert "covid-ct: not here" in out
+    assert re.search(r"^mni152 .*\n +embedded$", out, re.M)
+    assert re.search(r"^covid-ct .*\n +not here; 'hagan data fetch covid-ct'", out, re.M)
+
+
+def test_a_check_says_what_would_be_used_and_draws_only_where_told(tmp_path):
+    scans = tmp_path / "patient-smith"
+    scans.mkdir()
+    for i in range(5):
+        Image.effect_noise((40, 40), 60 + i).save(scans / f"jane-{i}.png")
+    (scans / "jane-broken.png").write_text("no picture")
+    (scans / "notes.txt").write_text("no picture")
+    done = hagan("data", "check", str(scans))
+    assert done.exit_code == 0, done.output
+    assert "folder: 5 images of 64 x 64, 5 groups" in done.output
+    assert "left out: jane-broken.png: " in done.output and "1 files of other kinds" in done.output
+    assert len(list(tmp_path.rglob("*"))) == 8  # nothing was written there
+    sheet = tmp_path / "out" / "sheet.png"
+    assert hagan("data", "check", str(scans), "--sheet", str(sheet)).exit_code == 0
+    with Image.open(sheet) as picture:
+        assert picture.width > picture.height > 100
+    assert b"jane" not in sheet.read_bytes() and b"smith" not in sheet.read_bytes()
+    strict = hagan("data", "check", str(scans), "--strict")
+    assert isinstance(strict.exception, ValueError) and "strict" in str(strict.exception)
+
+
+def test_a_strict_run_stops_before_the_training(tmp_path):
+    for i in range(5):
+        Image.effect_noise((40, 40), 60 + i).save(tmp_path / f"{i}.png")
+    (tmp_path / "broken.png").write_text("no picture")
+    done = hagan("run", "--dataset", str(tmp_path), "--preset", "smoke", "--strict")
+    assert isinstance(done.exception, ValueError) and "broken.png" in str(done.exception)
 
 
 def test_values_are_parsed_as_fields():
-    assert cli._parse("hagan", ["steps=300", "skip=off", "alpha=0.25", "attention=false"]) == {
+    assert options.parse(["hagan"], ["steps=300", "skip=off", "alpha=0.25", "attention=false"]) == {
         "steps": 300,
         "skip": "off",
         "alpha": 0.25,
         "attention": False,
     }
     with pytest.raises(ValueError, match="stepps"):
-        cli._parse("hagan", ["stepps=3"])
+        options.parse(["hagan"], ["stepps=3"])
     with pytest.raises(ValueError, match="seed"):
-        cli._parse("hagan", ["seed=3"])
-    assert cli._parse("hagan", ["attention=False"]) == {"attention": False}
+        options.parse(["hagan"], ["seed=3"])
+    assert options.parse(["hagan"], ["attention=False"]) == {"attention": False}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
+import os
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hagan_lite import data
-from hagan_lite.config import BUILD
+from hagan_lite import cache, data, pixels
 
 
 @pytest.fixture
@@ -140,12 +143,125 @@ def test_a_changed_folder_is_read_again(tmp_path, brain):
     assert len(data.load(str(tmp_path / "grows"))) == 2
 
 
-def test_a_damaged_cache_is_made_again(tmp_path, brain):
+def test_a_damaged_cache_is_made_again(tmp_path, brain, monkeypatch):
+    monkeypatch.setattr(cache, "BUILD", tmp_path / "build")
     save(tmp_path / "cached", "a.png", brain)
     first = data.load(str(tmp_path / "cached"))
-    (path,) = (BUILD / "cache").glob(f"folder-{first.fingerprint}*")
-    path.write_bytes(path.read_bytes()[:100])
-    assert np.array_equal(data.load(str(tmp_path / "cached")).images, first.images)
+    wanted = first.images.copy()
+    for ending, damage in [
+        (".npy", lambda b: b[:100]),
+        (".npy", lambda b: b[:-9] + b"\7" + b[-8:]),
+        (".json", lambda b: b[:20]),
+        (".json", lambda b: b"[]"),
+    ]:
+        (path,) = (tmp_path / "build" / "cache").glob(f"*{ending}")
+        path.write_bytes(damage(path.read_bytes()))
+        again = data.load(str(tmp_path / "cached"))
+        assert np.array_equal(again.images, wanted) and again.fingerprint == first.fingerprint
+
+
+def test_the_cache_is_mapped_and_cannot_be_written_by_mistake(tmp_path, brain):
+    save(tmp_path / "mapped", "a.png", brain)
+    with pytest.raises(ValueError, match="read-only"):
+        data.load(str(tmp_path / "mapped")).images[0] = 0
+
+
+def test_a_second_load_opens_no_image(tmp_path, brain, monkeypatch):
+    save(tmp_path / "once", "a.png", brain)
+    first = data.load(str(tmp_path / "once"))
+    monkeypatch.setattr(data, "_planes", None)
+    assert np.array_equal(data.load(str(tmp_path / "once")).images, first.images)
+
+
+def test_two_processes_may_build_the_same_cache(tmp_path, brain):
+    for i in range(40):
+        save(tmp_path / "scans", f"{i}.png", np.roll(brain, 3 * i))
+    script = "import sys; from hagan_lite import data; print(data.load(sys.argv[1]).images.sum())"
+    environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
+    command = [sys.executable, "-c", script, str(tmp_path / "scans")]
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = {process.communicate()[0] for process in both}
+    assert said == {f"{data.load(str(tmp_path / 'scans')).images.sum()}\n"}
+    assert sorted(p.suffix for p in (tmp_path / "build" / "cache").iterdir()) == [".json", ".npy"]
+
+
+def test_an_interrupted_build_leaves_nothing(tmp_path, brain, monkeypatch):
+    monkeypatch.setattr(cache, "BUILD", tmp_path / "build")
+    for i in range(3):
+        save(tmp_path / "scans", f"{i}.png", brain // (i + 1))
+
+    def stopped(path, *_):
+        if path.name == "2.png":
+            raise KeyboardInterrupt
+        return pixels.decode(path, 64, 1)
+
+    monkeypatch.setattr(data, "decode", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        data.load(str(tmp_path / "scans"))
+    assert list((tmp_path / "build" / "cache").iterdir()) == []
+
+
+def test_the_cache_names_no_file(tmp_path, brain, monkeypatch):
+    monkeypatch.setattr(cache, "BUILD", tmp_path / "build")
+    save(tmp_path / "smith", "jane.png", brain)
+    (tmp_path / "smith" / "john.png").write_text("no picture")
+    with pytest.warns(UserWarning, match="john.png"):
+        data.load(str(tmp_path / "smith"))
+    for file in (tmp_path / "build" / "cache").iterdir():
+        assert not [name for name in (b"smith", b"jane", b"john") if name in file.read_bytes() + file.name.encode()]
+
+
+def test_links_that_lead_in_a_circle_or_nowhere_are_named(tmp_path, brain):
+    save(tmp_path / "scans" / "a", "1.png", brain)
+    save(tmp_path / "elsewhere", "2.png", brain[::-1])
+    (tmp_path / "scans" / "a" / "loop").symlink_to(tmp_path / "scans")
+    (tmp_path / "scans" / "b").symlink_to(tmp_path / "elsewhere")  # a link to images is as good as the images
+    (tmp_path / "scans" / "nowhere.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "scans" / "itself.png").symlink_to(tmp_path / "scans" / "itself.png")
+    with pytest.warns(UserWarning, match="left out 3 of 5") as caught:
+        assert len(data.load(str(tmp_path / "scans"))) == 2
+    for name in ("a/loop: a link to a folder that was met before", "nowhere.png: ", "itself.png: "):
+        assert name in str(caught[0].message)
+
+
+def test_what_macos_leaves_behind_is_no_image(tmp_path, brain):
+    save(tmp_path / "mac", "a.png", brain)
+    (tmp_path / "mac" / "._a.png").write_text("a resource fork")
+    save(tmp_path / "mac" / "__MACOSX", "b.png", brain)
+    assert len(data.load(str(tmp_path / "mac"))) == 1
+
+
+def test_unreadable_files_are_left_out(tmp_path, brain, monkeypatch):
+    save(tmp_path, "a.png", brain)
+    save(tmp_path, "b.png", brain)
+    opened = Path.open
+
+    def forbidden(path, *words, **named):
+        if path.name == "b.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *words, **named)
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    with pytest.warns(UserWarning, match="b.png: .*Permission denied"):
+        assert len(data.load(str(tmp_path))) == 1
+
+
+def test_near_duplicates_of_two_patients_are_one_group(tmp_path):
+    slices = data.load("mni152").images[::15, 0]  # far apart: unlike
+    for i, image in enumerate(slices):
+        save(tmp_path, f"patient{i}.png", image)
+    again = Image.fromarray(slices[0]).resize((90, 90))
+    again.point(lambda v: v * 0.8 + 10).save(tmp_path / "somebody-else.jpg", quality=70)
+    d = data.load(str(tmp_path))
+    assert len(np.unique(d.groups)) == len(slices)
+    assert d.groups[0] == d.groups[-1]
+    assert any("1 near duplicates" in note for note in d.notes)
+
+
+def test_slices_that_are_all_neighbours_do_not_become_one_group(tmp_path):
+    for i, image in enumerate(data.load("mni152").images[30:60, 0]):
+        save(tmp_path, f"{i:02d}.png", image)
+    assert len(np.unique(data.load(str(tmp_path)).groups)) == 30
 
 
 def test_other_patients_folders_are_another_split(tmp_path, brain):
@@ -184,5 +300,9 @@ def test_the_real_covid_ct_folder(covid_ct):
     assert d.images.shape == (397, 1, 64, 64)
     assert d.left_out == ()
     assert len(np.unique(d.groups)) < 300  # 1%0.jpg and 1%1.jpg belong together
+    assert "397 images are here; the paper used 396" in d.notes
+    assert d.fingerprint == "bcd07372ef4e"  # or the committed records are of other images
+    fewer = data.load("covid-ct-396")
+    assert np.array_equal(fewer.images, d.images[:396]) and fewer.fingerprint != d.fingerprint
     train, heldout = d.split(0.1)
     assert not set(d.groups[train]) & set(d.groups[heldout])

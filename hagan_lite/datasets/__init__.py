@@ -1,0 +1,35 @@
+"""Where images come from: one file a data set; those with an underscore read a format, or fetch.
+
+A data set's file has `find(root, variant)`, which says which files are read and who is in them (a :class:`Found`), and
+`HELP`, which says where to get it and what to put where; `hagan_lite/data.py` reads, groups and caches.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class DataError(ValueError):
+    """A data set that cannot be used; the message names what, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, whose it is, and which of its slices are wanted."""
+
+    path: Path
+    group: str  # the patient, or what stands for one; only ever compared, never written down
+    frame: int | None = None  # of a 4D file, from 0
+    slices: int | None = None  # so many evenly spaced ones with anatomy on them; None: all that are not constant
+    crop: bool = False  # a volume's slices to the square by cropping around the centre; False: by padding
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in a folder, in the order in which it is read."""
+
+    folder: Path
+    sources: list[Source]
+    left_out: list[tuple[Path, str]]  # and why
+    others: int = 0  # files of other kinds
+    patients: bool = False  # the layout says who is in the picture: `group` is a patient
+    limit: int | None = None  # use the first so many images

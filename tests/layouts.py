@@ -1,0 +1,54 @@
+"""Data sets in the layouts in which they are published, made of real anatomy: the MNI152 template, made coarse."""
+
+import functools
+
+import nibabel as nib
+import numpy as np
+
+
+@functools.cache
+def brain() -> np.ndarray:
+    """(66, 78, 63) float32 in 0..1, RAS, 3 mm, background 0."""
+    from nilearn.datasets import load_mni152_template
+
+    volume = load_mni152_template(resolution=1).get_fdata(dtype=np.float32)[::3, ::3, ::3]
+    return np.where(volume > 0.05, volume, 0)[: volume.shape[0], : volume.shape[1]]
+
+
+def patient(number: int) -> np.ndarray:
+    """A brain that is nobody else's: one template, bent and shaded by the patient's number."""
+    grid = np.indices(brain().shape) / 20
+    rng = np.random.default_rng(number)
+    shade = sum(rng.normal() * np.sin(rng.normal(size=3) @ grid.reshape(3, -1) + rng.uniform(0, 6)) for _ in range(6))
+    return (brain() * (1 + 0.25 * shade.reshape(brain().shape))).clip(0).astype(np.float32)
+
+
+def nifti(path, array, zooms=(3, 3, 3), affine=None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    affine = np.diag([*zooms, 1.0]) if affine is None else affine
+    nib.save(nib.Nifti1Image(array, affine), path)
+
+
+def acdc(root, patients: int = 3, between: str = "", single: bool = True, info: bool = True) -> None:
+    """acdc/[between/]training/patient001/ ...: frames 1 (ED) and 3 (ES) of a cycle of four, short-axis, 10 mm thick."""
+    for n in range(1, patients + 1):
+        name = f"patient{n:03d}"
+        folder = root / "acdc" / between / "training" / name
+        thick = np.int16(patient(n)[:, :, 5:55:10] * 1000)
+        cycle = np.stack([thick, thick // 2, thick[::-1], thick // 3], axis=-1)
+        nifti(folder / f"{name}_4d.nii.gz", cycle, (1.5, 1.5, 10, 1)[:3])
+        if info:
+            (folder / "Info.cfg").write_text("ED: 1\nES: 3\nGroup: DCM\nHeight: 184.0\n")
+        for frame in (1, 3) if single else ():
+            nifti(folder / f"{name}_frame{frame:02d}.nii.gz", cycle[..., frame - 1], (1.5, 1.5, 10))
+            nifti(folder / f"{name}_frame{frame:02d}_gt.nii.gz", np.uint8(thick > 300), (1.5, 1.5, 10))
+
+
+def brats(root, high: int = 2, low: int = 1, between: str = "") -> None:
+    """brats2018/[between/]HGG|LGG/Brats18_X/: four modalities and a segmentation; skull-stripped, 0 around."""
+    for n in range(high + low):
+        name = f"Brats18_{n:03d}"
+        folder = root / "brats2018" / between / ("HGG" if n < high else "LGG") / name
+        for k, modality in enumerate(("t1", "t1ce", "t2", "flair")):
+            nifti(folder / f"{name}_{modality}.nii.gz", np.int16(patient(10 * n + k) * 900))
+        nifti(folder / f"{name}_seg.nii.gz", np.uint8(brain() > 0.8))

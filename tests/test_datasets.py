@@ -1,0 +1,334 @@
+"""The paper's data sets in their published layouts, and what scanners write, in a folder of anybody's own."""
+
+import struct
+import sys
+import warnings
+
+import layouts
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+from hagan_lite import data
+from hagan_lite.config import BUILD
+from hagan_lite.datasets import brats2018
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
+    return tmp_path
+
+
+def own(folder, **kw):
+    """The folder's Dataset, without warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return data.load(str(folder), **kw)
+
+
+def apart(a, b):
+    return np.abs(a.astype(int) - b.astype(int)).mean()
+
+
+# ACDC
+
+
+@pytest.mark.parametrize("between", ["", "database", "ACDC/database"])
+def test_acdc_is_read_as_it_is_published(root, between):
+    layouts.acdc(root, between=between)
+    d = data.load("acdc")
+    assert len(d) == 3 * 2 * 5  # patients, ED and ES, slices; no segmentation
+    assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [10] * 3
+    assert d.left_out == () and "30 images are here; the paper used 1798" in d.notes
+    train, heldout = d.split(0.3)
+    assert not set(d.groups[train]) & set(d.groups[heldout])
+
+
+def test_acdcs_frames_come_from_the_whole_cycle_where_they_have_no_file(root, tmp_path_factory, monkeypatch):
+    layouts.acdc(root)
+    single = data.load("acdc").images
+    other = tmp_path_factory.mktemp("cycle")
+    layouts.acdc(other, single=False)
+    monkeypatch.setenv("HAGAN_DATA", str(other))
+    assert np.array_equal(data.load("acdc").images, single)
+
+
+def test_acdc_without_info_takes_the_frames_that_have_a_file(root):
+    layouts.acdc(root, patients=1, info=False)
+    assert len(data.load("acdc")) == 10
+
+
+def test_a_patient_without_frames_is_named_and_the_rest_is_used(root):
+    layouts.acdc(root, patients=2)
+    for file in (root / "acdc/training/patient002").glob("*.nii.gz"):
+        file.unlink()
+    with pytest.warns(UserWarning, match=r"training/patient002: neither patient002_frame01 nor patient002_4d"):
+        assert len(data.load("acdc")) == 10
+    with pytest.raises(data.DataError, match="strict"):
+        data.load("acdc", strict=True)
+
+
+# BraTS
+
+
+@pytest.mark.parametrize("between", ["", "MICCAI_BraTS_2018_Data_Training"])
+def test_brats_is_one_modality_of_each_case(root, between):
+    layouts.brats(root, between=between)
+    sets = {name: data.load(name) for name in ("brats2018", "brats2018-t1", "brats2018-t2", "brats2018-flair")}
+    for name, d in sets.items():
+        assert d.name == name and len(d) == 3 * 23
+        assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [23] * 3
+    assert len({d.fingerprint for d in sets.values()}) == 4
+    filled = (sets["brats2018"].images > 0).mean(axis=(1, 2, 3))
+    assert filled.min() > 0.05 * filled.max()  # brain on every slice
+
+
+def test_brats_takes_as_many_as_the_paper_had(root, monkeypatch):
+    layouts.brats(root)
+    every = data.load("brats2018")
+    monkeypatch.setattr(brats2018, "LIMIT", 50)
+    some = data.load("brats2018")
+    assert len(some) == 50 and np.array_equal(some.images, every.images[:50])
+
+
+def test_a_case_without_the_modality_is_named(root):
+    layouts.brats(root)
+    (root / "brats2018/LGG/Brats18_002/Brats18_002_t1ce.nii.gz").unlink()
+    with pytest.warns(UserWarning, match=r"LGG/Brats18_002: no Brats18_002_t1ce"):
+        assert len(data.load("brats2018")) == 46
+
+
+@pytest.mark.parametrize("name", ["acdc", "brats2018", "brats2018-flair", "covid-ct-396"])
+def test_a_data_set_that_is_not_here_says_where_to_get_it(root, name):
+    with pytest.raises(data.DataError, match=f"^{name}: no .*(register|public)") as error:
+        data.load(name)
+    assert str(root) in str(error.value) and "mni152" in str(error.value)
+
+
+# NIfTI
+
+
+def test_every_orientation_of_a_volume_is_the_same_picture(tmp_path):
+    image = nib.Nifti1Image(layouts.patient(1), np.diag([3, 3, 3, 1.0]))
+    for codes in ("RAS", "LPS", "LAS", "ASR", "PIR", "SAL"):
+        turned = image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(codes)))
+        layouts.nifti(tmp_path / codes / "a.nii.gz", turned.get_fdata(dtype=np.float32), affine=turned.affine)
+    wanted = own(tmp_path / "RAS").images
+    for codes in ("LPS", "LAS", "ASR", "PIR", "SAL"):
+        assert np.array_equal(own(tmp_path / codes).images, wanted), codes
+    middle = wanted[len(wanted) // 2, 0]
+    rows, columns = np.flatnonzero(middle.any(1)), np.flatnonzero(middle.any(0))
+    assert np.ptp(rows) > np.ptp(columns)  # a head is longer than it is wide: front is up
+
+
+def test_slices_lie_across_the_thick_axis(tmp_path):
+    layouts.nifti(tmp_path / "coronal.nii", layouts.patient(1)[:, ::4], (3, 12, 3))
+    d = own(tmp_path)
+    assert len(d) == int((layouts.patient(1)[:, ::4].max((0, 2)) > 0).sum())
+
+
+def test_pixels_that_are_no_squares_are_resampled_first(tmp_path):
+    y, x = np.mgrid[-30:30, -60:60]
+    disc = np.float32((2 * y) ** 2 + x**2 < 50**2) * 100  # a circle where rows are twice as far apart as columns
+    disc = disc + np.random.default_rng(0).random(disc.shape, dtype=np.float32)
+    layouts.nifti(tmp_path / "disc.nii", np.stack([disc.T] * 3, -1), (1, 2, 8))
+    image = own(tmp_path).images[0, 0] > 128
+    wide, high = image.any(0).sum(), image.any(1).sum()
+    assert abs(int(wide) - int(high)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "slope", "intercept"),
+    [(np.uint8, 0.01, 0), (np.int16, 1e-3, -7.5), (np.uint16, 0, 0), (np.float64, 1, 0)],
+)
+def test_every_number_type_with_slope_and_intercept_is_the_same_picture(tmp_path, dtype, slope, intercept):
+    volume = layouts.patient(2)
+    layouts.nifti(tmp_path / "float" / "a.nii", volume)
+    stored = volume * 1000 if not slope else (volume - intercept) / slope
+    layouts.nifti(
+        tmp_path / "other" / "a.nii", stored.round(0 if np.issubdtype(dtype, np.integer) else 9).astype(dtype)
+    )
+    with (tmp_path / "other" / "a.nii").open("r+b") as file:
+        file.seek(112)  # scl_slope and scl_inter of the header; a slope of 0 means that there is none
+        file.write(struct.pack("<2f", slope, intercept))
+    assert apart(own(tmp_path / "other").images, own(tmp_path / "float").images) < 2
+
+
+def test_nan_and_infinity_become_background_and_are_said(tmp_path):
+    volume = layouts.patient(3)
+    layouts.nifti(tmp_path / "whole" / "a.nii", volume)
+    holes = volume.copy()
+    holes[:3], holes[-1, 0, 0] = np.nan, np.inf
+    holes[volume == 0] = np.nan  # as many programs write what lies outside the brain
+    layouts.nifti(tmp_path / "holes" / "a.nii", holes)
+    d = own(tmp_path / "holes")
+    assert any("NaN or infinite" in note for note in d.notes)
+    assert (d.images[:, 0, 0] == 0).all()
+    low, high = (own(tmp_path / name).images.mean() for name in ("whole", "holes"))
+    assert abs(low - high) < 6
+
+
+def test_constant_slices_are_dropped_and_counted(tmp_path):
+    volume = layouts.patient(1).copy()
+    volume[:, :, :20] = 0
+    layouts.nifti(tmp_path / "a.nii", volume)
+    d = own(tmp_path)
+    empty = int((volume.max((0, 1)) == 0).sum())
+    assert len(d) == volume.shape[2] - empty
+    assert f"{empty} constant slices, dropped" in d.notes
+
+
+def test_of_a_series_of_volumes_the_first_is_used_and_that_is_said(tmp_path):
+    volume = layouts.patient(1)
+    layouts.nifti(tmp_path / "series" / "a.nii", np.stack([volume, volume[::-1]], -1))
+    layouts.nifti(tmp_path / "first" / "a.nii", volume)
+    d = own(tmp_path / "series")
+    assert np.array_equal(d.images, own(tmp_path / "first").images)
+    assert any("4D" in note for note in d.notes)
+
+
+def test_damaged_volumes_are_left_out_and_named(tmp_path):
+    layouts.nifti(tmp_path / "good.nii.gz", layouts.patient(1))
+    whole = (tmp_path / "good.nii.gz").read_bytes()
+    (tmp_path / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
+    layouts.nifti(tmp_path / "cut.nii", layouts.patient(1))
+    (tmp_path / "cut.nii").write_bytes((tmp_path / "cut.nii").read_bytes()[:50_000])
+    (tmp_path / "text.nii").write_text("no volume")
+    (tmp_path / "empty.nii.gz").touch()
+    layouts.nifti(tmp_path / "flat.nii", np.ones((9, 9, 9), np.float32))
+    layouts.nifti(tmp_path / "nowhere.nii", np.full((9, 9, 9), np.nan, np.float32))
+    layouts.nifti(tmp_path / "plane.nii", np.ones((9, 9), np.float32))
+    layouts.nifti(tmp_path / "pixels.nii", layouts.patient(1), (1, 500, 600))
+    with pytest.warns(UserWarning, match="left out 8 of 9") as caught:
+        d = data.load(str(tmp_path))
+    for name in (
+        "cut.nii.gz",
+        "cut.nii",
+        "text.nii",
+        "empty.nii.gz",
+        "flat.nii",
+        "nowhere.nii",
+        "plane.nii",
+        "pixels.nii",
+    ):
+        assert f"{name}: " in str(caught[0].message)
+    assert len(np.unique(d.groups)) == 1
+
+
+def test_a_volume_is_one_group_and_its_folder_another(tmp_path):
+    layouts.nifti(tmp_path / "a" / "first.nii.gz", layouts.patient(1))
+    layouts.nifti(tmp_path / "a" / "second.nii.gz", layouts.patient(2))
+    layouts.nifti(tmp_path / "b" / "third.nii.gz", layouts.patient(3))
+    d = own(tmp_path)
+    assert len(np.unique(d.groups)) == 2
+
+
+# DICOM
+
+
+def dicom(path, pixels, **tags):
+    """A file as a scanner writes it, 12 of 16 bits."""
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    ds.SOPClassUID, ds.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    ds.Modality, ds.PatientName = "CT", "Smith^Jane"
+    ds.Rows, ds.Columns = pixels.shape
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 1
+    ds.PixelData = pixels.astype("<i2").tobytes()
+    for name, value in tags.items():
+        setattr(ds, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ds.save_as(path, enforce_file_format=True)
+    assert pydicom.dcmread(path).Rows == ds.Rows
+
+
+@pytest.fixture
+def plane():
+    """A slice in stored values: Hounsfield units + 1024, air around, (78, 66)."""
+    return np.rot90(layouts.patient(1)[:, :, 30]) * 1100 + 0
+
+
+def test_a_dicom_file_is_rescaled_and_windowed(tmp_path, plane):
+    tags = dict(RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=-474, WindowWidth=1101)
+    dicom(tmp_path / "a.dcm", plane, **tags)
+    image = own(tmp_path).images[0, 0].astype(int)
+    assert image.min() == 0 and image.max() == 255
+    from hagan_lite.pixels import pad_to_square, resize
+
+    wanted = resize(pad_to_square(((np.int16(plane) - 1024 + 474 + 0.5) / 1100 + 0.5).clip(0, 1), 0), 64)
+    assert apart(image, wanted) < 1
+
+
+def test_without_a_window_the_files_percentiles_are_one(tmp_path, plane):
+    dicom(tmp_path / "a.dcm", plane)
+    image = own(tmp_path).images[0, 0]
+    assert image.max() == 255 and (image == 0).mean() > 0.2
+
+
+def test_white_air_is_made_black(tmp_path, plane):
+    dicom(tmp_path / "a" / "a.dcm", plane, WindowCenter=500, WindowWidth=1000)
+    tags = dict(WindowCenter=500, WindowWidth=1000, PhotometricInterpretation="MONOCHROME1")
+    dicom(tmp_path / "b" / "b.dcm", 999 - plane, **tags)
+    assert apart(own(tmp_path / "a").images, own(tmp_path / "b").images) < 2
+
+
+def test_a_dicom_patient_is_a_group_wherever_the_files_lie_and_is_named_nowhere(tmp_path):
+    planes = [np.rot90(layouts.patient(n)[:, :, 20 + 4 * n]) * 1000 for n in range(6)]
+    for n, pixels in enumerate(planes):
+        dicom(tmp_path / f"series{n}" / "IM0001", pixels, PatientID=f"secret-{n % 2}")
+    d = own(tmp_path)
+    assert len(d) == 6 and d.groups.tolist() == [0, 1, 0, 1, 0, 1]
+    for file in (BUILD / "cache").glob("*"):
+        content = file.read_bytes()
+        assert b"secret" not in content and b"series" not in content and b"Smith" not in content, file
+
+
+def test_pixels_of_a_dicom_file_that_are_no_squares_are_resampled(tmp_path, plane):
+    dicom(tmp_path / "a" / "a.dcm", plane, PixelSpacing=[3, 3])
+    dicom(tmp_path / "b" / "b.dcm", plane[::2], PixelSpacing=[6, 3])
+    assert apart(own(tmp_path / "a").images, own(tmp_path / "b").images) < 8
+
+
+def test_dicom_files_without_an_image_and_damaged_ones_are_left_out(tmp_path, plane):
+    dicom(tmp_path / "good.dcm", plane)
+    dicom(tmp_path / "report.dcm", plane, Modality="SR")
+    import pydicom
+
+    ds = pydicom.dcmread(tmp_path / "report.dcm")
+    del ds.PixelData
+    ds.save_as(tmp_path / "report.dcm")
+    (tmp_path / "cut.dcm").write_bytes((tmp_path / "good.dcm").read_bytes()[:3000])
+    (tmp_path / "text.dcm").write_text("no DICOM")
+    d = own(tmp_path)
+    assert len(d) == 1
+    told = "\n".join(d.left_out)
+    assert "report.dcm: a DICOM file without an image (SR)" in told and "cut.dcm: " in told and "text.dcm: " in told
+
+
+def test_without_pydicom_the_remedy_is_said(tmp_path, plane, monkeypatch):
+    dicom(tmp_path / "a.dcm", plane)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(data.DataError, match=r"a\.dcm: a DICOM file: pip install 'hagan-lite\[dicom\]'"):
+        data.load(str(tmp_path))
+
+
+def test_files_of_real_scanners_are_read(tmp_path):
+    """pydicom ships a CT and an MR slice from real scanners, and a colour picture."""
+    import shutil
+
+    from pydicom.data import get_testdata_file
+
+    for name in ("CT_small.dcm", "MR_small.dcm", "SC_rgb_rle.dcm"):
+        shutil.copyfile(get_testdata_file(name), tmp_path / name)
+    d = own(tmp_path)
+    assert d.left_out == () and len(d) == 3
+    assert (d.images.std(axis=(1, 2, 3)) > 20).all()

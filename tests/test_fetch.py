@@ -1,0 +1,177 @@
+"""Fetching, from a server on this machine that behaves as badly as the network can."""
+
+import hashlib
+import io
+import stat
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from hagan_lite import cli, data
+from hagan_lite.datasets import DataError, _fetch
+
+
+def archive(names=("CT_NonCOVID/0.png", "CT_NonCOVID/1%0.jpg", "__MACOSX/CT_NonCOVID/._0.png"), **links) -> bytes:
+    """A zip of small pictures of noise, and of links."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        for i, name in enumerate(names):
+            picture = io.BytesIO()
+            Image.effect_noise((400 + i, 400), 50).save(picture, "png")
+            packed.writestr(name, picture.getvalue())
+        for name, target in links.items():
+            info = zipfile.ZipInfo(f"CT_NonCOVID/{name}")
+            info.external_attr = (stat.S_IFLNK | 0o777) << 16
+            packed.writestr(info, target)
+    return out.getvalue()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """`server.content` is served; `server.drops` says after how many bytes the next connections break off."""
+    monkeypatch.setattr("time.sleep", lambda _: None)  # pooch waits between two tries
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            here.asked.append(self.headers.get("Range"))
+            start = int(self.headers["Range"][6:-1]) if self.headers.get("Range") else 0
+            if start >= len(here.content):
+                return self.send_error(416)
+            body = here.content[start:]
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: here.drops.pop(0)] if here.drops else body)
+
+        def log_message(self, *_):
+            pass
+
+    here = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    here.content, here.drops, here.asked = archive(), [], []
+    here.url = f"http://127.0.0.1:{here.server_address[1]}/CT_NonCOVID.zip"
+    threading.Thread(target=here.serve_forever, daemon=True).start()
+    yield here
+    here.shutdown()
+    here.server_close()
+
+
+def left(root):
+    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+
+
+def test_a_dropped_download_goes_on_where_it_was(server, tmp_path, monkeypatch):
+    server.drops = [200_000]
+    place, said = _fetch.fetch_covid_ct(tmp_path, server.url)
+    first, second = server.asked
+    assert first is None and 130_000 < int(second[6:-1]) <= 200_000
+    digest = hashlib.sha256(server.content).hexdigest()
+    assert digest in said and "noted now" in said
+    assert left(tmp_path) == [
+        "covid-ct/CT_NonCOVID.zip.sha256",
+        "covid-ct/CT_NonCOVID/0.png",
+        "covid-ct/CT_NonCOVID/1%0.jpg",
+    ]
+    monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
+    assert len(data.load("covid-ct")) == 2
+    assert place == tmp_path / "covid-ct" / "CT_NonCOVID"
+
+
+def test_a_later_call_goes_on_too(server, tmp_path):
+    server.drops = [100_000, 100_000]
+    with pytest.raises(DataError, match="was not fetched"):
+        _fetch.fetch_covid_ct(tmp_path, server.url, tries=2)
+    _fetch.fetch_covid_ct(tmp_path, server.url)
+    starts = [int(asked[6:-1]) if asked else 0 for asked in server.asked]
+    assert starts[0] == 0 < starts[1] <= 100_000 < starts[2] <= 200_000
+
+
+def test_what_is_there_is_kept(server, tmp_path):
+    _fetch.fetch_covid_ct(tmp_path, server.url)
+    assert "already" in _fetch.fetch_covid_ct(tmp_path, server.url)[1]
+    assert len(server.asked) == 1
+
+
+def test_another_archive_than_the_first_time_is_refused(server, tmp_path):
+    place, _ = _fetch.fetch_covid_ct(tmp_path, server.url)
+    for file in place.iterdir():
+        file.unlink()
+    same = _fetch.fetch_covid_ct(tmp_path, server.url)[1]
+    assert "as noted before" in same
+    for file in place.iterdir():
+        file.unlink()
+    server.content = archive(("CT_NonCOVID/other.png",))
+    with pytest.raises(DataError, match="hash"):
+        _fetch.fetch_covid_ct(tmp_path, server.url, tries=1)
+    assert not list(place.iterdir())
+
+
+def test_a_download_that_is_too_large_is_refused(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(_fetch, "MOST_BYTES", 4000)
+    with pytest.raises(_fetch.Refused, match="more than the 4,000"):
+        _fetch.fetch_covid_ct(tmp_path, server.url)
+    assert not (tmp_path / "covid-ct" / "CT_NonCOVID").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        archive(("CT_NonCOVID/a.png", "../../outside.png")),
+        archive(("/outside.png",)),
+        archive(("CT_NonCOVID\\..\\..\\outside.png",)),
+        archive(("C:/outside.png",)),
+        archive(link="../../.."),
+    ],
+    ids=["up", "absolute", "backslash", "drive", "link"],
+)
+def test_an_archive_that_would_write_outside_its_folder_is_refused(server, tmp_path, content):
+    server.content = content
+    with pytest.raises(_fetch.Refused, match="leads out of its folder; nothing was unpacked"):
+        _fetch.fetch_covid_ct(tmp_path / "data", server.url)
+    assert left(tmp_path) == []
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(_fetch, "MOST_UNPACKED", 5000)
+    with pytest.raises(_fetch.Refused, match="nothing was unpacked"):
+        _fetch.fetch_covid_ct(tmp_path, server.url)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"<html>not found</html>", archive()[:4000], archive(("CT_NonCOVID/readme.txt",))])
+def test_what_is_no_archive_of_pictures_is_refused_and_deleted(server, tmp_path, content):
+    server.content = content
+    with pytest.raises(_fetch.Refused, match="deleted|no pictures"):
+        _fetch.fetch_covid_ct(tmp_path, server.url)
+    assert left(tmp_path) == []
+
+
+def test_without_network_the_folder_and_the_address_are_said(tmp_path, monkeypatch, server):
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(DataError) as error:
+        _fetch.fetch_covid_ct(tmp_path, server.url)
+    assert server.url in str(error.value) and str(tmp_path / "covid-ct" / "CT_NonCOVID") in str(error.value)
+
+
+def test_the_command_fetches_and_says_what_there_is(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
+    done = CliRunner().invoke(cli.app, ["data", "fetch", "covid-ct", "--url", server.url])
+    assert done.exit_code == 0, done.output
+    assert "covid-ct: 2 images" in done.output and "sha256" in done.output
+
+
+@pytest.mark.parametrize("name", ["acdc", "brats2018-flair"])
+def test_what_needs_registration_says_where_and_what_to_put_where(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
+    done = CliRunner().invoke(cli.app, ["data", "fetch", name])
+    assert isinstance(done.exception, ValueError)
+    assert "register" in str(done.exception) and str(tmp_path) in str(done.exception)
+
+
+def test_a_name_that_cannot_be_fetched_is_named():
+    done = CliRunner().invoke(cli.app, ["data", "fetch", "mni152"])
+    assert isinstance(done.exception, ValueError) and "embedded" in str(done.exception)
