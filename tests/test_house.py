@@ -55,9 +55,9 @@ def lines_of_code(source):
 
 
 def test_the_package_stays_thin():
-    """Docstrings and comments are the lesson: the package's 2,000 lines are code, without the models it is compared with
-    and the data sets, a file each, and without what draws (700) and what is typed (400); a module's 200 are all but
-    blank."""
+    """Docstrings and comments are the lesson: the package has 2,000 lines of code, without the models it is compared
+    with and the data sets, a file each, and without what draws (700) and what is typed (400); a module's 200 are all
+    but blank."""
     every = MODULES | {f"datasets/{name}": text for name, text in DATASETS.items()}
     lines = {name: [line for line in text.splitlines() if line.strip()] for name, text in every.items()}
     code = {name: lines_of_code(text) for name, text in MODULES.items()}

@@ -88,7 +88,7 @@ def paper(device: str) -> dict:
 
 
 def loading(device: str) -> dict:
-    return {"data": figure("loading"), "features": figure("extraction", device=device)}
+    return {"data": figure("loading"), "volumes": figure("volumes"), "features": figure("extraction", device=device)}
 
 
 def explorer(device: str) -> dict:
@@ -111,6 +111,8 @@ def targets(found: dict) -> list[dict]:
         ("measures", "heap kept, hagan 64", "times_faster", ">=", 1.3),
         ("paper", "hagan 64 at 256x256", "peak_mb", "<=", 6 * 1024),
         ("explorer", "AttnMix explorer", "seconds", "<=", 0.2),
+        ("loading", "volumes", "peak_mb", "<=", 1024),
+        ("loading", "volumes", "again", "<=", 1),
     ]
     wanted += [("notebooks", name, "seconds", "<=", 20) for name in found.get("notebooks", ())]
     rows = []

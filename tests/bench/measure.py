@@ -1,8 +1,10 @@
 """One figure, in a process of its own: `python tests/bench/measure.py FIGURE '{"width": 64}'` prints it as JSON."""
 
 import json
+import os
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -120,6 +122,40 @@ def loading(images: int = 200, side: int = 400, batch: int = 32) -> Figures:
         fast, slow = alternate(lambda: on_device[index].float() / 127.5 - 1, from_files, cpu, 5)
     rates = dict(decoded_per_second=images / cold, from_cache_per_second=images / warm)
     return rates | dict(batch_seconds=fast, batch_from_files_seconds=slow, times_faster=slow / fast)
+
+
+def brats_sized(folder: str, cases: int) -> Figures:
+    """Writes volumes of BraTS's size, 240 x 240 x 155 voxels of int16, in its layout; each is shaded differently."""
+    import nibabel as nib
+    from nilearn.datasets import load_mni152_template
+
+    volume = load_mni152_template(resolution=1).get_fdata(dtype=np.float32)
+    volume = np.pad(np.where(volume > 0.05, volume, 0), ((22, 21), (4, 3), (0, 0)))[:, :, 17:172]
+    for n in range(cases):
+        rng = np.random.default_rng(n)
+        waves = [1 + 0.2 * rng.normal() * np.sin(np.arange(k) / 25 + rng.uniform(0, 6)) for k in volume.shape]
+        shaded = volume * waves[0][:, None, None] * waves[1][:, None] * waves[2]
+        name = f"Brats18_{n:03d}"
+        path = Path(folder, "brats2018", "HGG" if n < 0.74 * cases else "LGG", name, f"{name}_t1ce.nii.gz")
+        path.parent.mkdir(parents=True)
+        nib.save(nib.Nifti1Image(np.int16(shaded.clip(0) * 900), np.eye(4)), path)
+    return {}
+
+
+def volumes(cases: int = 285) -> Figures:
+    """BraTS prepared from nothing and loaded again, and the most memory this process ever held, torch included.
+
+    The volumes are made in another process, so that its memory does not count.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        given = json.dumps(dict(folder=folder, cases=cases))
+        subprocess.run([sys.executable, __file__, "brats_sized", given], check=True, stdout=subprocess.DEVNULL)
+        os.environ["HAGAN_DATA"] = folder
+        cold = seconds(lambda: data.load("brats2018"), torch.device("cpu"))
+        peak = peak_mb(torch.device("cpu"))
+        warm = seconds(lambda: data.load("brats2018"), torch.device("cpu"))
+        found = data.load("brats2018")
+    return dict(images=len(found), groups=len(np.unique(found.groups)), prepared=cold, again=warm, peak_mb=peak)
 
 
 def extraction(images: int = 96, device: str = "cpu") -> Figures:
