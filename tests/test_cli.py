@@ -1,12 +1,15 @@
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import layouts
 import pytest
 from PIL import Image
+from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
 
 from hagan_lite import cli, options, runs
@@ -94,12 +97,14 @@ def test_what_a_user_can_mend_is_one_line(words, said):
 
 
 def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
-    """The changes reach the training; neither the run folder nor the record names the folder or a file in it."""
+    """The changes reach the training; nothing that is written names the folder, a file in it, or a patient."""
     scans = tmp_path / "patient-smith"
     scans.mkdir()
     for i in range(5):
         Image.effect_noise((40, 40), 60 + i).save(scans / f"jane-{i}.png")
     (scans / "jane-broken.png").write_text("no picture")
+    layouts.nifti(scans / "jane.nii.gz", layouts.patient(1)[:, :, 20:24])
+    shutil.copyfile(get_testdata_file("CT_small.dcm"), scans / "jane-IM1.dcm")  # of patient CompressedSamples^CT1
     words = ["run", "--dataset", str(scans), "--preset", "smoke", "--set", "size=32", "--set", "steps=4"]
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
     done = subprocess.run(
@@ -112,9 +117,10 @@ def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
     e = read_json(record)["experiment"]
     assert (e["size"], e["steps"], read_json(record)["data"]["n_left_out"]) == (32, 4, 1)
     assert (run / "run_experiment.ipynb").is_file()
-    for path in [record, *run.rglob("*")]:
-        if path.is_file():
-            assert not [name for name in (b"smith", b"jane") if name in path.read_bytes()], path
+    assert read_json(record)["data"]["n"] == 10
+    for path in (tmp_path / "build").rglob("*"):
+        names = (b"smith", b"jane", b"CompressedSamples")
+        assert not [name for name in names if path.is_file() and name in path.read_bytes() + path.name.encode()], path
 
 
 def test_runs_are_compared_in_one_picture(smoke_run, tmp_path):
