@@ -322,13 +322,18 @@ def test_without_pydicom_the_remedy_is_said(tmp_path, plane, monkeypatch):
 
 
 def test_files_of_real_scanners_are_read(tmp_path):
-    """pydicom ships a CT and an MR slice from real scanners, and a colour picture."""
+    """pydicom ships a CT and an MR slice from real scanners, ultrasound with a palette, and colour in two spaces."""
     import shutil
 
     from pydicom.data import get_testdata_file
 
-    for name in ("CT_small.dcm", "MR_small.dcm", "SC_rgb_rle.dcm"):
+    for name in ("CT_small.dcm", "MR_small.dcm", "SC_rgb_rle.dcm", "examples_palette.dcm", "examples_jpeg2k.dcm"):
         shutil.copyfile(get_testdata_file(name), tmp_path / name)
     d = own(tmp_path)
-    assert d.left_out == () and len(d) == 3
+    assert d.left_out == () and len(d) == 5
     assert (d.images.std(axis=(1, 2, 3)) > 20).all()
+    (tmp_path / "series").mkdir()
+    shutil.copyfile(get_testdata_file("examples_ybr_color.dcm"), tmp_path / "series" / "IM0001")
+    heart = own(tmp_path / "series")
+    assert len(heart) == 30 and len(np.unique(heart.groups)) == 1
+    assert (np.median(heart.images, axis=(1, 2, 3)) < 10).all()  # ultrasound is black around: YBR was not taken for RGB

@@ -17,18 +17,18 @@ def slices(path: Path, size: int, about: Counter[str]) -> tuple[str, Iterator[np
     """
     try:
         import pydicom
-        from pydicom.pixels import apply_modality_lut, apply_voi, convert_color_space
+        from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi, pixel_array
     except ImportError as error:
         raise ValueError("a DICOM file: pip install 'hagan-lite[dicom]'") from error
     ds = pydicom.dcmread(path)
     if "PixelData" not in ds:
         raise ValueError(f"a DICOM file without an image ({ds.get('Modality', 'no modality')})")
-    array = ds.pixel_array
-    if ds.get("SamplesPerPixel", 1) == 3:
-        rgb = array
-        if ds.PhotometricInterpretation.startswith("YBR"):
-            rgb = convert_color_space(array, ds.PhotometricInterpretation, "RGB", per_frame=True)
-        frames = (rgb @ np.array([0.299, 0.587, 0.114])).reshape(-1, *array.shape[-3:-1])
+    array, shown_as = pixel_array(ds), ds.get("PhotometricInterpretation", "")  # YBR has become RGB
+    if colour := shown_as.startswith(("RGB", "YBR", "PALETTE")):
+        if shown_as.startswith("PALETTE"):
+            array = apply_color_lut(array, ds)
+        weights = np.array([0.299, 0.587, 0.114]) / np.iinfo(array.dtype).max
+        frames = (array[..., :3] @ weights).reshape(-1, *array.shape[-3:-1])
     else:
         frames = apply_modality_lut(array, ds).reshape(-1, *array.shape[-2:])
         if "VOILUTSequence" in ds:
@@ -38,13 +38,12 @@ def slices(path: Path, size: int, about: Counter[str]) -> tuple[str, Iterator[np
         raise ValueError("all pixels have one value: there is nothing to see")
     about["constant slices, dropped"] += len(frames) - len(varied)
     spacing = ds.get("PixelSpacing") or ds.get("ImagerPixelSpacing") or (1, 1)
-    inverted = ds.get("PhotometricInterpretation") == "MONOCHROME1"
 
     def planes() -> Iterator[np.ndarray]:
         for frame in varied:
-            low, high = _window(ds, frame)
+            low, high = (0, 1) if colour else _window(ds, frame)
             plane = np.clip((frame - low) / (high - low), 0, 1)
-            plane = isotropic(1 - plane if inverted else plane, tuple(map(float, spacing)))
+            plane = isotropic(1 - plane if shown_as == "MONOCHROME1" else plane, tuple(map(float, spacing)))
             yield resize(pad_to_square(plane, 0), size)
 
     return str(ds.get("PatientID") or ""), planes()
