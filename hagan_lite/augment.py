@@ -32,8 +32,8 @@ class Augmentation:
             x = (x - mean) * self.contrast[:, None, None, None] + mean
         return x
 
-    def move(self, x: Tensor, fill: float = 0.0) -> Tensor:
-        """The translation alone, of images or maps (B, C, H, W); `fill` comes in at the border."""
+    def move(self, x: Tensor, fill: float | None = 0.0) -> Tensor:
+        """The translation alone, of images or maps (B, C, H, W); `fill` comes in at the border, or (None) the edge."""
         if self.shift is None:
             return x
         B, C, H, W = x.shape
@@ -41,6 +41,8 @@ class Augmentation:
         columns, column_ok = _source(self.shift[:, 1], W)
         moved = x.gather(2, rows[:, None, :, None].expand(B, C, H, W))
         moved = moved.gather(3, columns[:, None, None, :].expand(B, C, H, W))
+        if fill is None:
+            return moved
         return torch.where(row_ok[:, None, :, None] & column_ok[:, None, None, :], moved, fill)
 
 
@@ -58,11 +60,15 @@ def draw(n: int, size: int, policy: tuple[str, ...], rng: torch.Generator, shift
     )
 
 
-def flips_and_shifts(x: Tensor, rng: torch.Generator) -> Tensor:
-    """The baselines' "flipping and panning" of real images (Section IV-A): mirrored by half, shifted by up to 1/16."""
+def flips_and_shifts(x: Tensor, rng: torch.Generator, border: str = "edge") -> Tensor:
+    """The baselines' "flipping and panning" of real images (Section IV-A): mirrored by half, shifted by up to 1/16.
+
+    Only D's real images are changed, so that G learns whatever the shift brings in: with border="black" it frames its
+    images in black, where the real ones fill their frame. "edge" repeats the outermost pixels.
+    """
     mirrored = torch.rand(len(x), generator=rng, device=rng.device) < 0.5
     x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
-    return draw(len(x), x.shape[-1], ("translation",), rng, shift=1 / 16).move(x, fill=-1.0)
+    return draw(len(x), x.shape[-1], ("translation",), rng, shift=1 / 16).move(x, {"black": -1.0, "edge": None}[border])
 
 
 def _source(shift: Tensor, length: int) -> tuple[Tensor, Tensor]:

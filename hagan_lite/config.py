@@ -59,6 +59,7 @@ _CHOICES = {
     "features": ("off", "l2", "nce"),
     "skip": ("ema", "instance", "off"),
     "pixel_kernel": (1, 3),
+    "border": ("edge", "black"),
 }
 AUGMENTATIONS = ("brightness", "contrast", "translation")
 
@@ -86,6 +87,7 @@ class Experiment:
     channels: int = 1  # open: grey or colour; medical images are grey, Table I counts 3
     heldout: float = 0.0  # share of the images kept from training, whole patients, volumes or blocks of slices
     flips: bool = False  # the baselines' "basic" augmentation of real images: flips and shifts by at most 1/16
+    border: str = "edge"  # open: what a shift brings in, "edge" or "black"; see augment.flips_and_shifts
     # networks
     width: int = 32  # channels at the first level; the paper's is 64
     z_dim: int = 100  # z is uniform in [-1, 1]

@@ -70,7 +70,7 @@ class Model:
     def step(self, x: Tensor, t: int) -> Logs:
         """As `update`, with the baselines' flips and shifts before it and the average of G after it."""
         if self.e.flips:
-            x = augment.flips_and_shifts(x, self.rng)
+            x = augment.flips_and_shifts(x, self.rng, self.e.border)
         logs = self.update(x.contiguous(memory_format=torch.channels_last), t)
         self._update_ema()
         return {name: value.detach() for name, value in logs.items()}

@@ -62,3 +62,11 @@ def test_flips_and_shifts_keep_the_anatomy(rng):
     assert torch.equal(out.sum((1, 2, 3)), x.sum((1, 2, 3)))  # small shifts push nothing out here
     left = (out[:, 0, :, :16] > 0).any((1, 2))
     assert 10 < left.sum() < 54  # about half are mirrored
+
+
+def test_a_shift_frames_no_image_unless_asked(rng):
+    """Real images alone are shifted: whatever comes in at the border is learnt as if it were anatomy."""
+    x = torch.full((64, 1, 32, 32), 0.5)
+    assert torch.equal(flips_and_shifts(x, rng), x)
+    framed = flips_and_shifts(x, rng, border="black")
+    assert (framed == -1).any((1, 2, 3)).float().mean() > 0.8
