@@ -212,7 +212,8 @@ class Experiment:
     @property
     def hash(self) -> str:
         """12 hex digits of all that decides the result: no label, path, device or number of threads."""
-        decides = {k: v for k, v in self.to_dict().items() if k != "preset"}
+        silent = {"preset"} if self.flips else {"preset", "border"}  # without shifts no border decides anything
+        decides = {k: v for k, v in self.to_dict().items() if k not in silent}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 
 
