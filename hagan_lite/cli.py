@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hagan_lite import cli_data
-from hagan_lite.config import BUILD, RECORDS, ROOT, Experiment
+from hagan_lite import cli_batch, cli_data
+from hagan_lite.config import BUILD, COMMITTED, RECORDS, ROOT, Experiment
 from hagan_lite.options import (
     Change,
     Compile,
@@ -26,6 +26,7 @@ from hagan_lite.options import (
 )
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(cli_batch.app)
 app.add_typer(cli_data.app, name="data")
 
 
@@ -48,7 +49,7 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
     typer.echo("4/5  14_figure7: how AttnMix moved the labels")
     made += [notebooks.execute("14_figure7", **same)]
     typer.echo("5/5  the table")
-    table = tables.table_2(load_records(ROOT / "data" / "results", RECORDS))
+    table = tables.table_2(load_records(COMMITTED, RECORDS))
     made += tables.save_table(table, figures / "table2")
     metrics, stem = read_json(record)["metrics"], run.name
     typer.echo(
@@ -152,18 +153,6 @@ def evaluate(
 
 
 @app.command()
-def table(out: Annotated[Path, typer.Option(help="folder for the .md and .csv files")] = ROOT / "figures") -> None:
-    """Draws Table I, counted from the networks, and Table II from the committed records in data/results."""
-    from hagan_lite import tables
-    from hagan_lite.results import load_records
-
-    drawn = {"table1": tables.table_1(), "table2": tables.table_2(load_records(ROOT / "data" / "results"))}
-    for name, what in drawn.items():
-        for path in tables.save_table(what, out / name):
-            typer.echo(short(path))
-
-
-@app.command()
 def test(pytest_arguments: Annotated[list[str] | None, typer.Argument(help="passed on to pytest")] = None) -> None:
     """Lints, then runs every test; the notebooks are executed by tests."""
     for words in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", *(pytest_arguments or [])]):
@@ -185,21 +174,17 @@ def main() -> None:
 
 def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) -> tuple[Path, Path]:
     """Executes 09_run_experiment; returns the run folder and the record's path."""
-    from hagan_lite import metrics, notebooks, runs
+    from hagan_lite import cells, notebooks
     from hagan_lite.data import load
 
     images = load(e.dataset, e.size, e.channels, strict)
     for note in images.notes:
         typer.echo(f"{e.data_label}: {note}")
-    if (n := len(images.split(e.heldout)[0])) < metrics.FEWEST:
-        raise ValueError(f"{n} image(s) to train on: {metrics.FEWEST} or more are needed to measure the result")
-    folder = runs.run_dir(e, images)
-    parameters |= dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes, device=device)
+    run = cells.plan([e])[0].run
     try:
-        with notebooks.progress(folder, e.steps, f"{e.model} on {e.data_label}"):
-            notebooks.execute("09_run_experiment", folder / "run_experiment.ipynb", **parameters)
+        with notebooks.progress(run, e.steps, f"{e.model} on {e.data_label}"):
+            return run, notebooks.run_experiment(e, run, device=device, **parameters)
     except KeyboardInterrupt:
         logging.getLogger("asyncio").disabled = True  # nbclient leaves a task behind when it ends the kernel
-        typer.echo(f"\nstopped; the last step is kept in {short(folder)}: give the same command again and it goes on")
+        typer.echo(f"\nstopped; the last step is kept in {short(run)}: give the same command again and it goes on")
         raise typer.Exit(130) from None
-    return folder, RECORDS / f"{folder.name}.json"

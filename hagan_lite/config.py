@@ -17,6 +17,8 @@ BUILD = ROOT / os.environ.get("HAGAN_BUILD", "build")
 """Everything a machine makes: caches, runs, records, figures. Deleting it loses nothing that was committed."""
 RUNS = BUILD / "runs"
 RECORDS = BUILD / "results"
+COMMITTED = ROOT / "data" / "results"
+"""Records that were committed; those of this machine are in RECORDS."""
 
 DATASETS = {
     "mni152": "axial slices of the MNI152 T1 template (embedded: nilearn ships it)",

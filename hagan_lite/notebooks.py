@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 from tqdm import tqdm
 
-from hagan_lite.config import BUILD, DATASETS, ROOT
+from hagan_lite.config import BUILD, DATASETS, RECORDS, ROOT, Experiment
 from hagan_lite.runs import finished, in_short, read_log
 from hagan_lite.storage import write_atomically
 
@@ -58,6 +58,13 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
             f"{source.name}: an exception inside a widget; the executed notebook is {output}\n{hidden[0]}"
         )
     return output
+
+
+def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:
+    """One cell of a table: 09_run_experiment executed into the run folder of `e`; returns the record's path."""
+    parameters |= dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes)
+    execute("09_run_experiment", run / "run_experiment.ipynb", **parameters)
+    return RECORDS / f"{run.name}.json"
 
 
 def _forget_path(notebook: Path, folder: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
+from filelock import FileLock, Timeout
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> Path:
@@ -43,6 +44,35 @@ def name_a_full_disk(path: Path) -> Iterator[None]:
     except OSError as error:
         remedy = f"could not write {path}: {error.strerror or error}; free space or choose a folder you may write, "
         raise OSError(error.errno, remedy + "then run the same command again: what was complete is kept") from error
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path, wait: float = 30) -> Iterator[None]:
+    """Within it no other process writes in `folder`. The lock is the system's: a dead process does not hold it.
+
+    It waits, for the kernel of a killed notebook needs a second or two to notice that its parent is gone. Raises
+    RuntimeError that names the folder where it is still taken after `wait` seconds.
+    """
+    lock = FileLock(Path(folder) / ".lock", timeout=wait)
+    with name_a_full_disk(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RuntimeError(f"{folder}: another process trains there; wait for it, or end it and run again") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def written_now(folder: Path) -> bool:
+    """Whether some process is the only writer of `folder` at this moment."""
+    try:
+        with FileLock(Path(folder) / ".lock", timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def write_json(path: Path, value: Any) -> Path:

@@ -95,15 +95,22 @@ def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def markdown(table: pd.DataFrame) -> str:
+    """Numbers to as many decimals as the paper's, blanks where there is none."""
+    lines = [list(table.columns), ["---"] * len(table.columns), *_shown(table).to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
 def save_table(table: pd.DataFrame, path: Path) -> list[Path]:
-    """Writes `path`.md and `path`.csv, numbers to as many decimals as the paper's, blanks where there is none."""
+    """Writes `path`.md and `path`.csv, rounded as :func:`markdown` does it."""
+    return [
+        write_atomically(path.with_suffix(".md"), lambda f: f.write(markdown(table).encode())),
+        write_atomically(path.with_suffix(".csv"), lambda f: f.write(_shown(table).to_csv(index=False).encode())),
+    ]
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
     shown = table.copy()
     for column in shown.select_dtypes("float"):
         shown[column] = [f"{v:.{_DIGITS.get(column, 1)}f}" for v in shown[column]]
-    shown = shown.replace("nan", "").astype(object).where(shown.notna(), "")
-    lines = [list(shown.columns), ["---"] * len(shown.columns), *shown.to_numpy().tolist()]
-    markdown = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
-    return [
-        write_atomically(path.with_suffix(".md"), lambda f: f.write(markdown.encode())),
-        write_atomically(path.with_suffix(".csv"), lambda f: f.write(shown.to_csv(index=False).encode())),
-    ]
+    return shown.replace("nan", "").astype(object).where(shown.notna(), "")

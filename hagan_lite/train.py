@@ -18,7 +18,7 @@ from hagan_lite.config import Experiment
 from hagan_lite.data import Dataset, load
 from hagan_lite.model import Logs, Model, model_of
 from hagan_lite.runtime import pick_device
-from hagan_lite.storage import load_checkpoint, name_a_full_disk, save_checkpoint, write_atomically
+from hagan_lite.storage import load_checkpoint, name_a_full_disk, only_writer, save_checkpoint, write_atomically
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Of lambda - lambda_0 within a batch, in this order, in the log's field "shift"."""
@@ -41,15 +41,21 @@ def train(
 
     A run that was stopped (Ctrl-C, SIGTERM, SIGKILL, a crash) and resumed ends with the same weights, bit for bit on
     the CPU, as one that ran through. `on_log` gets each log line; `device`, `precision` and `compiled` are no part of
-    the experiment. Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run.
+    the experiment. Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run,
+    RuntimeError where another process trains there.
     """
     dataset = dataset or load(e.dataset, e.size, e.channels)
     run = Path(run) if run else runs.run_dir(e, dataset)
     where = pick_device(device)
-    runs.open_run(run, e, dataset, where, precision)
-    if runs.finished(run):
-        return run
-    model = model_of(e)(e, where, precision, compiled)
+    with only_writer(run):
+        runs.open_run(run, e, dataset, where, precision)
+        if not runs.finished(run):
+            _train(model_of(e)(e, where, precision, compiled), run, dataset, on_log)
+    return run
+
+
+def _train(model: Model, run: Path, dataset: Dataset, on_log: Callable[[dict], None] | None) -> None:
+    e, where = model.e, model.device
     start = _resume(run, model)
     images = torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where)  # once, as uint8
     log_every, picture_every = max(1, e.steps // 100), max(5, e.steps // 10)
@@ -84,7 +90,6 @@ def train(
                     f"stopped after step {done} of {e.steps}; run the same again and it goes on: {run}"
                 )
     runs.save_generator(run, model.averaged())
-    return run
 
 
 def batch_indices(n: int, batch: int, seed: int, t: int) -> torch.Tensor:

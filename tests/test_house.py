@@ -27,9 +27,9 @@ FLOW += [
     "tables",
 ]
 FLOW += ["figures", "figures_evaluation", "figures_lessons", "pretrained", "explorers", "widgets", "exercises"]
-FLOW += ["notebooks", "options", "cli_data", "cli"]
+FLOW += ["notebooks", "grids", "cells", "batch", "options", "cli_data", "cli_batch", "cli"]
 DRAWN = ["figures", "figures_evaluation", "figures_lessons", "explorers", "widgets"]
-TYPED = ["options", "cli_data", "cli"]
+TYPED = ["options", "cli_data", "cli_batch", "cli"]
 DATASETS = {p.stem: p.read_text() for p in (ROOT / "hagan_lite" / "datasets").glob("*.py")}
 
 

@@ -1,0 +1,116 @@
+"""The commands of `hagan` for grids of experiments: batch, status, table."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hagan_lite.config import COMMITTED, MODELS, ROOT, Experiment
+from hagan_lite.options import Change, Compile, Device, Precision, Preset, located, parse, short
+
+app = typer.Typer()
+
+Table = Annotated[str, typer.Argument(help="table2, table3, table4 or figure7")]
+
+
+@app.command()
+def batch(
+    table: Table,
+    preset: Preset = "cpu",
+    seeds: Annotated[str, typer.Option(metavar="S,S,...")] = "0",
+    models: Annotated[str, typer.Option(metavar="M,M,...", help="none: all that the table has")] = "",
+    datasets: Annotated[str, typer.Option(metavar="D,D,...", help="none: those of the table that are here")] = "",
+    changes: Change = None,
+    scheduler: Annotated[str, typer.Option(metavar="tcp://HOST:PORT", help="of dask; none: this machine")] = "",
+    workers: Annotated[int, typer.Option(min=0, help="on this machine; 0: one per GPU, or one")] = 0,
+    retries: Annotated[int, typer.Option(min=0, help="of a notebook that raises")] = 2,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    compiled: Compile = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would run, and how long")] = False,
+    commands: Annotated[bool, typer.Option("--commands", help="only print a 'hagan run' per cell")] = False,
+) -> None:
+    """The experiments of a table, those that are not done yet; the same command again goes on."""
+    from hagan_lite import batch, cells, grids
+
+    chosen, missing = [located(d) for d in _split(datasets)], []
+    if not chosen:
+        chosen, missing = grids.present(table)
+    for name in missing:
+        typer.echo(f"{name} is not here and is left out; 'hagan data {name}' says what to do", err=True)
+    known = [*_split(models), *(m for m in MODELS if not models)]
+    fields = parse([m for m in known if m in MODELS], changes or [])
+    asked = grids.experiments(table, preset, [int(s) for s in _split(seeds)], _split(models), chosen, fields)
+    grid, records = cells.plan(asked), cells.all_records()
+    finished = cells.done(grid, records)
+    if commands:
+        for cell in grid:  # a line for what is done too: the number of a job array's task means one cell for good
+            typer.echo(f"# done: {cell.name}" if cell in finished else command(cell.e))
+    elif dry_run:
+        shown = cells.status(grid, records)
+        typer.echo(_text(shown))
+        typer.echo(
+            f"{len(finished)} of {len(grid)} done; {cells.time_left(shown)} on one worker, by records of the same"
+        )
+    else:
+        cells.save_plan(f"{table}-{preset}", grid)
+        failed = batch.run_batch(
+            grid, scheduler, workers, retries, typer.echo, device, precision=precision, compiled=compiled
+        )
+        for cell, why in failed.items():
+            typer.echo(f"\n{cell.name}: given up after {retries + 1} attempts\n{why}", err=True)
+        if failed:
+            raise typer.Exit(1)
+
+
+@app.command()
+def status(table: Annotated[str, typer.Argument(help="none: every grid asked for here")] = "") -> None:
+    """How far the grids are that `hagan batch` was asked for on this build folder, from its files."""
+    from hagan_lite import cells
+
+    plans, records = cells.load_plans(table), cells.all_records()
+    if not plans:
+        raise ValueError(f"no grid of {table or 'any table'} was asked for here; 'hagan batch table2' begins one")
+    for name, grid in plans.items():
+        shown = cells.status(grid, records)
+        typer.echo(f"{name}: {(shown['state'] == 'done').sum()} of {len(grid)} done, {cells.time_left(shown)}")
+        typer.echo(_text(shown))
+
+
+@app.command()
+def table(
+    number: Annotated[int, typer.Argument(help="1 or 2: on the screen, this machine's records too; 0: files")] = 0,
+    out: Annotated[Path, typer.Option(help="folder for the .md and .csv files")] = ROOT / "figures",
+) -> None:
+    """Table I, counted from the networks, and Table II from records: as files from the committed ones in data/results."""
+    from hagan_lite import cells, tables
+    from hagan_lite.results import load_records
+
+    if number:
+        drawn = {1: tables.table_1, 2: lambda: tables.table_2(cells.all_records())}
+        if number not in drawn:
+            raise ValueError(f"table {number}: only 1 and 2 are drawn")
+        typer.echo(tables.markdown(drawn[number]()))
+        return
+    for name, what in {"table1": tables.table_1(), "table2": tables.table_2(load_records(COMMITTED))}.items():
+        for path in tables.save_table(what, out / name):
+            typer.echo(short(path))
+
+
+def command(e: Experiment) -> str:
+    """The `hagan run` that makes this experiment, for a shell."""
+    words = ["hagan", "run", "--model", e.model, "--dataset", e.dataset, "--preset", e.preset, "--seed", str(e.seed)]
+    for name, value in e.changes.items():
+        words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    return shlex.join(words)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _text(table) -> str:
+    shown = table.drop(columns=["model", "data", "preset", "seed"]).rename(columns={"left": "min left"})
+    return shown.to_string(index=False, na_rep="", float_format="{:.1f}".format, justify="left")

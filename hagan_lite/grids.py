@@ -1,0 +1,89 @@
+"""Which experiments a table or a figure of the paper consists of (Tables II to IV, Figure 7)."""
+
+from dataclasses import fields
+from typing import Any
+
+from hagan_lite.config import DATASETS, MODELS, Experiment, choices_of
+from hagan_lite.data import DataError, load
+from hagan_lite.tables import PAPER
+
+TABLES = ("table2", "table3", "table4", "figure7")
+PAPERS_MODELS = tuple(PAPER["table_2"]["fid"])
+"""The seven models in the order of Table II's rows."""
+PAPERS_DATASETS = tuple(PAPER["table_2"]["images"])
+
+
+def ladder(dataset: str, preset: str, seed: int = 0, **changes: Any) -> list[tuple[str, Experiment]]:
+    """Table IV as (row's name, experiment): each row differs from one above it by the fields written here.
+
+    A row's own fields win over `changes`. The paper leaves open whether T belongs to the last row alone or to all:
+    rows 2 to 4 come in both readings. Below them are controls, each telling one part of a step from the rest of it.
+    """
+    fifth = _make("hagan", dataset, preset, seed, changes).steps // 5
+    T, step_2, step_3 = "brightness,contrast,translation", dict(phase_two=0, pixel_branch=False), dict(phase_two=0)
+    rows = [
+        ("base", "dcgan", dict(flips=False)),
+        ("+ AttnMix generator", "hagan", step_2 | dict(skip="off")),
+        ("+ reverse skip", "hagan", step_2 | dict(skip="ema")),
+        ("+ reverse skip of an instance", "hagan", step_2 | dict(skip="instance")),
+        ("+ hierarchical discriminator", "hagan", step_3),
+        ("+ training strategy", "hagan", {}),
+        ("+ AttnMix generator, no T yet", "hagan", step_2 | dict(skip="off", augment="")),
+        ("+ reverse skip, no T yet", "hagan", step_2 | dict(skip="ema", augment="")),
+        ("+ reverse skip of an instance, no T yet", "hagan", step_2 | dict(skip="instance", augment="")),
+        ("+ hierarchical discriminator, no T yet", "hagan", step_3 | dict(augment="")),
+        ("base with flips", "dcgan", {}),
+        ("base with T", "dcgan", dict(flips=False, augment=T)),
+        ("sagan with T", "sagan", dict(augment=T)),
+        ("hagan without T", "hagan", dict(augment="")),
+        ("hagan, CutMix's label", "hagan", dict(mix="cutmix")),
+        ("hagan, pixels alone", "hagan", dict(pixel_kernel=1)),
+        ("hagan, features by distance", "hagan", dict(features="l2")),
+        ("hagan, features by contrast", "hagan", dict(features="nce")),
+        ("hagan, consistency grows", "hagan", dict(ramp=fifth)),
+    ]
+    return [(name, _make(model, dataset, preset, seed, changes | own)) for name, model, own in rows]
+
+
+def experiments(
+    table: str, preset: str, seeds: list[int], models: list[str], datasets: list[str], changes: dict[str, Any]
+) -> list[Experiment]:
+    """The cells of `table`, data set by data set, seed by seed, so that half a grid already compares the models.
+
+    No `models` means all that the table has. `changes` go to every experiment whose model has the field. Raises
+    ValueError for a table that is none of TABLES, and where the table has none of `models`.
+    """
+    if table not in TABLES:
+        raise ValueError(f"{table}: choose one of {', '.join(TABLES)}")
+    if unknown := set(models) - set(MODELS):
+        raise ValueError(f"models={','.join(sorted(unknown))}: choose of {', '.join(MODELS)}")
+    changes = (dict(size=256) if table == "table3" else {}) | changes
+    found: list[Experiment] = []
+    for dataset, seed in ((d, s) for d in datasets for s in seeds):
+        if table == "table4":
+            found += [e for _, e in ladder(dataset, preset, seed, **changes) if not models or e.model in models]
+        else:
+            rows = ("hagan",) if table == "figure7" else models or PAPERS_MODELS
+            found += [_make(m, dataset, preset, seed, changes) for m in rows if not models or m in models]
+    if not found:
+        raise ValueError(f"{table} has no experiment of {', '.join(models)}")
+    return list(dict.fromkeys(found))
+
+
+def present(table: str) -> tuple[list[str], list[str]]:
+    """The data sets of `table` that are here, and those that are not; the embedded slices where none is here."""
+    wanted = ("covid-ct",) if table == "table4" else PAPERS_DATASETS
+    here = [name for name in wanted if _loads(name)]
+    return here or ["mni152"], [name for name in wanted if name not in here]
+
+
+def _loads(name: str) -> bool:
+    try:
+        return name in DATASETS and bool(load(name))
+    except DataError:
+        return False
+
+
+def _make(model: str, dataset: str, preset: str, seed: int, changes: dict[str, Any]) -> Experiment:
+    known = {f.name for f in fields(choices_of(model))}
+    return Experiment.make(model, dataset, preset, seed=seed, **{k: v for k, v in changes.items() if k in known})
