@@ -121,20 +121,16 @@ def local_cluster(workers: int = 0, device: str = "auto") -> "SpecCluster":
         raise ValueError(f"--workers {n}: there are {len(gpus)} GPUs, and each worker has one to itself")
     # dask sets these to 1 for its workers, which would leave cores idle; what the user has set stands.
     threads = {k: os.environ.get(k, str(max(1, CPU_COUNT // n))) for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    options = dict(
-        nthreads=1, memory_limit=0, dashboard=False
-    )  # no limit: the kernels have the memory, not the workers
-    specs = {
-        i: dict(
-            cls=Nanny,
-            options=options
-            | dict(env=threads | ({"CUDA_VISIBLE_DEVICES": gpus[i]} if gpus else {}))
-            | dict(resources={"GPU": 1} if gpus else {}),
-        )
-        for i in range(n)
-    }
-    own = dict(cls=Scheduler, options=dict(host="127.0.0.1", port=0, dashboard=False))
-    return SpecCluster(workers=specs, scheduler=own, silence_logs=logging.CRITICAL)
+    # No memory limit: it is the notebooks' kernels that have the memory, and dask does not see them.
+    how = dict(nthreads=1, memory_limit=0, dashboard=False, silence_logs=logging.CRITICAL)
+    specs: dict[int, dict] = {}
+    for i in range(n):
+        own = dict(env=threads | {"CUDA_VISIBLE_DEVICES": gpus[i]}, resources={"GPU": 1}) if gpus else dict(env=threads)
+        specs[i] = dict(cls=Nanny, options=how | own)
+    there = dict(
+        cls=Scheduler, options=dict(host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0")
+    )
+    return SpecCluster(workers=specs, scheduler=there, silence_logs=logging.CRITICAL)
 
 
 def _gpus(device: str) -> list[str]:

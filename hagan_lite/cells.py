@@ -7,6 +7,7 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -102,13 +103,10 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
 
 
 def _expected(e: Experiment, records: Records) -> float | None:
-    """Minutes that records of the same model, preset, size and steps took, the median; None where there is none."""
-    same = [
-        r["minutes"]
-        for r in records
-        if all(r["experiment"][k] == getattr(e, k) for k in ("model", "preset", "size", "steps"))
-    ]
-    return float(pd.Series(same).median()) if same else None
+    """Minutes for these steps at the median pace of records of the same model, preset and size; None without any."""
+    same = [r for r in records if all(r["experiment"][k] == getattr(e, k) for k in ("model", "preset", "size"))]
+    paces = [r["minutes"] / r["experiment"]["steps"] for r in same]
+    return median(paces) * e.steps if paces else None
 
 
 def _under_way(cell: Cell, expected: float | None) -> tuple[str, float | None]:
@@ -135,10 +133,10 @@ def _raised(notebook: Path) -> bool:
 
 
 def time_left(table: pd.DataFrame, workers: int = 1) -> str:
-    """Of a grid's status, in words."""
-    if not (table["state"] != "done").any():
-        return "nothing left"
-    if table["left"].isna().any():
-        return "time left unknown: not every model has finished here yet"
-    minutes = table["left"].sum() / workers
-    return f"about {minutes:.0f} min left" if minutes < 90 else f"about {minutes / 60:.1f} h left"
+    """Of a grid's status, in words; what nothing tells about is counted, not guessed."""
+    todo = table[table["state"] != "done"]
+    minutes, unknown = todo["left"].sum() / max(1, workers), int(todo["left"].isna().sum())
+    words = f"{minutes:.0f} min left" if minutes < 90 else f"{minutes / 60:.1f} h left"
+    if unknown:
+        return f"{words} and {unknown} experiments of unknown length" if unknown < len(todo) else "time left unknown"
+    return f"about {words}" if len(todo) else "nothing left"

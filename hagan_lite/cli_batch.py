@@ -51,9 +51,8 @@ def batch(
     elif dry_run:
         shown = cells.status(grid, records)
         typer.echo(_text(shown))
-        typer.echo(
-            f"{len(finished)} of {len(grid)} done; {cells.time_left(shown)} on one worker, by records of the same"
-        )
+        left = f"on one worker {cells.time_left(shown)}, by records of the same model, preset and size"
+        typer.echo(f"{len(finished)} of {len(grid)} done; {left}")
     else:
         cells.save_plan(f"{table}-{preset}", grid)
         failed = batch.run_batch(
@@ -84,7 +83,7 @@ def table(
     number: Annotated[int, typer.Argument(help="1 or 2: on the screen, this machine's records too; 0: files")] = 0,
     out: Annotated[Path, typer.Option(help="folder for the .md and .csv files")] = ROOT / "figures",
 ) -> None:
-    """Table I, counted from the networks, and Table II from records: as files from the committed ones in data/results."""
+    """Draws Table I, counted from the networks, and Table II from the committed records in data/results."""
     from hagan_lite import cells, tables
     from hagan_lite.results import load_records
 
@@ -111,6 +110,11 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _text(table) -> str:
-    shown = table.drop(columns=["model", "data", "preset", "seed"]).rename(columns={"left": "min left"})
-    return shown.to_string(index=False, na_rep="", float_format="{:.1f}".format, justify="left")
+def _text(shown) -> str:
+    """A line per cell of a status table."""
+    lines = []
+    for row in shown.to_dict("records"):
+        facts = dict(FD=f"FD {row['FD']:.1f}", minutes=f"{row['minutes']:.1f} min", left=f"{row['left']:.1f} min to go")
+        known = [text for key, text in facts.items() if row[key] > 0]  # not so where it is unknown
+        lines.append("  ".join([f"{row['state']:24}", row["experiment"], *filter(None, [row["changed"]]), *known]))
+    return "\n".join(lines)
