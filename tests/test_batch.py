@@ -1,7 +1,9 @@
 """Grids on real workers: whatever is killed, each cell has its record in the end, the one of a run without faults."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -9,10 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from PIL import Image
 
-from hagan_lite import data, runs
-from hagan_lite.config import ROOT
+from hagan_lite import batch, cells, data, grids, runs
+from hagan_lite.config import ROOT, Experiment
 from hagan_lite.storage import read_json
 
 STEPS = 80
@@ -158,3 +161,98 @@ def test_two_workers_and_the_driver_are_killed_and_nothing_is_lost_or_repeated(w
         assert [line["step"] for line in runs.read_log(run)] == list(range(1, STEPS + 1))  # one writer, no step twice
         weights = "generator.safetensors"
         assert (run / weights).read_bytes() == (reference / "runs" / run.name / weights).read_bytes(), name
+
+
+def two_cells(scans, tmp_path, *more):
+    """HAGAN's cell and DCGAN's with seed 0, on one worker; HAGAN's comes first."""
+    words = ["table2", "--preset", "smoke", "--models", "hagan,dcgan", "--datasets", scans]
+    return Process("-m", "hagan_lite", "batch", *words, *TINY, "--set", f"steps={STEPS}", *more, build=tmp_path)
+
+
+def test_a_notebook_that_raises_is_tried_again_and_reported_and_the_rest_goes_on(scans, reference, tmp_path):
+    (name,) = [p.stem for p in (reference / "results").glob("hagan-*-s0-*.json")]
+    run = tmp_path / "runs" / name
+    run.mkdir(parents=True)
+    (run / "checkpoint.pt").write_text("no checkpoint")
+    done = two_cells(scans, tmp_path, "--retries", "1")
+    assert done.wait(timeout=300) == 1
+    told = done.told()
+    assert told.count(f"started  {name}") == told.count(f"goes on  {name}") == 1
+    assert re.search(rf"failed   {name}  ValueError: checkpoint .* is damaged", told)
+    assert f"{name}: given up after 2 attempts" in told
+    assert f"the executed notebook is {run / 'run_experiment.ipynb'}" in told and "Traceback" in told
+    assert (run / "run_experiment.ipynb").is_file()
+    assert [p.name.split("-")[0] for p in (tmp_path / "results").iterdir()] == ["dcgan"]
+    shown = Process("-m", "hagan_lite", "status", build=tmp_path)
+    assert shown.wait(timeout=60) == 0
+    assert re.search(rf"failed +{name}", shown.told()) and re.search(r"done +dcgan", shown.told())
+
+
+def test_a_full_disk_is_named_and_what_was_finished_is_kept(scans, reference, tmp_path):
+    """The kernel lets no file grow to the size of HAGAN's checkpoint, as a full disk would; DCGAN's is smaller."""
+    resource = pytest.importorskip("resource")
+    checkpoints = [next((reference / "runs").glob(f"{m}-*/checkpoint.pt")) for m in ("dcgan", "hagan")]
+    sizes = [path.stat().st_size for path in checkpoints]
+    assert sizes[0] + 10_000 < sizes[1]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (sum(sizes) // 2, before[1]))  # inherited by what is started now
+    try:
+        done = two_cells(scans, tmp_path, "--retries", "0")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.wait(timeout=300) == 1
+    assert re.search(r"could not write \S*hagan\S*checkpoint\.pt: .*free space", done.told())
+    (kept,) = (tmp_path / "results").iterdir()
+    assert kept.name.startswith("dcgan")
+    written = kept.stat().st_mtime_ns
+    again = two_cells(scans, tmp_path)
+    assert again.wait(timeout=300) == 0, again.told()
+    assert "2 experiments, 1 of them done already" in again.told()
+    for record in (tmp_path / "results").iterdir():
+        assert same_numbers(read_json(record), read_json(reference / "results" / record.name))
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_with_cuda_every_worker_has_a_gpu_to_itself(monkeypatch):
+    from distributed import Client
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    with pytest.raises(ValueError, match="2 GPUs"):
+        batch.local_cluster(3)
+    with batch.local_cluster() as cluster, Client(cluster) as client:
+        client.wait_for_workers(2)
+        own = client.run(lambda: (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]))
+        resources = [w["resources"] for w in client.scheduler_info()["workers"].values()]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert sorted(gpu for gpu, _ in own.values()) == ["5", "7"]
+    assert {int(threads) for _, threads in own.values()} <= set(range(1, cores // 2 + 1))
+    assert resources == [{"GPU": 1}, {"GPU": 1}]
+
+
+def test_a_worker_with_another_build_folder_says_so(scans, tmp_path):
+    (cell,) = cells.plan([Experiment.make("hagan", str(scans), "smoke")])
+    with pytest.raises(RuntimeError, match="HAGAN_BUILD"):
+        batch.run_cell(cell, tmp_path)
+
+
+def test_a_thousand_experiments_that_are_done_need_no_worker(monkeypatch, tmp_path):
+    asked = grids.experiments("table2", "smoke", list(range(143)), [], ["mni152"], {})
+    grid = cells.plan(asked)
+    for cell in grid:
+        record = dict(experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint), metrics={}, minutes=0.1)
+        (tmp_path / f"{cell.name}.json").write_text(json.dumps(record))
+    monkeypatch.setattr(cells, "RECORDS", tmp_path)
+    monkeypatch.setattr(batch, "local_cluster", None)  # to start one would fail
+    said = []
+    assert batch.run_batch(grid, say=said.append) == {}
+    assert said == ["1001 experiments, 1001 of them done already"]
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "scripts" / "slurm").glob("*.sh")), ids=lambda p: p.name)
+def test_the_slurm_scripts_are_bash_and_say_that_they_are_untried(script):
+    bash = shutil.which("bash") or pytest.skip("no bash here")
+    assert subprocess.run([bash, "-n", script], capture_output=True).returncode == 0
+    assert "Not run on a cluster by us" in script.read_text()
+    assert subprocess.run([bash, script], capture_output=True).returncode == 2  # outside Slurm it does nothing

@@ -75,3 +75,24 @@ def test_broken_json_is_named(tmp_path):
     (tmp_path / "record.json").write_text("{")
     with pytest.raises(ValueError, match=r"record\.json.*delete"):
         storage.read_json(tmp_path / "record.json")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_dead_process_holds_no_lock(tmp_path):
+    hold = """if True:
+        import sys, time
+        from hagan_lite import storage
+        with storage.only_writer(sys.argv[1]):
+            print("mine", flush=True)
+            time.sleep(600)
+    """
+    holder = subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    assert storage.written_now(tmp_path)
+    with pytest.raises(RuntimeError, match=re.escape(str(tmp_path))), storage.only_writer(tmp_path, wait=0.1):
+        pass
+    holder.kill()
+    holder.wait()
+    assert not storage.written_now(tmp_path)
+    with storage.only_writer(tmp_path, wait=0.1):
+        assert storage.written_now(tmp_path)

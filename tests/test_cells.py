@@ -1,0 +1,199 @@
+import dataclasses
+import json
+
+import pytest
+from test_cli import hagan
+
+from hagan_lite import cells, cli_batch, grids, options, runs, storage, train
+from hagan_lite.config import MODELS, Experiment
+from hagan_lite.tables import PAPER
+
+TINY = dict(preset="smoke", width=4, batch_size=4, steps=12)
+
+
+def tiny(**changes):
+    return Experiment.make(**(TINY | changes))
+
+
+def record(cell, **metrics):
+    about = dict(experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint or "x"), minutes=2.0)
+    return about | dict(metrics=dict(fd=100.0) | metrics)
+
+
+def test_table_2_has_the_papers_models_in_its_order_and_changes_go_where_the_field_is():
+    asked = grids.experiments("table2", "cpu", [0, 3], [], ["mni152", "covid-ct"], dict(critic_steps=2, width=16))
+    assert [e.model for e in asked[:7]] == list(PAPER["table_2"]["fid"])
+    assert [(e.dataset, e.seed) for e in asked[::7]] == [("mni152", 0), ("mni152", 3), ("covid-ct", 0), ("covid-ct", 3)]
+    assert {e.width for e in asked} == {16} and len({e.hash for e in asked}) == len(asked) == 28
+    assert [e.critic_steps for e in asked if e.model == "wgan"] == [2] * 4
+    table3 = grids.experiments("table3", "paper", [0], ["hagan"], ["covid-ct"], {})
+    assert [(e.size, e.batch_size, e.z_dim) for e in table3] == [(256, 2, 1000)]
+    assert [e.model for e in grids.experiments("figure7", "cpu", [0, 1], [], ["mni152"], {})] == ["hagan"] * 2
+
+
+def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
+    rows = dict(grids.ladder("mni152", "cpu", steps=500))
+
+    def differ(a, b):
+        a, b = (dataclasses.asdict(rows[name]) for name in (a, b))
+        return {k for k in a if a[k] != b[k]} - {"model"}
+
+    base, step_2, step_3, step_4, step_5 = list(rows)[:3] + list(rows)[4:6]
+    assert differ(base, step_2) == {"attention", "mix", "augment", "phase_two"}
+    assert differ(step_2, step_3) == {"skip"}
+    assert differ(step_3, "+ reverse skip of an instance") == {"skip"}
+    assert differ(step_3, step_4) == {"pixel_branch"}
+    assert differ(step_4, step_5) == {"phase_two"} and rows[step_5] == Experiment.make(
+        "hagan", "mni152", "cpu", steps=500
+    )
+    for name in list(rows)[1:5]:
+        assert differ(name, f"{name}, no T yet") == {"augment"}
+    assert differ(base, "base with flips") == {"flips"} and differ(base, "base with T") == {"augment"}
+    controls = {
+        "hagan without T": "augment",
+        "hagan, CutMix's label": "mix",
+        "hagan, pixels alone": "pixel_kernel",
+        "hagan, features by distance": "features",
+        "hagan, consistency grows": "ramp",
+    }
+    assert all(differ(step_5, name) == {field} for name, field in controls.items())
+    assert rows["hagan, consistency grows"].ramp == 100
+    assert len({e.hash for e in rows.values()}) == len(rows) == 19
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["table9"], "choose one of table2"),
+        (["table2", "--models", "vae"], "vae: choose of hagan"),
+        (["table2", "--datasets", "covid-ct"], "covid-ct: no folder"),
+        (["table2", "--datasets", "mni152", "--set", "stepps=3"], "stepps=3: not FIELD=VALUE"),
+        (["figure7", "--models", "dcgan", "--datasets", "mni152"], "figure7 has no experiment of dcgan"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_by_name(words, said, monkeypatch, tmp_path):
+    monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
+    done = hagan("batch", *words, "--dry-run")
+    assert done.exit_code and said in str(done.exception)
+
+
+def test_data_sets_that_are_not_here_are_named_and_left_out(monkeypatch, tmp_path):
+    monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
+    done = hagan("batch", "table2", "--preset", "smoke", "--dry-run")
+    assert "covid-ct is not here" in done.output and "0 of 7 done" in done.output
+    assert done.output.count("-mni152-smoke-s0-") == 7
+    assert not list((runs.RUNS.parent / "grids").glob("table2-smoke.json"))  # it was not asked for
+
+
+def test_the_commands_of_a_grid_make_the_same_experiments():
+    """A line per cell, for job arrays, whatever is done."""
+    asked = grids.experiments("table4", "smoke", [0, 1], [], ["mni152"], dict(width=4))
+    done = hagan(
+        "batch",
+        "table4",
+        "--preset",
+        "smoke",
+        "--seeds",
+        "0,1",
+        "--datasets",
+        "mni152",
+        "--set",
+        "width=4",
+        "--commands",
+    )
+    lines = done.output.splitlines()
+    assert lines == [cli_batch.command(e) for e in asked]
+    for line, e in zip(lines, asked, strict=True):
+        words = cli_batch.shlex.split(line)[2:]
+        given = dict(zip(words[:8:2], words[1:8:2], strict=True))
+        changes = options.parse([e.model], words[9::2])
+        assert (
+            Experiment.make(e.model, given["--dataset"], given["--preset"], seed=int(given["--seed"]), **changes) == e
+        )
+
+
+def test_a_cell_is_done_by_a_record_of_the_same_choices_on_the_same_images():
+    (cell,) = cells.plan([tiny()])
+    assert cells.done([cell], [record(cell)]) == {cell: record(cell)}
+    assert not cells.done([cell], [record(dataclasses.replace(cell, fingerprint="other"))])
+    assert not cells.done([cell], [record(dataclasses.replace(cell, e=tiny(seed=1)))])
+    assert cells.done([cells.Cell(tiny())], [record(cell)])  # whichever images the record was made on
+    relabelled = record(cell)
+    relabelled["experiment"]["preset"] = "cpu"  # a label, not a choice
+    assert cells.done([cell], [relabelled])
+
+
+def test_the_status_is_read_from_files(tmp_path):
+    grid = [dataclasses.replace(c, run=tmp_path / c.name) for c in cells.plan([tiny(seed=s) for s in range(6)])]
+    waiting, done, stopped, running, failed, trained = grid
+    for cell, step in ((stopped, 6), (running, 6), (failed, 3), (trained, 12)):
+        cell.run.mkdir()
+        (cell.run / "log.jsonl").write_text(json.dumps(dict(step=step, seconds=step * 30.0)) + "\n")
+    (trained.run / "generator.safetensors").touch()
+    error = dict(output_type="error", ename="ValueError", evalue="x", traceback=[])
+    (failed.run / "run_experiment.ipynb").write_text(json.dumps(dict(cells=[dict(outputs=[error])])))
+    with storage.only_writer(running.run):
+        shown = cells.status(grid, [record(done)])
+    states = [
+        "waiting",
+        "done",
+        "stopped at step 6 of 12",
+        "running: step 6 of 12",
+        "failed",
+        "trained, to be measured",
+    ]
+    assert shown["state"].tolist() == states
+    assert shown["left"].tolist() == [2.0, 0.0, 3.0, 3.0, 4.5, 0.0]  # by the record's pace, or by the run's own
+    assert shown["FD"].dropna().tolist() == [100.0]
+    assert cells.time_left(shown, workers=5) == "about 2 min left" and cells.time_left(shown[1:2]) == "nothing left"
+    assert cells.time_left(cells.status(grid, [])[:1]) == "time left unknown"
+    assert cells.status(grid, [record(done)], live=False)["state"].tolist() == ["waiting", "done"] + ["waiting"] * 4
+
+
+def test_status_shows_the_grids_that_were_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(cells, "BUILD", tmp_path)
+    assert "no grid of table2" in str(hagan("status", "table2").exception)
+    cells.save_plan("table2-smoke", cells.plan([tiny(seed=90), tiny(seed=91, model="wgan", critic_steps=2)]))
+    out = hagan("status", "table2").output
+    assert "table2-smoke: 0 of 2 done, time left unknown" in out and "wgan-mni152-smoke-s91-" in out
+    assert "no grid of figure7" in str(hagan("status", "figure7").exception)
+
+
+def test_table_2_is_printed_with_this_machines_records(monkeypatch, tmp_path, smoke_run):
+    from test_results import SCORE
+
+    from hagan_lite import results
+
+    results.save_record(results.make_record(smoke_run, SCORE | dict(fd=123.4)), "mine", tmp_path)
+    monkeypatch.setattr(cells, "RECORDS", tmp_path)
+    out = hagan("table", "2").output
+    assert "| covid-ct |" in out and "| 123.4 |" in out
+    assert "only 1 and 2" in str(hagan("table", "3").exception)
+
+
+def test_the_paper_preset_reproduces_through_the_batch(monkeypatch):
+    from hagan_lite import cli, notebooks
+
+    asked = []
+
+    def stop(*words, **options):
+        asked.append((words, options))
+        raise cli.typer.Exit(3)
+
+    monkeypatch.setattr(cli_batch, "batch", stop)
+    monkeypatch.setattr(notebooks, "execute", lambda *a, **b: None)
+    assert hagan("reproduce", "--preset", "paper", "--seed", "4").exit_code == 3
+    assert asked == [(("table2", "paper", "4"), dict(datasets="mni152", device="auto"))]
+
+
+def test_one_process_writes_in_a_run_folder_and_the_other_is_told_where(monkeypatch, tmp_path):
+    monkeypatch.setattr(train, "only_writer", lambda run: storage.only_writer(run, wait=0.1))
+    with storage.only_writer(tmp_path / "run"):
+        with pytest.raises(RuntimeError, match=r"run: another process trains there"):
+            train.train(tiny(), tmp_path / "run")
+        assert [p.name for p in (tmp_path / "run").iterdir()] == [".lock"]
+    assert runs.finished(train.train(tiny(), tmp_path / "run"))
+
+
+def test_every_model_can_be_in_a_grid():
+    assert set(grids.PAPERS_MODELS) == set(MODELS)
