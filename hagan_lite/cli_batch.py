@@ -80,22 +80,31 @@ def status(table: Annotated[str, typer.Argument(help="none: every grid asked for
 
 @app.command()
 def table(
-    number: Annotated[int, typer.Argument(help="1 or 2: on the screen, this machine's records too; 0: files")] = 0,
-    out: Annotated[Path, typer.Option(help="folder for the .md and .csv files")] = ROOT / "figures",
+    number: Annotated[int, typer.Argument(help="1, 2 or 4: on the screen, this machine's records too; 0: files")] = 0,
+    preset: Preset = "cpu",
+    out: Annotated[Path, typer.Option(help="folder for the files")] = ROOT / "figures",
 ) -> None:
-    """Draws Table I, counted from the networks, and Table II from the committed records in data/results."""
-    from hagan_lite import cells, tables
+    """Table I, counted from the networks, II and IV from records: as files from the committed ones in data/results."""
+    from hagan_lite import cells, figures, tables
+    from hagan_lite.figures_evaluation import recipes
+    from hagan_lite.grids import ladder
     from hagan_lite.results import load_records
 
+    records = cells.all_records() if number else load_records(COMMITTED)
+    drawn = {
+        1: tables.table_1,
+        2: lambda: tables.table_2(records),
+        4: lambda: tables.table_4(ladder("covid-ct", preset), [r for r in records if r["data"]["name"] == "covid-ct"]),
+    }
     if number:
-        drawn = {1: tables.table_1, 2: lambda: tables.table_2(cells.all_records())}
         if number not in drawn:
-            raise ValueError(f"table {number}: only 1 and 2 are drawn")
+            raise ValueError(f"table {number}: there are {', '.join(map(str, drawn))}")
         typer.echo(tables.markdown(drawn[number]()))
         return
-    for name, what in {"table1": tables.table_1(), "table2": tables.table_2(load_records(COMMITTED))}.items():
-        for path in tables.save_table(what, out / name):
+    for k, draw in drawn.items():
+        for path in tables.save_table(draw(), out / f"table{k}"):
             typer.echo(short(path))
+    typer.echo(short(figures.save_figure(recipes(drawn[4]()), out / "table4.png")))
 
 
 def command(e: Experiment) -> str:

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse
@@ -10,7 +11,7 @@ from skimage.util import montage
 from torch import Tensor
 
 from hagan_lite.audit import Audit
-from hagan_lite.figures import FAKE, PHASE, REAL, _figure, _picture
+from hagan_lite.figures import FAKE, MIXED, PHASE, REAL, _figure, _picture
 
 
 def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
@@ -106,4 +107,31 @@ def pairs(samples: np.ndarray, training: np.ndarray, found: Audit, title: str = 
     for row, label in enumerate(("sample", "its nearest\ntraining image")):
         axes[row, 0].text(-0.1, 0.5, label, transform=axes[row, 0].transAxes, ha="right", va="center", fontsize=8)
     figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def recipes(table: pd.DataFrame) -> Figure:
+    """A line per row of tables.table_4: each seed's score a dot, their mean a bar, none where nothing was measured;
+    beside it the paper's FID, on a scale of its own, for the two have none in common."""
+    column = next(name for name in table if name.startswith("our "))
+    kind = column.split()[1]
+    floor = table[f"{kind} of real halves"].mean()
+    figure, (axes,) = _figure(1, 2, 10, 0.3 * len(table) + 0.9, sharey=True, width_ratios=[2, 1])
+    for y, row in enumerate(table.to_dict("records")):
+        if row["each seed"] == row["each seed"]:  # NaN is not itself
+            seeds = [float(v) for v in row["each seed"].split(", ")]
+            axes[0].plot(seeds, [y] * len(seeds), "o", color=FAKE, ms=5, alpha=0.8)
+            axes[0].plot([row[column]] * 2, [y - 0.3, y + 0.3], color="black", lw=2)
+        axes[1].plot(row["paper's FID"], y, "s", color=MIXED, ms=6)
+    axes[0].axvline(floor, color=PHASE, ls="--", lw=1)
+    axes[0].annotate(
+        " real halves", (floor, 0.99), xycoords=("data", "axes fraction"), fontsize=8, va="top", color=PHASE
+    )
+    axes[0].set_yticks(range(len(table)), table["row"])
+    axes[0].set(xlabel=f"{column.removeprefix('our ')}, lower is better", title="measured: each seed, and their mean")
+    axes[1].set(xlabel="FID", title="printed in Table IV", xlim=(0, 270))
+    axes[0].invert_yaxis()
+    for axis in axes:
+        axis.grid(axis="y", color="0.92")
+        axis.set_axisbelow(True)
     return figure

@@ -1,6 +1,8 @@
 """The paper's tables beside ours, from records alone: a missing cell is blank, and FD never stands in FID's column."""
 
 import json
+import math
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hagan_lite.complexity import costs
-from hagan_lite.config import Experiment
+from hagan_lite.config import Experiment, paper_name
 from hagan_lite.storage import write_atomically
 
 PAPER: dict[str, Any] = json.loads((files("hagan_lite") / "paper.json").read_text())
@@ -19,7 +21,7 @@ COMPARABLE = ("cpu", "paper")
 
 PARAMS, FLOPS = "params, 10^6", "FLOPs of 64 images, 2^30"
 """Table I's columns, with the units that the paper leaves out."""
-_DIGITS = {"paper's FID": 3, f"paper's {FLOPS}": 2, FLOPS: 2}  # as the paper prints; 1 elsewhere
+_DIGITS = {"paper's FID": 3, "KID": 3, f"paper's {FLOPS}": 2, FLOPS: 2}  # as the paper prints; 1 elsewhere
 
 
 def table_1() -> pd.DataFrame:
@@ -70,29 +72,69 @@ def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
             rows.setdefault(key + (m["extractor"], m["resize"], m["n_real"], m["n_fake"]), []).append(r)
     table = []
     for key, same in sorted(rows.items(), key=lambda item: (item[0][0], item[0][5], item[0][2:4])):
-        name, fingerprint, model, changes, preset, steps, extractor, _, n_real, n_fake = key
-        kind = "fid" if extractor == "inception" else "fd"
-        label = "FID" if kind == "fid" else f"FD ({extractor})"
-        fd = pd.Series([r["metrics"][kind] for r in same])
-        row = {
-            "data": name,
-            "fingerprint": fingerprint,
-            "model": model,
-            "changed": changes,
-            "T": same[0]["experiment"]["augment"] or "none",
-            "paper's FID": PAPER["table_2"]["fid"][model].get(name),
-            f"our {label}": fd.mean(),
-            "sd": fd.std() if len(fd) > 1 else None,
-            f"{kind.upper()} of real halves": pd.Series([r["metrics"]["floor"] for r in same]).mean(),
-            f"{kind.upper()} at their n": pd.Series([r["metrics"][f"{kind}_at_floor_n"] for r in same]).mean(),
-            "seeds": len(same),
-            "n real / fake": f"{n_real} / {n_fake}",
-            "preset": preset,
-            "steps": steps,
-            "comparable": "at the same steps" if preset in COMPARABLE else "no: too short",
-        }
-        table.append(row)
+        name, fingerprint, model, changes = key[:4]
+        row = {"data": name, "fingerprint": fingerprint, "model": model, "changed": changes}
+        row |= {"T": same[0]["experiment"]["augment"] or "none"}
+        row |= {"paper's FID": PAPER["table_2"]["fid"].get(model, {}).get(paper_name(name))}
+        table.append(row | _scores(same))
     return pd.DataFrame(table)
+
+
+def table_4(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Table IV: the (name, experiment) `rows` of grids.ladder in their order, over whichever seeds have a record.
+
+    The paper's FID stands in both readings of a row that it names, in no control's. A row without a record is blank.
+    """
+    known: dict[str, list[dict]] = {}
+    for r in records:
+        known.setdefault(_seedless(Experiment.from_dict(r["experiment"])), []).append(r)
+    printed = {row["name"]: row["fid"] for row in PAPER["table_4"]["rows"]}
+    table = []
+    for name, e in rows:
+        changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
+        paper = printed.get(PAPERS_ROWS.get(name.removesuffix(", no T yet"), ""))
+        row = {"row": name, "model": e.model, "changed": changed, "paper's FID": paper}
+        table.append(row | (_scores(known[_seedless(e)]) if _seedless(e) in known else {}))
+    found = pd.DataFrame(table)
+    whole = {column: "Int64" for column in ("seeds", "steps") if column in found}
+    return found.astype(whole)  # with blanks among them whole numbers would become floats
+
+
+PAPERS_ROWS = {
+    "base": "Base Model",
+    "+ AttnMix generator": "+ AttnMix Generator",
+    "+ reverse skip": "+ Reverse Skip Connection",
+    "+ reverse skip of an instance": "+ Reverse Skip Connection",
+    "+ hierarchical discriminator": "+ Hierarchical Discriminator",
+    "+ training strategy": "+ Training Strategy (Ours)",
+}
+"""What Table IV calls a row of grids.ladder."""
+
+
+def _seedless(e: Experiment) -> str:
+    return replace(e, seed=0).hash
+
+
+def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
+    """What records of one experiment on the same images say, over its seeds, with the budget they were made at."""
+    same = sorted(same, key=lambda r: r["experiment"]["seed"])
+    metrics, e = [r["metrics"] for r in same], same[0]["experiment"]
+    kind = "fid" if metrics[0]["extractor"] == "inception" else "fd"
+    label = "FID" if kind == "fid" else f"FD ({metrics[0]['extractor']})"
+    scores, kid = pd.Series([m[kind] for m in metrics]), pd.Series([m.get("kid", math.nan) for m in metrics])
+    return {
+        f"our {label}": scores.mean(),
+        "sd": scores.std() if len(scores) > 1 else None,
+        "each seed": ", ".join(f"{s:.1f}" for s in scores),
+        "KID": kid.mean(),
+        f"{kind.upper()} of real halves": pd.Series([m["floor"] for m in metrics]).mean(),
+        f"{kind.upper()} at their n": pd.Series([m[f"{kind}_at_floor_n"] for m in metrics]).mean(),
+        "seeds": len(same),
+        "n real / fake": f"{metrics[0]['n_real']} / {metrics[0]['n_fake']}",
+        "preset": e["preset"],
+        "steps": e["steps"],
+        "comparable": "at the same steps" if e["preset"] in COMPARABLE else "no: too short",
+    }
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -102,10 +144,12 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def save_table(table: pd.DataFrame, path: Path) -> list[Path]:
-    """Writes `path`.md and `path`.csv, rounded as :func:`markdown` does it."""
+    """Writes `path`.md, `path`.csv and `path`.tex, rounded as :func:`markdown` does it."""
+    shown = _shown(table)
+    texts = {".md": markdown(table), ".csv": shown.to_csv(index=False)}
+    texts |= {".tex": shown.to_latex(index=False, escape=True)}
     return [
-        write_atomically(path.with_suffix(".md"), lambda f: f.write(markdown(table).encode())),
-        write_atomically(path.with_suffix(".csv"), lambda f: f.write(_shown(table).to_csv(index=False).encode())),
+        write_atomically(path.with_suffix(end), lambda f, t=text: f.write(t.encode())) for end, text in texts.items()
     ]
 
 

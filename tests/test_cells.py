@@ -49,6 +49,8 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
     for name in list(rows)[1:5]:
         assert differ(name, f"{name}, no T yet") == {"augment"}
     assert differ(base, "base with flips") == {"flips"} and differ(base, "base with T") == {"augment"}
+    assert differ("base with flips", "base with flips, black comes in") == {"border"}
+    assert differ("base with T", "sagan with T") == {"attention"}
     controls = {
         "hagan without T": "augment",
         "hagan, CutMix's label": "mix",
@@ -58,7 +60,7 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
     }
     assert all(differ(step_5, name) == {field} for name, field in controls.items())
     assert rows["hagan, consistency grows"].ramp == 100
-    assert len({e.hash for e in rows.values()}) == len(rows) == 19
+    assert len({e.hash for e in rows.values()}) == len(rows) == 21
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_table_2_is_printed_with_this_machines_records(monkeypatch, tmp_path, sm
     monkeypatch.setattr(cells, "RECORDS", tmp_path)
     out = hagan("table", "2").output
     assert "| covid-ct |" in out and "| 123.4 |" in out
-    assert "only 1 and 2" in str(hagan("table", "3").exception)
+    assert "table 3: there are 1, 2, 4" in str(hagan("table", "3").exception)
 
 
 def test_the_paper_preset_reproduces_through_the_batch(monkeypatch):

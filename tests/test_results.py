@@ -1,12 +1,12 @@
 import copy
+import dataclasses
 import re
-import tempfile
-from pathlib import Path
 
 import pytest
 
 from hagan_lite import results, tables
-from hagan_lite.config import ROOT
+from hagan_lite.config import ROOT, Experiment
+from hagan_lite.grids import ladder
 
 SCORE = dict(extractor="efficientnet-lite0", resize="r", n_real=113, n_fake=113, seed=0, fd=200.0, floor=40.0)
 SCORE |= dict(n_floor=56, fd_at_floor_n=210.0)
@@ -91,7 +91,7 @@ def test_fd_never_stands_in_fids_column(record):
 
 def test_no_record_means_no_row_and_a_missing_number_is_blank(record, tmp_path):
     assert tables.table_2([]).empty
-    markdown, csv = tables.save_table(tables.table_2([record]), tmp_path / "table2")
+    markdown, csv, _ = tables.save_table(tables.table_2([record]), tmp_path / "table2")
     assert "nan" not in markdown.read_text().lower() and "nan" not in csv.read_text().lower()
     assert "| 200.0 |" in markdown.read_text()
 
@@ -103,7 +103,7 @@ def test_the_papers_numbers_are_the_papers():
     from hagan_lite.storage import read_json
 
     given = read_json(path)
-    for key in ("table_1", "table_2", "figure_7"):
+    for key in ("table_1", "table_2", "table_3", "table_4", "figure_7"):
         assert tables.PAPER[key] == {k: v for k, v in given[key].items() if k != "units"}
 
 
@@ -119,20 +119,53 @@ def test_every_committed_record_is_whole():
 
 
 def test_every_number_of_the_readmes_table_has_a_record():
-    """Columns: model, T, FD of each seed, mean, FD at the floor's n, FD of real halves; as `hagan table` has them."""
-    table = tables.table_2(committed())
-    table = table[table.steps == 800]
-    fd = f"our FD ({SCORE['extractor']})"
-    number = r" ([\d.]+) \|"
-    rows = re.findall(r"^\| (\w+) \| ([\w, ]+) \| ([\d., ]+) \|" + 3 * number + "$", readme(), re.M)
-    assert len(rows) == len(table[table["data"] == "covid-ct"]) > 1
-    for model, T, each, mean, small, floor in rows:
-        policy = "" if T == "none" else T.replace(" ", "")
-        (row,) = table[(table.model == model) & (table["T"] == (policy or "none"))].to_dict("records")
-        records = [(r["experiment"], r["metrics"]) for r in committed()]
-        seeds = [m for e, m in records if (e["model"], e["augment"], e["steps"]) == (model, policy, 800)]
-        assert sorted(each.split(", ")) == sorted(f"{m['fd']:.1f}" for m in seeds)
-        assert (mean, small, floor) == tuple(f"{row[k]:.1f}" for k in (fd, "FD at their n", "FD of real halves"))
+    """Columns: a row of grids.ladder, FD of each seed, mean, KID, FD at the floor's n, FD of real halves; no measured
+    row is left out."""
+    table = tables.table_4(ladder("covid-ct", "cpu"), committed()).dropna(subset="seeds").set_index("row")
+    pattern = r"^\| ([^|]+) \| ([\d., ]+) \| ([\d.]+) \| ([\d.]*) ?\| ([\d.]+) \| ([\d.]+) \|$"
+    rows = re.findall(pattern, readme(), re.M)
+    assert [name for name, *_ in rows] == list(table.index) and len(rows) > 3
+    for name, each, mean, kid, small, floor in rows:
+        row = table.loc[name]
+        seeds = [r for r in committed() if alike(r, dict(ladder("covid-ct", "cpu"))[name])]
+        assert each == row["each seed"]
+        assert sorted(each.split(", ")) == sorted(f"{r['metrics']['fd']:.1f}" for r in seeds)
+        wanted = (f"our FD ({SCORE['extractor']})", "FD at their n", "FD of real halves")
+        assert (mean, small, floor) == tuple(f"{row[k]:.1f}" for k in wanted)
+        assert kid == (f"{row['KID']:.3f}" if row["KID"] > 0 else "")
+
+
+def alike(record, e):
+    """Whether a record is of experiment `e` with any seed."""
+    return dataclasses.replace(Experiment.from_dict(record["experiment"]), seed=e.seed).hash == e.hash
+
+
+def test_deleting_a_record_blanks_its_cell_of_table_4():
+    rows = ladder("covid-ct", "cpu")
+    for name, e in rows:
+        gone = tables.table_4(rows, [r for r in committed() if not alike(r, e)]).set_index("row")
+        assert (
+            gone.loc[name, [c for c in gone if c.startswith("our ") or c in ("KID", "seeds", "each seed")]].isna().all()
+        )
+
+
+def test_each_row_of_the_ladder_is_another_experiment():
+    rows = ladder("covid-ct", "cpu")
+    assert len({e.hash for _, e in rows}) == len({name for name, _ in rows}) == len(rows)
+
+
+def test_table_4_has_the_papers_numbers_beside_the_rows_that_it_prints(record):
+    table = tables.table_4(ladder("covid-ct", "cpu"), []).set_index("row")
+    paper = table["paper's FID"]
+    assert paper[:6].tolist() == [240.231, 123.27, 115.912, 115.912, 99.717, 88.852]
+    assert paper[10:].isna().all()  # controls are ours
+    assert not [c for c in table if c.startswith("our ")]
+    base = dict(ladder("covid-ct", "cpu"))["base"]
+    mine = changed(record, data__name="covid-ct") | dict(experiment=base.to_dict() | dict(seed=7))
+    drawn = tables.table_4(ladder("covid-ct", "cpu"), [mine]).set_index("row")
+    assert drawn.loc["base", f"our FD ({SCORE['extractor']})"] == record["metrics"]["fd"]
+    assert drawn["seeds"].dropna().tolist() == [1]
+    assert "nan" not in tables.markdown(drawn.reset_index()).lower()
 
 
 def test_the_readmes_untrained_number_has_a_record():
@@ -140,11 +173,11 @@ def test_the_readmes_untrained_number_has_a_record():
     assert f"untrained generator's images have {untrained['metrics']['fd']:.1f}" in " ".join(readme().split())
 
 
-def test_the_committed_table_is_the_records():
-    drawn = (ROOT / "figures" / "table2.md").read_text()
-    with tempfile.TemporaryDirectory() as folder:
-        markdown, _ = tables.save_table(tables.table_2(committed()), Path(folder) / "table2")
-        assert markdown.read_text() == drawn
+@pytest.mark.parametrize("name", ["table2", "table4"])
+def test_the_committed_tables_are_the_records(name, tmp_path):
+    draw = dict(table2=tables.table_2, table4=lambda found: tables.table_4(ladder("covid-ct", "cpu"), found))[name]
+    for path in tables.save_table(draw(committed()), tmp_path / name):
+        assert path.read_text() == (ROOT / "figures" / path.name).read_text()
 
 
 def readme():

@@ -7,6 +7,25 @@ A data set's file has `find(root, variant)`, which says which files are read and
 from dataclasses import dataclass
 from pathlib import Path
 
+DATASETS = {
+    "mni152": "axial slices of the MNI152 T1 template (embedded: nilearn ships it)",
+    "mni152-all": "axial, coronal and sagittal slices of the MNI152 T1 template (embedded)",
+    "covid-ct": "chest CT images without COVID-19, COVID-CT-Dataset",
+    "covid-ct-396": "the first 396 of them by name, as many as the paper used",
+    "acdc": "short-axis cine-MRI of 100 hearts at end diastole and end systole, ACDC",
+    "brats2018": "T1 MRI with contrast of 285 brains with glioma, BraTS 2018",
+    "brats2018-t1": "the same in T1",
+    "brats2018-t2": "the same in T2",
+    "brats2018-flair": "the same in FLAIR",
+}
+PAPER_IMAGES = {"covid-ct": 396, "acdc": 1798, "brats2018": 6528}
+"""How many images the paper used (Table II)."""
+
+
+def paper_name(dataset: str) -> str:
+    """What the paper calls a data set of ours: 'brats2018' for 'brats2018-flair'; itself where it has none."""
+    return next((name for name in PAPER_IMAGES if dataset == name or dataset.startswith(f"{name}-")), dataset)
+
 
 class DataError(ValueError):
     """A data set that cannot be used; the message names what, where, and what to do."""
