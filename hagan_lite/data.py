@@ -1,7 +1,7 @@
 """Images in, uint8 arrays out: a named data set or anybody's folder, cached, grouped by patient (Section IV-A)."""
 
 import hashlib
-import importlib
+import importlib.util
 import os
 import warnings
 from collections import Counter
@@ -175,13 +175,14 @@ def _read(source: Source, size: int, channels: int, notes: Counter[str]) -> tupl
 
 def _state(found: Found) -> str:
     """12 hex digits of which files are there, how large and how old: what the cache goes by, without opening one."""
-    digest = hashlib.sha256(repr(found.limit).encode())
+    can_read = importlib.util.find_spec("pydicom") is not None  # what was left out for want of it is read again
+    digest = hashlib.sha256(repr((found.limit, can_read)).encode())
     for source in found.sources:
         try:
             stat = source.path.stat()
-            state = (stat.st_size, stat.st_mtime_ns)
+            state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)  # the last moves when permissions do
         except OSError:
-            state = (-1, 0)
+            state = ()
         digest.update(repr((_below(source.path, found.folder), source.frame, source.slices, *state)).encode())
     return digest.hexdigest()[:12]
 

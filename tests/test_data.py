@@ -39,6 +39,12 @@ def test_grey_and_white_matter_are_told_apart():
     assert (values > 190).sum() > 0.25 * (values > 20).sum()  # white matter
 
 
+def test_a_folder_is_read_at_any_size(tmp_path, brain):
+    save(tmp_path / "sizes", "a.png", brain)
+    for size in (20, 48, 100, 512):
+        assert data.load(str(tmp_path / "sizes"), size).images.shape == (1, 1, size, size)
+
+
 def test_all_three_axes_by_option():
     assert 340 <= len(data.load("mni152-all")) <= 400
 
