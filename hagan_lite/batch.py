@@ -34,8 +34,9 @@ def run_batch(
     distributed.scheduler.allowed-failures). Records are what counts, so that after anything was killed, this driver
     included, the same call does what is left. Raises OSError where no scheduler answers.
     """
-    waiting = [c for c in cells if c not in done(cells, all_records())]
-    say(f"{len(cells)} experiments, {len(cells) - len(waiting)} of them done already")
+    known = done(cells, all_records())
+    waiting = [c for c in cells if c not in known]
+    say(f"{len(cells)} experiments, {len(known)} of them done already")
     if not waiting:
         return {}
     from distributed import Client, as_completed, fire_and_forget  # half a second: only where there is something to do

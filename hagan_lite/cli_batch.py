@@ -43,23 +43,23 @@ def batch(
     known = [*_split(models), *(m for m in MODELS if not models)]
     fields = parse([m for m in known if m in MODELS], changes or [])
     asked = grids.experiments(table, preset, [int(s) for s in _split(seeds)], _split(models), chosen, fields)
-    grid, records = cells.plan(asked), cells.all_records()
-    finished = cells.done(grid, records)
+    grid = cells.plan(asked)
     if commands:
+        finished = cells.done(grid, cells.all_records())
         for cell in grid:  # a line for what is done too: the number of a job array's task means one cell for good
             typer.echo(f"# done: {cell.name}" if cell in finished else command(cell.e))
     elif dry_run:
-        shown = cells.status(grid, records)
+        shown = cells.status(grid, cells.all_records())
         typer.echo(_text(shown))
         left = f"on one worker {cells.time_left(shown)}, by records of the same model, preset and size"
-        typer.echo(f"{len(finished)} of {len(grid)} done; {left}")
+        typer.echo(f"{(shown['state'] == 'done').sum()} of {len(grid)} done; {left}")
     else:
         cells.save_plan(f"{table}-{preset}", grid)
         failed = batch.run_batch(
             grid, scheduler, workers, retries, typer.echo, device, precision=precision, compiled=compiled
         )
         for cell, why in failed.items():
-            typer.echo(f"\n{cell.name}: given up after {retries + 1} attempts\n{why}", err=True)
+            typer.echo(f"\n{cell.name}: given up after {retries + 1} attempt(s)\n{why}", err=True)
         if failed:
             raise typer.Exit(1)
 

@@ -1,6 +1,7 @@
 """One frozen Experiment names every choice that decides a result (Sections III and IV of the paper)."""
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import json
@@ -193,7 +194,7 @@ class Experiment:
         """All fields, with the path of a user's own folder left out."""
         return dataclasses.asdict(self) | {"dataset": self.data_label}
 
-    @property
+    @functools.cached_property
     def hash(self) -> str:
         """12 hex digits of all that decides the result: no label, path, device or number of threads."""
         silent = {"preset"} if self.flips else {"preset", "border"}  # without shifts no border decides anything

@@ -179,7 +179,7 @@ def test_a_notebook_that_raises_is_tried_again_and_reported_and_the_rest_goes_on
     told = done.told()
     assert told.count(f"started  {name}") == told.count(f"goes on  {name}") == 1
     assert re.search(rf"failed   {name}  ValueError: checkpoint .* is damaged", told)
-    assert f"{name}: given up after 2 attempts" in told
+    assert f"{name}: given up after 2 attempt" in told
     assert f"the executed notebook is {run / 'run_experiment.ipynb'}" in told and "Traceback" in told
     assert (run / "run_experiment.ipynb").is_file()
     assert [p.name.split("-")[0] for p in (tmp_path / "results").iterdir()] == ["dcgan"]

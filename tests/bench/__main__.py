@@ -22,7 +22,7 @@ from hagan_lite.notebooks import NOTEBOOKS
 
 MEASURE = Path(__file__).with_name("measure.py")
 NO_GLIBC = "import platform; platform.libc_ver = lambda *_: ('', '')"  # so that hagan_lite finds no heap to keep
-PARTS = ("steps", "measures", "paper", "loading", "explorer", "notebooks")
+PARTS = ("steps", "measures", "paper", "loading", "explorer", "notebooks", "batch")
 MODELS = ("dcgan", "sagan", "hagan")
 
 
@@ -101,6 +101,11 @@ def notebooks(device: str) -> dict:
     return {name: figure("notebook", name=name) for name in names}
 
 
+def batch(device: str) -> dict:
+    """What it costs to hand experiments to a worker, and to find that a thousand are done."""
+    return {"one worker": figure("overhead"), "all done": figure("skipping")}
+
+
 def targets(found: dict) -> list[dict]:
     """What is asked of two cores at 64x64, batches of 32, width 64, beside what was found."""
     wanted = [
@@ -113,6 +118,8 @@ def targets(found: dict) -> list[dict]:
         ("explorer", "AttnMix explorer", "seconds", "<=", 0.2),
         ("loading", "volumes", "peak_mb", "<=", 1024),
         ("loading", "volumes", "again", "<=", 1),
+        ("batch", "one worker", "overhead", "<=", 0.15),
+        ("batch", "all done", "seconds", "<=", 5),
     ]
     wanted += [("notebooks", name, "seconds", "<=", 20) for name in found.get("notebooks", ())]
     rows = []

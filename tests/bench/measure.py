@@ -2,7 +2,9 @@
 
 import json
 import os
+import pickle
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -16,10 +18,11 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hagan_lite import data, hagan, notebooks, pixels, runtime
+from hagan_lite import batch, cells, data, grids, hagan, notebooks, pixels, runtime
 from hagan_lite.complexity import seconds
-from hagan_lite.config import Experiment
+from hagan_lite.config import RECORDS, RUNS, Experiment
 from hagan_lite.features import features
+from hagan_lite.storage import write_json
 
 Figures = dict[str, Any]
 
@@ -183,6 +186,53 @@ def notebook(name: str) -> Figures:
     import papermill  # noqa: F401  (three seconds of this process, not of the notebook)
 
     return dict(seconds=seconds(lambda: notebooks.execute(name), torch.device("cpu")))
+
+
+def overhead(n: int = 6) -> Figures:
+    """Seconds of n smoke experiments as papermill executions in turn, and of the same by the batch on one worker.
+
+    Both with all that a user waits for: the import of papermill here, the cluster's start and end there.
+    """
+    grid = cells.plan([Experiment.make(preset="smoke", seed=s) for s in range(n)])
+
+    def in_turn() -> None:
+        script = "import sys, pickle\nfrom hagan_lite.notebooks import run_experiment\n"
+        script += "for cell in pickle.load(sys.stdin.buffer): run_experiment(cell.e, cell.run)"
+        subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=pickle.dumps(grid), check=True)
+
+    def by_batch() -> None:
+        assert batch.run_batch(grid, workers=1, say=lambda line: None) == {}
+
+    took = []
+    for work in (in_turn, by_batch):
+        took.append(seconds(work, torch.device("cpu")))
+        assert len(list(RECORDS.glob("*.json"))) == n
+        shutil.rmtree(RUNS)
+        shutil.rmtree(RECORDS)
+    return dict(in_turn_seconds=took[0], batch_seconds=took[1], overhead=took[1] / took[0] - 1)
+
+
+def skipping(seeds: int = 143) -> Figures:
+    """Seconds of a whole `hagan batch` over seven models and these seeds, each with its record already."""
+    grid = cells.plan(grids.experiments("table2", "smoke", list(range(seeds)), [], ["mni152"], {}))
+    for cell in grid:
+        known = dict(experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint), metrics={}, minutes=0.1)
+        write_json(RECORDS / f"{cell.name}.json", known)
+    words = [
+        "batch",
+        "table2",
+        "--preset",
+        "smoke",
+        "--datasets",
+        "mni152",
+        "--seeds",
+        ",".join(map(str, range(seeds))),
+    ]
+
+    def again() -> None:
+        subprocess.run([sys.executable, "-m", "hagan_lite", *words], stdout=subprocess.DEVNULL, check=True)
+
+    return dict(experiments=len(grid), seconds=seconds(again, torch.device("cpu")))
 
 
 if __name__ == "__main__":
