@@ -5,14 +5,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nbformat
 from tqdm import tqdm
 
 from hagan_lite.config import BUILD, DATASETS, RECORDS, ROOT, Experiment
 from hagan_lite.runs import finished, in_short, read_log
 from hagan_lite.storage import write_atomically
+
+if TYPE_CHECKING:
+    import nbformat
 
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -69,6 +71,8 @@ def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:
 
 def _forget_path(notebook: Path, folder: str) -> None:
     """Takes a user's folder out of an executed notebook, and what was warned of files in it: they may name people."""
+    import nbformat  # a second, for its schemas: only where a notebook was run
+
     found = nbformat.read(notebook, as_version=4)
     found.metadata.pop("papermill", None)
     for cell in (c for c in found.cells if c.cell_type == "code"):
@@ -77,7 +81,7 @@ def _forget_path(notebook: Path, folder: str) -> None:
     write_atomically(notebook, lambda f: f.write(text.encode()))
 
 
-def widget_errors(notebook: nbformat.NotebookNode) -> list[str]:
+def widget_errors(notebook: "nbformat.NotebookNode") -> list[str]:
     """Exceptions inside `interact` or `with Output()`: papermill does not see them, they are in the widgets' state."""
     states = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     outputs = [o for widget in states.values() for o in widget.get("state", {}).get("outputs", [])]
