@@ -121,7 +121,8 @@ def local_cluster(workers: int = 0, device: str = "auto") -> "SpecCluster":
     if gpus and n > len(gpus):
         raise ValueError(f"--workers {n}: there are {len(gpus)} GPUs, and each worker has one to itself")
     # dask sets these to 1 for its workers, which would leave cores idle; what the user has set stands.
-    threads = {k: os.environ.get(k, str(max(1, CPU_COUNT // n))) for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    share = os.environ.get("OMP_NUM_THREADS", str(max(1, CPU_COUNT // n)))
+    threads = {"OMP_NUM_THREADS": share, "MKL_NUM_THREADS": os.environ.get("MKL_NUM_THREADS", share)}
     # No memory limit: it is the notebooks' kernels that have the memory, and dask does not see them.
     how = dict(nthreads=1, memory_limit=0, dashboard=False, silence_logs=logging.CRITICAL)
     specs: dict[int, dict] = {}
