@@ -7,7 +7,7 @@ IP ?= 127.0.0.1
 
 .PHONY: reproduce test lab explore book figures bench wheelhouse clean
 
-reproduce: .venv/installed  ## the main job: train HAGAN, draw samples, Figure 7 and the table
+reproduce: .venv/installed  ## the main job: train HAGAN (PRESET=paper: all of Table II), draw samples, Figure 7 and the table
 	$(BIN)/hagan reproduce --preset $(PRESET) --dataset $(DATASET)
 
 test: .venv/installed  ## lint, every test, every notebook

@@ -80,10 +80,10 @@ def run_batch(
                 cell = running.pop(future)
                 try:
                     record = future.result()  # if it was lost with its worker, dask asks for it again
-                    outcome = f"finished {cell.name}  FD {record['metrics'].get('fd', float('nan')):.1f}"
+                    outcome = f"finished {cell.name}  FD {record['metrics']['fd']:.1f}, {record['minutes']} min"
                 except Exception as error:
-                    failed[cell] = str(error)
-                    outcome = f"failed   {cell.name}  {failed[cell].strip().splitlines()[-1]}"
+                    failed[cell] = str(error).strip() or repr(error)
+                    outcome = f"failed   {cell.name}  {failed[cell].splitlines()[-1]}"
                 table = status([c for c in cells if c not in failed], all_records())
                 over = int((table["state"] == "done").sum()) + len(failed)
                 say(f"{outcome}  [{over}/{len(cells)}, {time_left(table, len(client.nthreads()))}]")

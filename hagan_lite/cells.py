@@ -20,6 +20,8 @@ from hagan_lite.results import load_records
 from hagan_lite.storage import read_json, write_json, written_now
 
 Records = list[dict[str, Any]]
+COLUMNS = ("experiment", "model", "data", "preset", "changed", "seed", "state", "FD", "minutes", "left")
+"""Of :func:`status`."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def done(cells: Iterable[Cell], records: Records) -> dict[Cell, dict[str, Any]]:
 def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.DataFrame:
     """A row per cell: what it is, its state, FD, minutes of training, minutes left (blank where nothing tells).
 
-    What is left of a run under way comes from its log, of one to come from records of the same model and budget. With
+    What is left of a run under way comes from its log, of one to come from records of the same model, preset and size. With
     `live=False` no run folder is looked at.
     """
     cells, rows = list(cells), []
@@ -96,10 +98,10 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
         else:
             state, left = _under_way(cell, _expected(e, records)) if live else ("waiting", _expected(e, records))
         changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
-        row = dict(model=e.model, data=e.data_label, preset=e.preset, changed=changed, seed=e.seed, state=state)
         score = r["metrics"].get("fd", r["metrics"].get("fid")) if r else None
-        rows.append({"experiment": cell.name} | row | {"FD": score, "minutes": r and r["minutes"], "left": left})
-    return pd.DataFrame(rows).astype({"FD": float, "minutes": float, "left": float})
+        told = (state, score, r and r["minutes"], left)
+        rows.append((cell.name, e.model, e.data_label, e.preset, changed, e.seed, *told))
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"FD": float, "minutes": float, "left": float})
 
 
 def _expected(e: Experiment, records: Records) -> float | None:

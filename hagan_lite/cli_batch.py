@@ -55,9 +55,12 @@ def batch(
         typer.echo(f"{(shown['state'] == 'done').sum()} of {len(grid)} done; {left}")
     else:
         cells.save_plan(f"{table}-{preset}", grid)
-        failed = batch.run_batch(
-            grid, scheduler, workers, retries, typer.echo, device, precision=precision, compiled=compiled
-        )
+        how = dict(device=device, precision=precision, compiled=compiled)
+        try:
+            failed = batch.run_batch(grid, scheduler, workers, retries, typer.echo, **how)
+        except KeyboardInterrupt:
+            typer.echo("\nstopped; the same command goes on. What runs on an external worker is run to its end there")
+            raise typer.Exit(130) from None
         for cell, why in failed.items():
             typer.echo(f"\n{cell.name}: given up after {retries + 1} attempt(s)\n{why}", err=True)
         if failed:

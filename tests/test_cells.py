@@ -149,6 +149,7 @@ def test_the_status_is_read_from_files(tmp_path):
     assert shown["FD"].dropna().tolist() == [100.0]
     assert cells.time_left(shown, workers=5) == "about 2 min left" and cells.time_left(shown[1:2]) == "nothing left"
     assert cells.time_left(cells.status(grid, [])[:1]) == "time left unknown"
+    assert cells.time_left(cells.status([], [])) == "nothing left"
     assert cells.status(grid, [record(done)], live=False)["state"].tolist() == ["waiting", "done"] + ["waiting"] * 4
 
 
