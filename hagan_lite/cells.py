@@ -86,8 +86,8 @@ def done(cells: Iterable[Cell], records: Records) -> dict[Cell, dict[str, Any]]:
 def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.DataFrame:
     """A row per cell: what it is, its state, FD, minutes of training, minutes left (blank where nothing tells).
 
-    What is left of a run under way comes from its log, of one to come from records of the same model, preset and size. With
-    `live=False` no run folder is looked at.
+    What is left of a run under way comes from its log, of one to come from records of the same model, preset and size.
+    With `live=False` no run folder is looked at.
     """
     cells, rows = list(cells), []
     found = done(cells, records)
