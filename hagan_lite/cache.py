@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from json import dumps
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +21,7 @@ def read(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
         found = np.load(images, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    whole = isinstance(known, dict) and known.get("crc32") == zlib.crc32(found)
+    whole = isinstance(known, dict) and known.pop("crc32", None) == [zlib.crc32(found), _crc_of(known)]
     return (found.view(np.ndarray), known) if whole else None
 
 
@@ -39,10 +40,20 @@ def write(key: str, planes: Iterator[np.ndarray], shape: tuple[int, ...], about:
             written += 1
         file.seek(0)
         _header(file, (written, *shape))  # as long as the first: numpy leaves room for the first axis to grow
-        about.update(crc32=crc)
+        about["crc32"] = [crc]
 
     write_atomically(images, stream)
-    write_json(json, about)
+    (crc,) = about.pop("crc32")
+    write_json(json, about | {"crc32": [crc, _crc_of(about)]})
+
+
+def _crc_of(about: dict[str, Any]) -> int:
+    return zlib.crc32(dumps(about, sort_keys=True).encode())
+
+
+def forget(key: str) -> None:
+    """So that the next load reads the files again; what is mapped already stays."""
+    _paths(key)[1].unlink(missing_ok=True)
 
 
 def _header(file: IO[bytes], shape: tuple[int, ...]) -> None:

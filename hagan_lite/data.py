@@ -61,15 +61,21 @@ def load(name: str, size: int = 64, channels: int = 1, strict: bool = False) -> 
     that names it. Raises DataError where nothing is left, the data set is missing, or, with `strict`, anything at all
     was left out.
     """
+    if size < 1 or channels not in (1, 3):
+        raise DataError(
+            f"{name}: {size} pixels a side and {channels} channels; choose 1 or more pixels, 1 or 3 channels"
+        )
     if name in ("mni152", "mni152-all"):
         return _embedded(name, size, channels)
     found, label = find(name), name if name in DATASETS else "folder"
     key = f"{label}-{_state(found)}-{size}px-{channels}ch-v{VERSION}"
     if not (known := cache.read(key)):
-        about: dict[str, Any] = dict(groups=[], failed=[])
+        about: dict[str, Any] = dict(groups=[], failed=[], passing=False)
         cache.write(key, _planes(found, size, channels, about), (channels, size, size), about)
         known = cache.read(key)
     images, about = known
+    if about["passing"]:
+        cache.forget(key)
     failed = [(found.sources[i].path, why) for i, why in about["failed"]]
     left_out = tuple(f"{_below(path, found.folder)}: {why}" for path, why in [*found.left_out, *failed])
     if not len(images):
@@ -132,29 +138,50 @@ def _planes(found: Found, size: int, channels: int, about: dict[str, Any]) -> It
             break
         try:
             if path != hashed:  # two frames of one file count once
-                digest.update(_below(path, found.folder).encode())
+                digest.update(os.fsencode(_below(path, found.folder)))
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
                 hashed = path
+            if (source.frame, source.slices) != (None, None):  # of one file others may have been asked for
+                digest.update(repr((source.frame, source.slices)).encode())
             patient, planes = _read(source, size, channels, notes)
             for plane in planes:
                 if used == found.limit:
                     break
                 used += 1
                 small.append(thumbnail(plane))
-                names.append(patient or source.group)
+                names.append((source.group, patient))
                 yield plane
         except Exception as error:  # PIL, nibabel, zlib and pydicom raise two dozen kinds for damage
-            why = str(error).replace(str(path), "the file").replace(path.name, "the file") or type(error).__name__
+            why = str(error) or type(error).__name__
+            for name in (str(path), repr(str(path))[1:-1], path.name, repr(path.name)[1:-1]):
+                why = why.replace(name, "the file")
             about["failed"].append([i, why])
-    groups = np.unique(np.array(names, dtype=str), return_inverse=True)[1]
-    groups, merged = merge(np.array(small), groups, found.patients)
+            # A disk or memory that failed may work again; a damaged file stays one.
+            about["passing"] |= isinstance(error, MemoryError) or getattr(error, "errno", None) is not None
+    groups, one_patient = _groups(names)
+    groups, merged, chained = merge(np.array(small), groups, found.patients)
+    if one_patient:
+        notes["folders taken for patients: all DICOM files bear one PatientID"] = len(np.unique(groups))
+    if chained:
+        notes[
+            "groups of pictures that are nearly all alike: held-out ones are honest only with a folder per patient"
+        ] = len(np.unique(groups))
     if found.others:
         notes["files of other kinds, not looked at"] = found.others
     if merged:
         notes["near duplicates of another group's images, put into one group with them"] = merged
     about |= dict(groups=groups.tolist(), fingerprint=digest.hexdigest()[:12])
     about |= dict(notes={what: n for what, n in notes.items() if n})
+
+
+def _groups(names: list[tuple[str, str]]) -> tuple[np.ndarray, bool]:
+    """Of (group by its place, DICOM patient or "") per image: who is who, 0, 1, ...; whether the patients told nothing,
+    for all are called the same, as in anonymised files."""
+    places, patients = {place for place, _ in names}, {patient for _, patient in names}
+    nobody = len(patients) == 1 and patients != {""} and len(places) > 1
+    keys = [place if nobody or not patient else f"patient {patient}" for place, patient in names]
+    return np.unique(np.array(keys, dtype=str), return_inverse=True)[1], nobody
 
 
 def _read(source: Source, size: int, channels: int, notes: Counter[str]) -> tuple[str, Iterator[np.ndarray]]:
@@ -175,7 +202,8 @@ def _read(source: Source, size: int, channels: int, notes: Counter[str]) -> tupl
 
 def _state(found: Found) -> str:
     """12 hex digits of which files are there, how large and how old: what the cache goes by, without opening one."""
-    can_read = importlib.util.find_spec("pydicom") is not None  # what was left out for want of it is read again
+    # What was left out for want of one of these is read again once it is installed.
+    can_read = [importlib.util.find_spec(name) is not None for name in ("pydicom", "pylibjpeg", "gdcm", "jpeg_ls")]
     digest = hashlib.sha256(repr((found.limit, can_read)).encode())
     for source in found.sources:
         try:

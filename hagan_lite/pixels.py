@@ -14,9 +14,15 @@ def decode(path: Path, size: int, channels: int) -> np.ndarray:
     with Image.open(path) as opened:
         if getattr(opened, "n_frames", 1) > 1:
             raise ValueError(f"{opened.n_frames} pages or frames in one file; save them as one file each")
+        bits, inverted, kind = _stored(path, opened)
+        if bits > 8 and len(opened.getbands()) > 1:  # Pillow would keep the upper eight bits: often a black picture
+            raise ValueError(f"{bits} bits in several channels; save it as grey with 16 bits, or with 8 bits a channel")
         image = ImageOps.exif_transpose(opened)
-        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-            values = np.asarray(image, dtype=np.float32)
+        if image.mode in ("I", "F") or image.mode.startswith("I;16") or kind != "u":
+            values = np.asarray(image)
+            if (values.itemsize, kind) in ((1, "i"), (4, "u")) and values.dtype.kind in "iu":  # Pillow has no such mode
+                values = values.view(f"{kind}{values.itemsize}")
+            values = values.astype(np.float32) * (-1 if inverted else 1)
             if not np.isfinite(values).all():
                 raise ValueError("NaN or infinite pixels; replace them, for example with the background's value")
             low, high = float(values.min()), float(values.max())
@@ -27,6 +33,19 @@ def decode(path: Path, size: int, channels: int) -> np.ndarray:
         image = image.convert("L" if channels == 1 else "RGB").resize((size, size), Image.Resampling.BICUBIC)
     array = np.asarray(image)
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+def _stored(path: Path, opened: Image.Image) -> tuple[int, bool, str]:
+    """How a file stores its pixels, where Pillow's mode does not say: (bits a channel, whether 0 is white where Pillow
+    leaves that to us, "u", "i" or "f" for unsigned, signed or float numbers)."""
+    if opened.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(25)[24], False, "u"
+    if opened.format == "TIFF":
+        tags = opened.tag_v2
+        bits, kind = max(tags.get(258, (1,))), {2: "i", 3: "f"}.get(max(tags.get(339, (1,))), "u")
+        return bits, bits > 8 and tags.get(262) == 0, kind
+    return 8, False, "u"
 
 
 def pad_to_square(plane: np.ndarray, margin: float = 0.06) -> np.ndarray:
@@ -55,8 +74,8 @@ def window_of(values: np.ndarray) -> tuple[float, float]:
         low, high = np.percentile(values[~background] if 0.1 <= background.mean() < 1 else values, (1, 99))
         if high > low:
             return float(low), float(high)
-        if (low, high) == (values.min(), values.min()) and values.max() > low:
-            return float(low), float(values.max())
+        if values.max() > values.min():  # nearly all is one value: a mask
+            return float(values.min()), float(values.max())
     raise ValueError("all voxels have one value, or none is finite: there is nothing to see")
 
 

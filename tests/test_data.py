@@ -1,11 +1,14 @@
 import os
+import struct
 import subprocess
 import sys
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from hagan_lite import cache, data, pixels
@@ -159,6 +162,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, brain, monkeypatch):
         (".npy", lambda b: b[:-9] + b"\7" + b[-8:]),
         (".json", lambda b: b[:20]),
         (".json", lambda b: b"[]"),
+        (".json", lambda b: b.replace(b'"groups"', b'"groupz"')),
     ]:
         (path,) = (tmp_path / "build" / "cache").glob(f"*{ending}")
         path.write_bytes(damage(path.read_bytes()))
@@ -211,6 +215,7 @@ def test_the_cache_names_no_file(tmp_path, brain, monkeypatch):
     monkeypatch.setattr(cache, "BUILD", tmp_path / "build")
     save(tmp_path / "smith", "jane.png", brain)
     (tmp_path / "smith" / "john.png").write_text("no picture")
+    (tmp_path / "smith" / "john\nsmith.png").write_text("no picture")  # its repr is what Pillow's message has
     with pytest.warns(UserWarning, match="john.png"):
         data.load(str(tmp_path / "smith"))
     for file in (tmp_path / "build" / "cache").iterdir():
@@ -265,9 +270,86 @@ def test_near_duplicates_of_two_patients_are_one_group(tmp_path):
 
 
 def test_slices_that_are_all_neighbours_do_not_become_one_group(tmp_path):
-    for i, image in enumerate(data.load("mni152").images[30:60, 0]):
+    """But a copy of one of them is one with it, and a note says that likeness told nothing."""
+    for i, image in enumerate(data.load("mni152").images[30:70:2, 0]):
         save(tmp_path, f"{i:02d}.png", image)
-    assert len(np.unique(data.load(str(tmp_path)).groups)) == 30
+    save(tmp_path, "again.png", data.load("mni152").images[40, 0])
+    d = data.load(str(tmp_path))
+    assert len(np.unique(d.groups)) == 20 and d.groups[5] == d.groups[-1]
+    assert any("nearly all alike" in note for note in d.notes)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "LA"])
+def test_sixteen_bits_in_several_channels_are_left_out_not_blackened(tmp_path, brain, mode):
+    """Pillow keeps the upper eight bits of such a file: a 12-bit picture would be black."""
+    save(tmp_path, "good.png", brain)
+    channels = {"RGB": 3, "LA": 2}[mode]
+    rows = b"".join(b"\0" + row.astype(">u2").repeat(channels).tobytes() for row in brain * np.uint16(16))
+    chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))  # noqa: E731
+    head = struct.pack(">2I5B", 64, 40, 16, {"RGB": 2, "LA": 4}[mode], 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "deep.png").write_bytes(content)
+    with pytest.warns(UserWarning, match=r"deep\.png: 16 bits in several channels"):
+        assert len(data.load(str(tmp_path))) == 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "how"),
+    [
+        (np.uint16, dict(photometric="miniswhite")),
+        (np.int8, {}),
+        (np.int16, {}),
+        (np.uint32, {}),
+        (np.int32, {}),
+        (np.float32, {}),
+    ],
+)
+def test_every_kind_of_grey_tiff_is_the_same_picture(tmp_path, brain, dtype, how):
+    info = np.iinfo(dtype) if np.issubdtype(dtype, np.integer) else None
+    values = brain / 255 * (info.max - info.min) + info.min if info else brain / 7 - 3
+    values = (info.max - values if "photometric" in how else values).round(3).astype(dtype)
+    save(tmp_path / "plain", "a.png", np.uint8(brain * (255 / brain.max())))
+    (tmp_path / "tiff").mkdir()
+    tifffile.imwrite(tmp_path / "tiff" / "a.tif", values, **how)
+    plain, tiff = (data.load(str(tmp_path / name)).images.astype(int) for name in ("plain", "tiff"))
+    assert np.abs(plain - tiff).mean() < 2
+
+
+def test_a_disk_that_failed_is_asked_again(tmp_path, brain, monkeypatch):
+    """What is damaged stays left out without being read again; what could not be read just now does not."""
+    for name in ("a.png", "b.png"):
+        save(tmp_path, name, np.roll(brain, ord(name[0])))
+    decode = data.decode
+
+    def fails(path, *how):
+        if path.name == "b.png":
+            raise OSError(5, "Input/output error", str(path))
+        return decode(path, *how)
+
+    monkeypatch.setattr(data, "decode", fails)
+    with pytest.warns(UserWarning, match="b.png"):
+        assert len(data.load(str(tmp_path))) == 1
+    monkeypatch.undo()
+    assert len(data.load(str(tmp_path))) == 2
+
+
+def test_names_in_any_encoding_are_read(tmp_path, brain):
+    save(tmp_path, "plain.png", brain)
+    os.rename(tmp_path / "plain.png", os.fsencode(tmp_path) + b"/M\xfcller.png")
+    assert len(data.load(str(tmp_path))) == 1
+
+
+def test_a_patient_in_train_and_test_is_one_patient(tmp_path):
+    for i, place in enumerate(("train/smith", "test/smith", "train/jones", "val/brown")):
+        save(tmp_path / place, f"{i}.png", data.load("mni152").images[20 * i + 10, 0])
+    d = data.load(str(tmp_path))
+    assert len(d) == 4 and len(np.unique(d.groups)) == 3
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_size_that_is_none_is_refused(tmp_path, size):
+    with pytest.raises(data.DataError, match="1 or more pixels"):
+        data.load("mni152", size)
 
 
 def test_other_patients_folders_are_another_split(tmp_path, brain):
@@ -291,10 +373,11 @@ def test_a_file_of_several_pages_is_left_out(tmp_path, brain):
             assert len(data.load(str(tmp_path))) == 1
 
 
-def test_images_of_one_patients_folder_stay_together(tmp_path, brain):
+def test_images_of_one_patients_folder_stay_together(tmp_path):
+    slices = data.load("mni152").images[:, 0]
     for patient in range(5):
         for i in range(3):
-            save(tmp_path / "cases" / f"case{patient}", f"{i}.png", brain + patient + 7 * i)
+            save(tmp_path / "cases" / f"case{patient}", f"{i}.png", slices[20 * patient + i])
     d = data.load(str(tmp_path / "cases"))
     assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [3] * 5
 

@@ -70,6 +70,32 @@ def test_a_patient_without_frames_is_named_and_the_rest_is_used(root):
         data.load("acdc", strict=True)
 
 
+def test_acdc_tells_other_frames_apart(root):
+    """Of the same file others were asked for: other images, another fingerprint."""
+    layouts.acdc(root, single=False)
+    before = data.load("acdc")
+    for info in root.rglob("Info.cfg"):
+        info.write_text("ED: 2\nES: 4\n")
+    after = data.load("acdc")
+    assert after.fingerprint != before.fingerprint and apart(after.images, before.images) > 1
+
+
+def test_a_frame_that_is_not_there_is_named_and_a_second_copy_is_not_read(root):
+    layouts.acdc(root, patients=1, single=False)
+    layouts.acdc(root, patients=1, between="database")
+    (root / "acdc/training/patient001/Info.cfg").write_text("ED: 0\nES: 3\n")
+    with pytest.warns(UserWarning, match="no frame 0"):
+        assert len(data.load("acdc")) == 5
+
+
+def test_acdc_is_cropped_around_the_centre_and_a_folder_of_ones_own_padded(root):
+    layouts.acdc(root, patients=1)
+    (frame,) = root.rglob("patient001_frame01.nii.gz")
+    layouts.nifti(root / "own" / "a.nii.gz", np.int16(nib.load(frame).get_fdata()), (1.5, 1.5, 10))
+    wide = [np.ptp(np.flatnonzero(d.images[2, 0].any(0))) for d in (data.load("acdc"), own(root / "own"))]
+    assert wide[0] > 1.1 * wide[1]  # 66 columns fill the frame, or 66 of 78 do
+
+
 # BraTS
 
 
@@ -121,6 +147,29 @@ def test_every_orientation_of_a_volume_is_the_same_picture(tmp_path):
     middle = wanted[len(wanted) // 2, 0]
     rows, columns = np.flatnonzero(middle.any(1)), np.flatnonzero(middle.any(0))
     assert np.ptp(rows) > np.ptp(columns)  # a head is longer than it is wide: front is up
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "PIR"])
+def test_front_is_up_and_left_is_left(tmp_path, codes):
+    volume = np.zeros((32, 32, 4), np.float32)
+    volume[4:8, 24:28] = 1  # at the left (R counts up to the right) and at the front
+    volume[0, 0] = 0.5
+    image = nib.Nifti1Image(volume, np.eye(4))
+    turned = image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(codes)))
+    layouts.nifti(tmp_path / "a.nii", turned.get_fdata(dtype=np.float32), affine=turned.affine)
+    rows, columns = np.nonzero(own(tmp_path).images[0, 0] > 200)
+    assert rows.max() < 20 and columns.max() < 20
+
+
+def test_a_volume_of_one_slice_is_that_slice(tmp_path):
+    layouts.nifti(tmp_path / "coronal.nii", layouts.patient(1)[:, 40:41])
+    d = own(tmp_path)
+    assert len(d) == 1 and (d.images > 50).mean() > 0.3
+
+
+def test_a_mask_is_an_image_like_any_other(tmp_path):
+    layouts.nifti(tmp_path / "mask.nii", np.uint8(layouts.patient(1) > 0))
+    assert set(np.unique(own(tmp_path).images[20])) >= {0, 255}
 
 
 def test_slices_lie_across_the_thick_axis(tmp_path):
@@ -274,6 +323,51 @@ def test_without_a_window_the_files_percentiles_are_one(tmp_path, plane):
     assert image.max() == 255 and (image == 0).mean() > 0.2
 
 
+def test_of_several_windows_the_first_is_used(tmp_path, plane):
+    dicom(tmp_path / "a" / "a.dcm", plane, WindowCenter=500, WindowWidth=1000)
+    dicom(tmp_path / "b" / "b.dcm", plane, WindowCenter=[500, 40], WindowWidth=[1000, 80])
+    assert apart(own(tmp_path / "a").images, own(tmp_path / "b").images) == 0
+
+
+def test_frames_of_one_file_have_spacing_window_and_rescaling_of_their_own(tmp_path, plane):
+    """An enhanced multi-frame file keeps them in functional groups; a frame of two values does not end the others."""
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    def group(**named):
+        found = Dataset()
+        for name, tags in named.items():
+            inner = Dataset()
+            for tag, value in tags.items():
+                setattr(inner, tag, value)
+            setattr(found, name, Sequence([inner]))
+        return found
+
+    frames = np.int16(np.stack([plane[::2], plane[::2] * 0 + 7, plane[::2] > 300, 500 - plane[::2] / 2]))
+    shared = group(
+        PixelMeasuresSequence=dict(PixelSpacing=[6, 3]),
+        FrameVOILUTSequence=dict(WindowCenter=500, WindowWidth=1000),
+        PixelValueTransformationSequence=dict(RescaleSlope=1, RescaleIntercept=0),
+    )
+    third = group(PixelValueTransformationSequence=dict(RescaleSlope=-2, RescaleIntercept=1000))
+    mask = group(FrameVOILUTSequence=dict(WindowCenter=1, WindowWidth=1))
+    tags = dict(NumberOfFrames=4, SharedFunctionalGroupsSequence=Sequence([shared]), PixelData=frames.tobytes())
+    tags |= dict(PerFrameFunctionalGroupsSequence=Sequence([Dataset(), Dataset(), mask, third]))
+    dicom(tmp_path / "a" / "a.dcm", plane[::2], **tags)
+    dicom(tmp_path / "b" / "b.dcm", plane, WindowCenter=500, WindowWidth=1000)
+    d, wanted = own(tmp_path / "a"), own(tmp_path / "b").images[0]
+    assert len(d) == 3 and "1 constant slices, dropped" in d.notes
+    assert apart(d.images[0], wanted) < 8 and apart(d.images[2], wanted) < 8
+
+
+def test_files_that_all_bear_one_patient_are_anonymised(tmp_path):
+    for n in range(6):
+        pixels = np.rot90(layouts.patient(n)[:, :, 20 + 4 * n]) * 1000
+        dicom(tmp_path / f"case{n % 3}" / f"{n}.dcm", pixels, PatientID="ANONYMOUS")
+    d = own(tmp_path)
+    assert len(np.unique(d.groups)) == 3 and any("one PatientID" in note for note in d.notes)
+
+
 def test_white_air_is_made_black(tmp_path, plane):
     dicom(tmp_path / "a" / "a.dcm", plane, WindowCenter=500, WindowWidth=1000)
     tags = dict(WindowCenter=500, WindowWidth=1000, PhotometricInterpretation="MONOCHROME1")
@@ -311,7 +405,7 @@ def test_dicom_files_without_an_image_and_damaged_ones_are_left_out(tmp_path, pl
     d = own(tmp_path)
     assert len(d) == 1
     told = "\n".join(d.left_out)
-    assert "report.dcm: a DICOM file without an image (SR)" in told and "cut.dcm: " in told and "text.dcm: " in told
+    assert "report.dcm: a DICOM file without an image" in told and "cut.dcm: " in told and "text.dcm: " in told
 
 
 def test_without_pydicom_the_remedy_is_said(tmp_path, plane, monkeypatch):

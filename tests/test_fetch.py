@@ -70,7 +70,7 @@ def test_a_dropped_download_goes_on_where_it_was(server, tmp_path, monkeypatch):
     assert first is None and 130_000 < int(second[6:-1]) <= 200_000
     digest = hashlib.sha256(server.content).hexdigest()
     assert digest in said and "noted now" in said
-    assert left(tmp_path) == [
+    assert left(tmp_path) == [  # no picture, no file
         "covid-ct/CT_NonCOVID.zip.sha256",
         "covid-ct/CT_NonCOVID/0.png",
         "covid-ct/CT_NonCOVID/1%0.jpg",
@@ -141,7 +141,21 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(server, tmp_path, monkey
     assert left(tmp_path) == []
 
 
-@pytest.mark.parametrize("content", [b"<html>not found</html>", archive()[:4000], archive(("CT_NonCOVID/readme.txt",))])
+def flipped() -> bytes:
+    """An archive of deflated pictures, some bytes in the middle of one changed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("CT_NonCOVID/0.png", b"the same over and over " * 500)
+    whole = bytearray(out.getvalue())
+    whole[60:70] = b"\xff" * 10
+    return bytes(whole)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"<html>not found</html>", archive()[:4000], archive(("CT_NonCOVID/readme.txt",)), flipped()],
+    ids=["page", "cut", "text", "flipped"],
+)
 def test_what_is_no_archive_of_pictures_is_refused_and_deleted(server, tmp_path, content):
     server.content = content
     with pytest.raises(_fetch.Refused, match="deleted|no pictures"):

@@ -22,38 +22,61 @@ def slices(path: Path, size: int, about: Counter[str]) -> tuple[str, Iterator[np
         raise ValueError("a DICOM file: pip install 'hagan-lite[dicom]'") from error
     ds = pydicom.dcmread(path)
     if "PixelData" not in ds:
-        raise ValueError(f"a DICOM file without an image ({ds.get('Modality', 'no modality')})")
+        raise ValueError("a DICOM file without an image")
     array, shown_as = pixel_array(ds), ds.get("PhotometricInterpretation", "")  # YBR has become RGB
     if colour := shown_as.startswith(("RGB", "YBR", "PALETTE")):
         if shown_as.startswith("PALETTE"):
             array = apply_color_lut(array, ds)
         weights = np.array([0.299, 0.587, 0.114]) / np.iinfo(array.dtype).max
-        frames = (array[..., :3] @ weights).reshape(-1, *array.shape[-3:-1])
+        stored = (array[..., :3] @ weights).reshape(-1, *array.shape[-3:-1])
     else:
-        frames = apply_modality_lut(array, ds).reshape(-1, *array.shape[-2:])
-        if "VOILUTSequence" in ds:
-            frames = apply_voi(frames, ds)
-    varied = [f for f in frames.astype(np.float32) if f.min() < f.max()]
-    if not varied:
+        stored = array.reshape(-1, *array.shape[-2:])
+    frames = []
+    for i, frame in enumerate(stored):
+        if frame.min() < frame.max():
+            of = _attributes(ds, i)
+            rescaled = frame if colour else apply_voi(apply_modality_lut(frame, of), of)
+            frames.append((rescaled.astype(np.float32), of))
+    if not frames:
         raise ValueError("all pixels have one value: there is nothing to see")
-    about["constant slices, dropped"] += len(frames) - len(varied)
-    spacing = ds.get("PixelSpacing") or ds.get("ImagerPixelSpacing") or (1, 1)
+    about["constant slices, dropped"] += len(stored) - len(frames)
 
     def planes() -> Iterator[np.ndarray]:
-        for frame in varied:
-            low, high = (0, 1) if colour else _window(ds, frame)
+        for frame, of in frames:
+            low, high = (0, 1) if colour else _window(of, frame)
             plane = np.clip((frame - low) / (high - low), 0, 1)
+            spacing = of.get("PixelSpacing") or of.get("ImagerPixelSpacing") or of.get("PixelAspectRatio") or (1, 1)
             plane = isotropic(1 - plane if shown_as == "MONOCHROME1" else plane, tuple(map(float, spacing)))
             yield resize(pad_to_square(plane, 0), size)
 
     return str(ds.get("PatientID") or ""), planes()
 
 
-def _window(ds, frame: np.ndarray) -> tuple[float, float]:
-    """The file's own window, its first where it has several (DICOM PS3.3, C.11.2.1.2: black below, white above); else
-    percentiles of the frame."""
-    first = [np.atleast_1d(ds.get(name) or 0.0)[0] for name in ("WindowCenter", "WindowWidth")]
+def _attributes(ds, i: int):
+    """What frame i is shown by: its own functional groups, else the shared ones, else the file (PS3.3, C.7.6.16)."""
+    import pydicom
+
+    found = pydicom.Dataset()
+    keys = ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "WindowCenter", "WindowWidth", "RescaleSlope")
+    keys += ("RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence", "BitsStored", "PixelRepresentation")
+    shared = ds.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()]
+    own = (ds.get("PerFrameFunctionalGroupsSequence") or [])[i : i + 1]
+    for place in (ds, shared[0], *own):  # the later wins
+        for level in (place, *(s[0] for s in (place.get(name) for name in _GROUPS) if s)):
+            for key in keys:
+                if level.get(key) is not None:
+                    found[key] = level[key]
+    return found
+
+
+_GROUPS = ("PixelMeasuresSequence", "FrameVOILUTSequence", "PixelValueTransformationSequence")
+
+
+def _window(of, frame: np.ndarray) -> tuple[float, float]:
+    """The frame's own window, the first where it has several (DICOM PS3.3, C.11.2.1.2: black below, white above); else
+    its percentiles."""
+    first = [np.atleast_1d(of.get(name) or 0.0)[0] for name in ("WindowCenter", "WindowWidth")]
     centre, width = map(float, first)
-    if width > 1 and "VOILUTSequence" not in ds:
+    if "VOILUTSequence" not in of and width > 1 and np.isfinite((centre, width)).all():
         return centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
     return window_of(frame)

@@ -1,6 +1,7 @@
 """`hagan data fetch`: downloads what needs no registration, and unpacks it into its folder and no other."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -120,14 +121,21 @@ def unpack(archive: Path, place: Path) -> None:
             found = folder.find(Path(stage))
             if not found.sources:
                 raise Refused(f"{archive.name} holds no pictures")
-            pictures = Path(os.path.commonpath([s.path.parent for s in found.sources]))
+            pictures, wanted = (
+                Path(os.path.commonpath([s.path.parent for s in found.sources])),
+                {s.path for s in found.sources},
+            )
+            for other in [p for p in pictures.rglob("*") if p.is_file() and p not in wanted]:
+                other.unlink()
+            pictures.chmod(0o755)
             with contextlib.suppress(OSError):
                 place.rmdir()  # an empty one
             with name_a_full_disk(place):
                 os.replace(pictures, place) if pictures != Path(stage) else shutil.copytree(stage, place)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (Refused, OSError) as error:
+        if isinstance(error, Refused) or error.errno != errno.ENOSPC:
+            archive.unlink()
+        raise
+    except Exception as error:  # BadZipFile, zlib.error, RuntimeError for a password, NotImplementedError ...
         archive.unlink()
         raise Refused(f"{archive.name} is damaged ({error}); it was deleted: run the same command again") from error
-    except Refused:
-        archive.unlink()
-        raise

@@ -1,4 +1,4 @@
-"""NIfTI volumes to slices: canonical orientation, square pixels, one window a volume, one slice in memory at a time."""
+"""NIfTI volumes to slices: canonical orientation, square pixels, one window a volume, one volume in memory at most."""
 
 import math
 from collections import Counter
@@ -60,7 +60,7 @@ def _reader(image: nib.Nifti1Image, frame: int | None, about: Counter[str]):
         frame = 0
         if shape[3] > 1:
             about["4D files, of which the first volume is used"] += 1
-    if frame is not None and not frame < (shape[3] if len(shape) > 3 else 1):
+    if frame is not None and not 0 <= frame < (shape[3] if len(shape) > 3 else 1):
         raise ValueError(f"no frame {frame + 1} in an array of shape {shape}")
     zooms = np.array(image.header.get_zooms()[:3], float)
     orientation = io_orientation(image.affine)  # for each axis of the file: which of R, A, S it is, and its direction
@@ -69,6 +69,8 @@ def _reader(image: nib.Nifti1Image, frame: int | None, about: Counter[str]):
     thick = int(zooms.argmax())
     axial = int(np.flatnonzero(orientation[:, 0] == 2)[0])
     through = thick if zooms[thick] > 1.5 * np.median(zooms) else axial
+    if shape[:3].count(1) == 1:  # one slice, whichever way it lies
+        through = shape[:3].index(1)
     a, b = sorted({0, 1, 2} - {through}, key=lambda axis: orientation[axis, 0])  # across, and up
 
     # A slice that does not lie in one piece would have a gzipped file unpacked from its start: then all of it is read.

@@ -19,8 +19,9 @@ HELP = (
 
 def find(root: Path, variant: str = "") -> Found:
     """ED and ES of each patient below `root`/acdc. Raises DataError where there is no patient's folder."""
-    patients = sorted({p for depth in ("", "*/", "*/*/") for p in (root / "acdc").glob(f"{depth}training/patient*")})
-    patients = [p for p in patients if p.is_dir()]
+    patients: list[Path] = []
+    for depth in ("", "*/", "*/*/"):  # of two copies the one that lies higher
+        patients = patients or sorted(p for p in (root / "acdc").glob(f"{depth}training/patient*") if p.is_dir())
     if not patients:
         raise DataError(f"no training/patient*/ below {root / 'acdc'}; {HELP}")
     sources, left_out = [], []

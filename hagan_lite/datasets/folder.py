@@ -8,6 +8,8 @@ from hagan_lite.datasets import DataError, Found, Source
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
 DICOM = (".dcm", ".dicom", ".ima")
+SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+"""Folders that are no patients: one patient may lie in two of them."""
 HELP = f"a folder of images ({', '.join(PICTURES + VOLUMES + DICOM)}, and DICOM files without a suffix)"
 
 
@@ -64,5 +66,8 @@ def kind(path: Path) -> str:
 def groups(files: list[Path]) -> list[str]:
     """A group for each file. Files whose names differ after '%' alone are one case (COVID-CT's 1%0.jpg, 1%1.jpg)."""
     shared = Path(os.path.commonpath([p.parent for p in files])) if files else Path()
-    below = [p.relative_to(shared) for p in files]
-    return [p.parts[0] if len(p.parts) > 1 else p.stem.split("%")[0] for p in below]
+    below = []
+    for path in files:
+        folders = [part for part in path.relative_to(shared).parts[:-1] if part.lower() not in SPLITS]
+        below.append(folders[0] if folders else path.stem.split("%")[0])
+    return below
