@@ -111,7 +111,8 @@ def local_cluster(workers: int = 0, device: str = "auto") -> "SpecCluster":
     """A scheduler and `workers` processes on this machine, reachable from nowhere else, one cell each at a time.
 
     With CUDA each worker has one GPU to itself, and there are as many as GPUs unless fewer are asked for; without,
-    one, and the cores are shared out among them. Raises ValueError for more workers than GPUs.
+    one, and the cores are shared out among them. Raises ValueError for more workers than GPUs. The workers are
+    spawned: a script that starts them keeps its own work under ``if __name__ == "__main__"``.
     """
     from dask.system import CPU_COUNT  # of this process: containers and affinity count
     from distributed import Nanny, Scheduler, SpecCluster
