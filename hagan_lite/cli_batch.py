@@ -42,6 +42,8 @@ def batch(
         typer.echo(f"{name} is not here and is left out; 'hagan data {name}' says what to do", err=True)
     known = [*_split(models), *(m for m in MODELS if not models)]
     fields = parse([m for m in known if m in MODELS], changes or [])
+    if not seeds.replace(",", "").isdecimal():
+        raise ValueError(f"--seeds {seeds}: give whole numbers, as in 0,1,2")
     asked = grids.experiments(table, preset, [int(s) for s in _split(seeds)], _split(models), chosen, fields)
     grid = cells.plan(asked)
     if commands:

@@ -68,6 +68,7 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
     [
         (["table9"], "choose one of table2"),
         (["table2", "--models", "vae"], "vae: choose of hagan"),
+        (["table2", "--seeds", "one"], "--seeds one: give whole numbers"),
         (["table2", "--datasets", "covid-ct"], "covid-ct: no folder"),
         (["table2", "--datasets", "mni152", "--set", "stepps=3"], "stepps=3: not FIELD=VALUE"),
         (["figure7", "--models", "dcgan", "--datasets", "mni152"], "figure7 has no experiment of dcgan"),
