@@ -135,6 +135,15 @@ def test_every_number_of_the_readmes_table_has_a_record():
         assert kid == (f"{row['KID']:.3f}" if row["KID"] > 0 else "")
 
 
+def test_every_number_of_what_the_readme_says_of_the_ablation_is_in_table_4():
+    said = readme().split("**What the ablation says so far.**")[1].split("Each run had one of two CPU threads")[0]
+    table = tables.table_4(ladder("covid-ct", "cpu"), committed()).dropna(subset="seeds")
+    known = {f"{v:.1f}" for column in (f"our FD ({SCORE['extractor']})", "sd") for v in table[column].dropna()}
+    known |= {score for each in table["each seed"] for score in each.split(", ")}
+    numbers = re.findall(r"\d+\.\d\b", said)
+    assert len(numbers) > 5 and set(numbers) <= known
+
+
 def alike(record, e):
     """Whether a record is of experiment `e` with any seed."""
     return dataclasses.replace(Experiment.from_dict(record["experiment"]), seed=e.seed).hash == e.hash
