@@ -2,6 +2,7 @@ import copy
 import dataclasses
 import re
 
+import nbformat
 import pytest
 
 from hagan_lite import results, tables
@@ -187,6 +188,28 @@ def test_the_committed_tables_are_the_records(name, tmp_path):
     draw = dict(table2=tables.table_2, table4=lambda found: tables.table_4(ladder("covid-ct", "cpu"), found))[name]
     for path in tables.save_table(draw(committed()), tmp_path / name):
         assert path.read_text() == (ROOT / "figures" / path.name).read_text()
+
+
+def test_the_committed_lessons_show_the_records_as_they_are():
+    """A record that is added or taken away asks for lessons 11 and 13 to be executed again."""
+    of_covid = [r for r in committed() if r["data"]["name"] == "covid-ct"]
+    every = tables.table_2(of_covid)
+    columns = [
+        "data",
+        "steps",
+        "model",
+        "changed",
+        "T",
+        *[c for c in every if c.startswith("our ")],
+        "sd",
+        "seeds",
+        "preset",
+    ]
+    ladders = tables.table_4(ladder("covid-ct", "cpu"), of_covid).drop(columns=["changed", "comparable"])
+    for lesson, table in (("11_table2", every[columns]), ("13_table4", ladders)):
+        cells = nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4).cells
+        shown = [o["data"].get("text/markdown", "") for c in cells for o in c.get("outputs", ()) if "data" in o]
+        assert tables.markdown(table) in shown, lesson
 
 
 def readme():
