@@ -36,6 +36,7 @@ def ladder(dataset: str, preset: str, seed: int = 0, **changes: Any) -> list[tup
         ("base with flips, black comes in", "dcgan", dict(border="black")),
         ("base with T", "dcgan", dict(flips=False, augment=T)),
         ("sagan", "sagan", {}),
+        ("sagan, black comes in", "sagan", dict(border="black")),
         ("sagan with T", "sagan", dict(flips=False, augment=T)),
         ("hagan without T", "hagan", dict(augment="")),
         ("hagan, CutMix's label", "hagan", dict(mix="cutmix")),

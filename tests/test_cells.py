@@ -60,7 +60,7 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
     }
     assert all(differ(step_5, name) == {field} for name, field in controls.items())
     assert rows["hagan, consistency grows"].ramp == 100
-    assert len({e.hash for e in rows.values()}) == len(rows) == 21
+    assert len({e.hash for e in rows.values()}) == len(rows) == 22
 
 
 @pytest.mark.parametrize(
