@@ -39,7 +39,7 @@ def batch(
     if not chosen:
         chosen, missing = grids.present(table)
     for name in missing:
-        typer.echo(f"{name} is not here and is left out; 'hagan data {name}' says what to do", err=True)
+        typer.echo(f"{name} is not here and is left out; 'hagan data fetch {name}' tells what to do", err=True)
     known = [*_split(models), *(m for m in MODELS if not models)]
     fields = parse([m for m in known if m in MODELS], changes or [])
     if not seeds.replace(",", "").isdecimal():

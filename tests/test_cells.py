@@ -82,6 +82,7 @@ def test_what_cannot_be_asked_for_is_refused_by_name(words, said, monkeypatch, t
 
 def test_data_sets_that_are_not_here_are_named_and_left_out(monkeypatch, tmp_path):
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
+    monkeypatch.setattr(cells, "RECORDS", tmp_path)  # other tests' records would be done cells
     done = hagan("batch", "table2", "--preset", "smoke", "--dry-run")
     assert "covid-ct is not here" in done.output and "0 of 7 done" in done.output
     assert done.output.count("-mni152-smoke-s0-") == 7
@@ -156,6 +157,7 @@ def test_the_status_is_read_from_files(tmp_path):
 
 def test_status_shows_the_grids_that_were_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(cells, "BUILD", tmp_path)
+    monkeypatch.setattr(cells, "RECORDS", tmp_path)  # other tests' records would tell how long it takes
     assert "no grid of table2" in str(hagan("status", "table2").exception)
     cells.save_plan("table2-smoke", cells.plan([tiny(seed=90), tiny(seed=91, model="wgan", critic_steps=2)]))
     out = hagan("status", "table2").output

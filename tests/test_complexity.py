@@ -98,6 +98,6 @@ def test_the_bytes_that_are_alive_are_counted():
 
 
 def test_the_committed_table_is_counted_from_the_networks(tmp_path):
-    markdown, csv = tables.save_table(tables.table_1(), tmp_path / "table1")
+    markdown, csv, _ = tables.save_table(tables.table_1(), tmp_path / "table1")
     for path in (markdown, csv):
         assert path.read_text() == (ROOT / "figures" / path.name).read_text()
