@@ -12,6 +12,18 @@ from hagan_lite.config import BUILD
 from hagan_lite.storage import read_json, write_atomically, write_json
 
 
+def kept(
+    key: str, planes: Iterator[np.ndarray], shape: tuple[int, ...], about: dict[str, Any]
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """What is kept under `key`; where nothing is, :func:`write` makes it first. Raises OSError if it cannot be kept."""
+    if not (found := read(key)):
+        write(key, planes, shape, about)
+        found = read(key)
+    if not found:
+        raise OSError(f"{_paths(key)[0]} was written and cannot be read again; look after that disk")
+    return found
+
+
 def read(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
     """(images, uint8 and read-only, mapped from the disk; what was written with them); None where there are none, or
     the file is damaged or of another hand."""

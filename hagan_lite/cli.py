@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hagan_lite import cli_batch, cli_data
-from hagan_lite.config import BUILD, COMMITTED, RECORDS, ROOT, Experiment
+from hagan_lite.config import BUILD, ROOT, Experiment
 from hagan_lite.options import (
     Change,
     Compile,
@@ -36,8 +36,7 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
 
     At the preset paper it is Table II's row of models on that data set, as `hagan batch table2` runs them.
     """
-    from hagan_lite import notebooks, tables
-    from hagan_lite.results import load_records
+    from hagan_lite import cells, notebooks, tables
     from hagan_lite.storage import read_json
 
     dataset, figures = located(dataset), BUILD / "figures"
@@ -54,7 +53,7 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
     typer.echo("4/5  14_figure7: how AttnMix moved the labels")
     made += [notebooks.execute("14_figure7", **same)]
     typer.echo("5/5  the table")
-    table = tables.table_2(load_records(COMMITTED, RECORDS))
+    table = tables.table_2(cells.all_records())
     made += tables.save_table(table, figures / "table2")
     metrics, stem = read_json(record)["metrics"], run.name
     typer.echo(

@@ -69,11 +69,8 @@ def load(name: str, size: int = 64, channels: int = 1, strict: bool = False) -> 
         return _embedded(name, size, channels)
     found, label = find(name), name if name in DATASETS else "folder"
     key = f"{label}-{_state(found)}-{size}px-{channels}ch-v{VERSION}"
-    if not (known := cache.read(key)):
-        about: dict[str, Any] = dict(groups=[], failed=[], passing=False)
-        cache.write(key, _planes(found, size, channels, about), (channels, size, size), about)
-        known = cache.read(key)
-    images, about = known
+    fresh: dict[str, Any] = dict(groups=[], failed=[], passing=False)
+    images, about = cache.kept(key, _planes(found, size, channels, fresh), (channels, size, size), fresh)
     if about["passing"]:
         cache.forget(key)
     failed = [(found.sources[i].path, why) for i, why in about["failed"]]
@@ -114,18 +111,16 @@ def find(name: str) -> Found:
 
 def _embedded(name: str, size: int, channels: int) -> Dataset:
     key = f"{name}-{mni152.version()}-{size}px-{channels}ch-v{VERSION}"
-    if not (known := cache.read(key)):
-        fingerprint, planes = mni152.slices(size, every_axis=name == "mni152-all")
-        about: dict[str, Any] = dict(groups=[], fingerprint=fingerprint)
+    fresh: dict[str, Any] = dict(groups=[])
 
-        def stream() -> Iterator[np.ndarray]:
-            for plane, group in planes:
-                about["groups"].append(group)
-                yield plane[None].repeat(channels, axis=0)
+    def stream() -> Iterator[np.ndarray]:
+        fresh["fingerprint"], planes = mni152.slices(size, every_axis=name == "mni152-all")
+        for plane, group in planes:
+            fresh["groups"].append(group)
+            yield plane[None].repeat(channels, axis=0)
 
-        cache.write(key, stream(), (channels, size, size), about)
-        known = cache.read(key)
-    return Dataset(name, known[0], np.array(known[1]["groups"]), known[1]["fingerprint"])
+    images, about = cache.kept(key, stream(), (channels, size, size), fresh)
+    return Dataset(name, images, np.array(about["groups"]), about["fingerprint"])
 
 
 def _planes(found: Found, size: int, channels: int, about: dict[str, Any]) -> Iterator[np.ndarray]:

@@ -179,7 +179,7 @@ def test_the_cache_is_mapped_and_cannot_be_written_by_mistake(tmp_path, brain):
 def test_a_second_load_opens_no_image(tmp_path, brain, monkeypatch):
     save(tmp_path / "once", "a.png", brain)
     first = data.load(str(tmp_path / "once"))
-    monkeypatch.setattr(data, "_planes", None)
+    monkeypatch.setattr(data, "_read", None)  # it would raise
     assert np.array_equal(data.load(str(tmp_path / "once")).images, first.images)
 
 

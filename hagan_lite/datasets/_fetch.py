@@ -90,9 +90,7 @@ def _resuming(part: Path):
                         raise Refused(f"{url} sent more than the {MOST_BYTES:,} bytes that are expected at most")
                     file.write(block)
                     bar.update(len(block))
-        os.replace(mine, output) if os.stat(mine).st_dev == os.stat(Path(output).parent).st_dev else shutil.move(
-            mine, output
-        )
+        os.replace(mine, output)  # pooch's own file lies in the same folder
 
     return download
 
