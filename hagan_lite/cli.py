@@ -13,6 +13,7 @@ from hagan_lite.config import BUILD, ROOT, Experiment
 from hagan_lite.options import (
     Change,
     Compile,
+    Curve,
     Data,
     Device,
     Extractor,
@@ -74,6 +75,7 @@ def run(
     device: Device = "auto",
     precision: Precision = "auto",
     compiled: Compile = False,
+    curve: Curve = False,
     strict: Strict = False,
     changes: Change = None,
 ) -> None:
@@ -82,7 +84,7 @@ def run(
 
     e = Experiment.make(model, located(dataset), preset, seed=seed, **parse([model], changes or []))
     runtime.resolve_precision(runtime.pick_device(device), precision)  # what cannot be is said before a notebook starts
-    folder, record = _run(e, device, strict, precision=precision, compiled=compiled)
+    folder, record = _run(e, device, strict, precision=precision, compiled=compiled, curve=curve)
     typer.echo(f"Made:\n  {short(folder / 'run_experiment.ipynb')}\n  {short(record)}\n  {short(folder)}")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hagan_lite.config import COMMITTED, MODELS, ROOT, Experiment
-from hagan_lite.options import Change, Compile, Device, Precision, Preset, located, parse, short
+from hagan_lite.options import Change, Compile, Curve, Device, Precision, Preset, located, parse, short
 
 app = typer.Typer()
 
@@ -29,6 +29,7 @@ def batch(
     device: Device = "auto",
     precision: Precision = "auto",
     compiled: Compile = False,
+    curve: Curve = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would run, and how long")] = False,
     commands: Annotated[bool, typer.Option("--commands", help="only print a 'hagan run' per cell")] = False,
 ) -> None:
@@ -57,7 +58,7 @@ def batch(
         typer.echo(f"{(shown['state'] == 'done').sum()} of {len(grid)} done; {left}")
     else:
         cells.save_plan(f"{table}-{preset}", grid)
-        how = dict(device=device, precision=precision, compiled=compiled)
+        how = dict(device=device, precision=precision, compiled=compiled, curve=curve)
         try:
             failed = batch.run_batch(grid, scheduler, workers, retries, typer.echo, **how)
         except KeyboardInterrupt:

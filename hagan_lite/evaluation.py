@@ -59,9 +59,30 @@ def of_run(
     n = len(images.split(e.heldout)[0])
     fake, *fresh = (runs.sample(run, n, seed + i, device, images) for i in range(1 + sets))
     scores, audits = of_images(images, fake, extractor, seed, device, e.heldout, tuple(fresh))
-    about = {space: found if isinstance(found, str) else found.summary() for space, found in audits.items()}
-    write_json(Path(run) / "evaluation.json", dict(metrics=scores, audit=about))
+    write_json(Path(run) / "evaluation.json", dict(metrics=scores, audit=summaries(audits)))
     return scores, audits
+
+
+def summaries(audits: Audits) -> dict[str, dict | str]:
+    """What a record keeps of audits: no distances, no indices."""
+    return {space: found if isinstance(found, str) else found.summary() for space, found in audits.items()}
+
+
+def learning_curve(run: Path, dataset: Dataset, extractor: str = "auto", device: str = "auto") -> dict[str, list]:
+    """FD (or FID) of every generator that was kept during the training, of the same z, as `steps` and scores.
+
+    The paper reports the best checkpoint; the smallest of these is that number, chosen by what it reports. Empty for
+    skip="instance", whose D of that time is gone.
+    """
+    e, where, name = runs.experiment_of(run), pick_device(device), choose(extractor)
+    steps = [int(path.stem.split("_")[1]) for path in sorted((Path(run) / "history").glob("step_*.safetensors"))]
+    if not steps or e.skip == "instance":
+        return {}
+    training = dataset.split(e.heldout)[0]
+    real = features(dataset.images[training], name, where)
+    fakes = (runs.generate(runs.load_generator(run, device, step), e, len(training)) for step in steps)
+    scores = [metrics.frechet_distance(real, features(fake, name, where)) for fake in fakes]
+    return {"step": steps, EXTRACTORS[name].distance: scores}
 
 
 def in_words(scores: dict, audits: Audits) -> str:

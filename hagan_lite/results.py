@@ -7,11 +7,14 @@ from hagan_lite.config import RECORDS
 from hagan_lite.runs import read_log
 from hagan_lite.storage import read_json, write_json
 
+LOGGED = 40
+"""Log lines, at most about, that a record keeps."""
 NEEDED = ("experiment", "hash", "data", "metrics", "versions", "device", "commit", "weights")
 
 
-def make_record(run: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    """A record of a finished run. `metrics` come from metrics.evaluate, with n, extractor, resize, seed and floor.
+def make_record(run: Path, metrics: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A record of a finished run. `metrics` come from metrics.evaluate, with n, extractor, resize, seed and floor;
+    `more` may be `audit` (evaluation.summaries) and `curve` (evaluation.learning_curve).
 
     `weights` says which were judged: always the averaged generator after the last step, never the best by the metric.
     Commit, versions, device and precision are the run's: those it was begun with.
@@ -21,9 +24,28 @@ def make_record(run: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     return about | dict(
         weights="ema, last step",
         metrics=metrics,
-        shift=[line["shift"] for line in log if "shift" in line][-1:],  # quantiles of lambda - lambda_0, last logged
+        log=_columns(log[:: -(-len(log) // LOGGED)][:-1] + log[-1:]),
         minutes=round(log[-1]["seconds"] / 60, 1),
+        **{key: value for key, value in more.items() if value},
     )
+
+
+def log_of(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The log lines that a record keeps, as the figures of a run take them."""
+    columns = record["log"]
+    lines = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [{k: v for k, v in line.items() if v is not None} for line in lines]
+
+
+def _columns(log: list[dict[str, Any]]) -> dict[str, list]:
+    """A list per field but the time, 4 digits each, None before phase two where the field belongs to it."""
+
+    def short(value: Any) -> Any:
+        return [short(v) for v in value] if isinstance(value, list) else value and float(f"{value:.4g}")
+
+    names = [name for name in log[-1] if name != "seconds"]
+    steps = {"step": [line["step"] for line in log]}
+    return steps | {name: [short(line.get(name)) for line in log] for name in names if name != "step"}
 
 
 def save_record(record: dict[str, Any], name: str, folder: Path = RECORDS) -> Path:

@@ -5,6 +5,7 @@ log.jsonl                one JSON object a line: losses, scores, gates, entropy 
 checkpoint.pt            everything the next step depends on
 samples/step_*.png       a grid of the averaged generator's images, always of the same z
 snapshots/step_*.safetensors   AttnMix batches as they were trained on, for Figure 7
+history/step_*.safetensors     the averaged generator at every tenth of the training, for the learning curve
 generator.safetensors    the averaged generator after the last step: it is there when the run is finished
 """
 
@@ -100,14 +101,22 @@ def in_short(line: dict) -> dict[str, str]:
     return {k.upper(): f"{line[k]:.2f}" for k in ("d", "g") if k in line}
 
 
-def save_generator(run: Path, ema: nn.Module) -> Path:
+def generator_file(run: Path, step: int | None = None) -> Path:
+    """Of the averaged generator after `step`; None: after the last."""
+    return Path(run) / ("generator.safetensors" if step is None else f"history/step_{step:06d}.safetensors")
+
+
+def save_generator(run: Path, ema: nn.Module, step: int | None = None) -> Path:
     tensors = {k: v.contiguous().cpu() for k, v in ema.state_dict().items()}
-    return write_atomically(run / "generator.safetensors", lambda f: f.write(save(tensors)))
+    return write_atomically(generator_file(run, step), lambda f: f.write(save(tensors)))
 
 
-def load_generator(run: Path, device: str = "auto") -> nn.Module:
-    """The averaged generator of a finished run, in eval mode. Raises FileNotFoundError, ValueError with the remedy."""
-    e, path, where = experiment_of(run), Path(run) / "generator.safetensors", pick_device(device)
+def load_generator(run: Path, device: str = "auto", step: int | None = None) -> nn.Module:
+    """The averaged generator of a finished run, in eval mode: the last, or the one that was kept after `step`.
+
+    Raises FileNotFoundError, ValueError with the remedy.
+    """
+    e, path, where = experiment_of(run), generator_file(run, step), pick_device(device)
     if not path.is_file():
         raise FileNotFoundError(
             f"{run} is not finished; run the same 'hagan run' again and it goes on where it stopped"

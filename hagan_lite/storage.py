@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,7 +77,8 @@ def written_now(folder: Path) -> bool:
 
 
 def write_json(path: Path, value: Any) -> Path:
-    text = json.dumps(value, indent=1) + "\n"
+    """Indented, with a list of numbers on one line."""
+    text = re.sub(r"\[[^][{}\"]+\]", lambda found: " ".join(found[0].split()), json.dumps(value, indent=1)) + "\n"
     return write_atomically(path, lambda f: f.write(text.encode()))
 
 

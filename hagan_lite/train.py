@@ -149,7 +149,8 @@ def _check(line: dict, run: Path) -> None:
 def _pictures(run: Path, model: Model, step: int, images: torch.Tensor) -> None:
     e = model.e
     skip = runs.real_features(model.D, images) if e.skip == "instance" else None
-    G = model.averaged(batches=4)  # enough for a picture
+    G = model.averaged()
+    runs.save_generator(run, G, step)
     runs.save_grid(run / "samples" / f"step_{step:06d}.png", runs.generate(G, e, 64, seed=0, skip=skip))
     if mixed := getattr(model, "mixed", None):
         runs.save_snapshot(run, step, mixed)

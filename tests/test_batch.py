@@ -102,7 +102,7 @@ def killed_in_mid_run(root, driver):
 
 
 def same_numbers(record, other):
-    return all(record[k] == other[k] for k in ("experiment", "hash", "data", "metrics", "shift", "weights", "device"))
+    return all(record[k] == other[k] for k in ("experiment", "hash", "data", "metrics", "log", "weights", "device"))
 
 
 def external_cluster(build):

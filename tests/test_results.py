@@ -5,7 +5,7 @@ import re
 import nbformat
 import pytest
 
-from hagan_lite import results, tables
+from hagan_lite import data, evaluation, metrics, results, runs, tables
 from hagan_lite.config import ROOT, Experiment
 from hagan_lite.grids import ladder
 
@@ -38,7 +38,24 @@ def test_a_record_says_how_its_numbers_were_obtained(record, tmp_path):
     assert "cpu" in record["device"]
     path = results.save_record(record, "a", tmp_path)
     assert results.load_records(tmp_path)[0]["metrics"] == SCORE
-    assert path.stat().st_size < 5_000
+    assert path.stat().st_size < 8_000
+
+
+def test_a_record_keeps_the_training_thinned(record, smoke_run):
+    log, kept = runs.read_log(smoke_run), results.log_of(record)
+    assert [line["step"] for line in kept] == [line["step"] for line in log]
+    for whole, short in zip(log, kept, strict=True):
+        assert set(whole) - set(short) == {"seconds"}
+        assert short["shift"] == pytest.approx(whole["shift"], rel=1e-3) if "shift" in whole else "shift" not in short
+        assert short["d"] == pytest.approx(whole["d"], rel=1e-3)
+
+
+def test_the_learning_curve_ends_with_the_number_that_is_reported(smoke_run):
+    images = data.load("mni152")
+    curve = evaluation.learning_curve(smoke_run, images, "efficientnet-lite0")
+    fake = runs.sample(smoke_run, len(images))
+    assert curve["step"] == [5, 10, 15, 20] and len(set(curve["fd"])) == 4
+    assert curve["fd"][-1] == metrics.evaluate(images.images, fake, extractor="efficientnet-lite0")["fd"]
 
 
 @pytest.mark.parametrize("field", results.NEEDED)
