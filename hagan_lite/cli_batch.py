@@ -90,27 +90,18 @@ def table(
     preset: Preset = "cpu",
     out: Annotated[Path, typer.Option(help="folder for the files")] = ROOT / "figures",
 ) -> None:
-    """Table I, counted from the networks, II and IV from records: as files from the committed ones in data/results."""
-    from hagan_lite import cells, figures, tables
-    from hagan_lite.figures_evaluation import recipes
-    from hagan_lite.grids import ladder
+    """Table I, counted, and what records say: Tables II and IV, learning curves; files are of the committed ones."""
+    from hagan_lite import cells, evidence, tables
     from hagan_lite.results import load_records
 
-    records = cells.all_records() if number else load_records(COMMITTED)
-    drawn = {
-        1: tables.table_1,
-        2: lambda: tables.table_2(records),
-        4: lambda: tables.table_4(ladder("covid-ct", preset), [r for r in records if r["data"]["name"] == "covid-ct"]),
-    }
     if number:
-        if number not in drawn:
-            raise ValueError(f"table {number}: there are {', '.join(map(str, drawn))}")
-        typer.echo(tables.markdown(drawn[number]()))
+        drawn = evidence.tables_of(cells.all_records(), preset)
+        if f"table{number}" not in drawn:
+            raise ValueError(f"table {number}: there are {', '.join(name[-1] for name in drawn)}")
+        typer.echo(tables.markdown(drawn[f"table{number}"]))
         return
-    for k, draw in drawn.items():
-        for path in tables.save_table(draw(), out / f"table{k}"):
-            typer.echo(short(path))
-    typer.echo(short(figures.save_figure(recipes(drawn[4]()), out / "table4.png")))
+    for path in evidence.draw(load_records(COMMITTED), preset, out):
+        typer.echo(short(path))
 
 
 def command(e: Experiment) -> str:

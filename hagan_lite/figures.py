@@ -9,13 +9,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 import torch
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from PIL import Image
 from skimage.util import montage
 
-from hagan_lite.attnmix import mix
-from hagan_lite.hagan import Mixed
 from hagan_lite.storage import write_atomically
 from hagan_lite.tables import PAPER
 
@@ -131,23 +128,23 @@ def training_curves(log: list[dict], phase_two: int) -> Figure:
         gates.plot(step, [e[key] for e in log], style, color=COLOURS[i], label=f"{name}, {level}x{level}", lw=1.2)
     if not gates.lines:
         _absent(gates, "this model has no gates")
-    _shift_band(shifts, log)
-    return _over_steps(figure, phase_two)
+    shift_band(shifts, log)
+    _over_steps(figure.axes, phase_two)
+    return figure
 
 
 def _absent(axis, why: str) -> None:
     axis.text(0.5, 0.5, why, ha="center", transform=axis.transAxes)
 
 
-def _over_steps(figure: Figure, phase_two: int) -> Figure:
-    for axis in figure.axes:
+def _over_steps(axes, phase_two: int) -> None:
+    for axis in axes:
         axis.set_xlabel("training step")
         axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
         axis.legend(fontsize=8, framealpha=0.7, edgecolor="none")
-    return figure
 
 
-def _shift_band(axis, log: list[dict], paper: bool = False) -> None:
+def shift_band(axis, log: list[dict], paper: bool = False) -> None:
     """Quantiles of lambda - lambda_0 per logged batch: 5-95 % light, 25-75 % dark, the median as a line."""
     mixed = [line for line in log if "shift" in line]
     axis.axhline(0, color="0.85", lw=0.8, zorder=0)
@@ -162,61 +159,6 @@ def _shift_band(axis, log: list[dict], paper: bool = False) -> None:
         for (area, adjusted), marker in zip(PAPER["figure_7"]["examples"].values(), "osv", strict=True):
             axis.plot(step[-1], adjusted - area, marker, color="black", ms=5, clip_on=False)
         axis.plot([], [], "o", color="black", ms=5, label="the paper's three examples")
-
-
-def figure_7(mixed: Mixed, indices: list[int], title: str = "") -> Figure:
-    """The paper's Figure 7 on our own training: fake, real, mixed, mask with both labels, and the saliency map.
-
-    One row per index of the batch. The numbers are the share of "real" in the label, by area and after saliency.
-    Saliency is drawn as its ratio to the mean: 1 means "attended to as much as the average pixel" in every row. The
-    scale is logarithmic, for a trained attention can give one pixel hundreds of times what it gives the others.
-    """
-    composed = mix(mixed.real, mixed.fake, mixed.mask)
-    figure, axes = _figure(len(indices), 5, 10.5, 2.15 * len(indices) + 0.4)
-    heads = ("fake, T(G(z))", "real, T(x)", "mixed, i", "mask M (white = real)", "saliency A / mean(A)")
-    ratio = mixed.saliency / mixed.saliency.mean((1, 2, 3), keepdim=True)
-    scale = LogNorm(0.1, max(10.0, float(ratio[indices].max())), clip=True)
-    for row, i in enumerate(indices):
-        for axis, part in zip(axes[row], (mixed.fake, mixed.real, composed), strict=False):
-            _picture(axis, part[i])
-        _picture(axes[row, 3], mixed.mask[i, 0], cmap="gray", vmin=0, vmax=1)
-        real, shift = float(mixed.lambda_0[i]), float(mixed.lam[i] - mixed.lambda_0[i])
-        label = f"{real:.3f} $\\to$ {float(mixed.lam[i]):.3f}  ({shift:+.3f})"
-        axes[row, 3].text(0.5, -0.12, label, ha="center", fontsize=10, transform=axes[row, 3].transAxes)
-        shown = axes[row, 4].imshow(ratio[i, 0], cmap="cividis", norm=scale)
-        axes[row, 4].contour(mixed.mask[i, 0], levels=[0.5], colors="white", linewidths=1)
-        axes[row, 4].set_axis_off()
-        figure.colorbar(shown, ax=axes[row, 4], shrink=0.85)
-    for axis, head in zip(axes[0], heads, strict=True):
-        axis.set_title(head, fontsize=10)
-    figure.suptitle(title)
-    return figure
-
-
-def shift_over_training(log: list[dict], phase_two: int) -> Figure:
-    """Under Figure 7: the label's shift with the paper's examples, the attention's gamma, and the entropy of A."""
-    figure, axes = _figure(1, 3, 12, 3.3)
-    shifts, gamma, entropy = axes[0]
-    _shift_band(shifts, log, paper=True)
-    step = [line["step"] for line in log]
-    for i, key in enumerate(k for k in log[-1] if k.startswith("gamma_")):
-        size = key.removeprefix("gamma_")
-        gamma.plot(step, [line[key] for line in log], color=COLOURS[i], label=f"attention at {size}x{size}")
-    gamma.axhline(0, color="0.85", lw=0.8, zorder=0)
-    gamma.set(title="gamma: the attention's share", ylabel="gamma (starts at 0)")
-    known = [line for line in log if "entropy" in line]
-    entropy.plot([line["step"] for line in known], [line["entropy"] for line in known], color=COLOURS[0])
-    entropy.set(title="Entropy of A's rows, last layer", ylabel="entropy / log N", ylim=(0, 1.02))
-    entropy.axhline(1, color="0.7", lw=0.8, ls="--", label="uniform attention")
-    return _over_steps(figure, phase_two)
-
-
-def typical(mixed: Mixed, n: int = 3) -> list[int]:
-    """Rows to show: among boxes with both parts visible, from the most negative over the middle to the most positive
-    shift, so that Figure 7 shows the range and not the best."""
-    visible = [i for i, area in enumerate(mixed.lambda_0.tolist()) if 0.1 < area < 0.9] or list(range(len(mixed.lam)))
-    ordered = sorted(visible, key=lambda i: float(mixed.lam[i] - mixed.lambda_0[i]))
-    return [ordered[round(k)] for k in torch.linspace(0, len(ordered) - 1, min(n, len(ordered))).tolist()]
 
 
 def heat_map(values: torch.Tensor, positions: list[int], title: str, unit: str) -> Figure:

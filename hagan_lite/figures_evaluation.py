@@ -1,4 +1,4 @@
-"""The plots of the evaluation: Gaussians, bias, neighbourhoods, samples beside training images and other models'."""
+"""The plots of the evaluation: Gaussians, bias, neighbourhoods, samples beside others, learning curves."""
 
 import math
 
@@ -11,7 +11,7 @@ from skimage.util import montage
 from torch import Tensor
 
 from hagan_lite.audit import Audit
-from hagan_lite.figures import FAKE, MIXED, PHASE, REAL, _figure, _picture
+from hagan_lite.figures import COLOURS, FAKE, MIXED, PHASE, REAL, _figure, _picture
 
 
 def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
@@ -134,4 +134,31 @@ def recipes(table: pd.DataFrame) -> Figure:
     for axis in axes:
         axis.grid(axis="y", color="0.92")
         axis.set_axisbelow(True)
+    return figure
+
+
+def learning_curves(groups: dict[str, list[dict]], title: str = "") -> Figure:
+    """FD over the training: per group of records (one recipe) a thin line for every seed and a thick one for their
+    mean; a ring where a mean is smallest, which is what "the best checkpoint" reports. Records without a curve, or with
+    other steps than the first of their group, are left out."""
+    figure, axes = _figure(1, 1, 7.5, 4)
+    axis, floors, kind = axes[0, 0], [], "fd"
+    for i, (name, records) in enumerate(groups.items()):
+        drawn = [r for r in records if r.get("curve", {}).get("step") == records[0].get("curve", {}).get("step", ())]
+        if not drawn:
+            continue
+        kind, step = next(k for k in drawn[0]["curve"] if k != "step"), drawn[0]["curve"]["step"]
+        scores, style = np.array([r["curve"][kind] for r in drawn]), "-" if i < len(COLOURS) else "--"
+        for seed in scores:
+            axis.plot(step, seed, style, color=COLOURS[i % len(COLOURS)], lw=0.7, alpha=0.5)
+        mean, many = scores.mean(0), f", {len(drawn)} seeds" if len(drawn) > 1 else ""
+        axis.plot(step, mean, style, color=COLOURS[i % len(COLOURS)], lw=2, label=f"{name}{many}")
+        axis.plot(step[mean.argmin()], mean.min(), "o", color=COLOURS[i % len(COLOURS)], ms=9, fillstyle="none")
+        floors += [r["metrics"]["floor"] for r in drawn]
+    if not floors:
+        axis.text(0.5, 0.5, "no record has a curve: hagan run --curve", ha="center", transform=axis.transAxes)
+        return figure
+    axis.axhline(np.mean(floors), color=PHASE, ls="--", lw=1, label="one half of the real images against the other")
+    axis.set(title=title, xlabel="training step", ylabel=f"{kind.upper()} (ring: the smallest)", ylim=(0, None))
+    axis.legend(fontsize=8)
     return figure

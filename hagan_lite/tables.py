@@ -85,16 +85,14 @@ def table_4(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -
 
     The paper's FID stands in both readings of a row that it names, in no control's. A row without a record is blank.
     """
-    known: dict[str, list[dict]] = {}
-    for r in records:
-        known.setdefault(_seedless(Experiment.from_dict(r["experiment"])), []).append(r)
+    known = by_row(rows, records)
     printed = {row["name"]: row["fid"] for row in PAPER["table_4"]["rows"]}
     table = []
     for name, e in rows:
         changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
         paper = printed.get(PAPERS_ROWS.get(name.removesuffix(", no T yet"), ""))
         row = {"row": name, "model": e.model, "changed": changed, "paper's FID": paper}
-        table.append(row | (_scores(known[_seedless(e)]) if _seedless(e) in known else {}))
+        table.append(row | (_scores(known[name]) if name in known else {}))
     found = pd.DataFrame(table)
     whole = {column: "Int64" for column in ("seeds", "steps") if column in found}
     return found.astype(whole)  # with blanks among them whole numbers would become floats
@@ -111,8 +109,12 @@ PAPERS_ROWS = {
 """What Table IV calls a row of grids.ladder."""
 
 
-def _seedless(e: Experiment) -> str:
-    return replace(e, seed=0).hash
+def by_row(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The records of each row's experiment, with any seed; no entry where there is none."""
+    known: dict[str, list[dict]] = {}
+    for r in records:
+        known.setdefault(replace(Experiment.from_dict(r["experiment"]), seed=0).hash, []).append(r)
+    return {name: known[key] for name, e in rows if (key := replace(e, seed=0).hash) in known}
 
 
 def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from hagan_lite import data, figures, runs
+from hagan_lite import data, figures, figures_attnmix, figures_evaluation, results, runs
 
 
 @pytest.fixture
@@ -17,8 +18,8 @@ def made(smoke_run):
         "beside": figures.real_beside_fake(images, fake),
         "history": figures.sample_history(smoke_run, images, 20),
         "curves": figures.training_curves(log, 4),
-        "figure7": figures.figure_7(mixed, figures.typical(mixed)),
-        "shift": figures.shift_over_training(log, 4),
+        "figure7": figures_attnmix.figure_7(mixed, figures_attnmix.typical(mixed)),
+        "shift": figures_attnmix.shift_over_training(log, 4),
     }
 
 
@@ -29,15 +30,46 @@ def test_compared_images_share_one_grey_window(made):
 
 
 def test_every_curve_has_a_title_and_units(made):
-    for name in ("curves", "shift"):
-        for axis in made[name].axes:
-            assert axis.get_title() and axis.get_ylabel() and axis.get_xlabel() == "training step"
+    for name, over_steps in (("curves", 4), ("shift", 3)):
+        for i, axis in enumerate(made[name].axes[:4]):
+            assert axis.get_title() and axis.get_ylabel()
+            assert (axis.get_xlabel() == "training step") == (i < over_steps)
 
 
 def test_figure_7_shows_the_range_of_shifts(smoke_run):
     mixed = runs.load_snapshots(smoke_run)[-1][1]
-    shifts = (mixed.lam - mixed.lambda_0)[figures.typical(mixed)].tolist()
+    shifts = (mixed.lam - mixed.lambda_0)[figures_attnmix.typical(mixed)].tolist()
     assert len(shifts) == 3 and shifts == sorted(shifts)
+
+
+def test_figure_7_of_several_data_sets_has_the_middle_shift_of_each(smoke_run):
+    batches = [mixed for _, mixed in runs.load_snapshots(smoke_run)][-2:]
+    both = figures_attnmix.one_of_each(batches)
+    for i, batch in enumerate(batches):
+        row = (batch.lam == both.lam[i]) & (batch.fake == both.fake[i]).all(1).all(1).all(1)
+        assert row.any() and torch.equal(both.mask[i], batch.mask[row][0])
+        moved = (batch.lam - batch.lambda_0).abs()
+        assert moved.min() <= (both.lam - both.lambda_0).abs()[i] <= moved.max()
+    drawn = figures_attnmix.figure_7(both, [0, 1], names=("one", "other"))
+    assert {t.get_text() for axis in drawn.axes for t in axis.texts} >= {"one", "other"}
+
+
+def test_the_shifts_width_is_drawn_where_the_entropy_was(smoke_run):
+    log = [line for line in runs.read_log(smoke_run) if "shift" in line]
+    drawn = figures_attnmix.shift_over_training(runs.read_log(smoke_run), 4).axes[3].collections[0]
+    assert drawn.get_offsets()[:, 0].tolist() == pytest.approx([line["entropy"] for line in log])
+    assert drawn.get_offsets()[:, 1].tolist() == pytest.approx([line["shift"][4] - line["shift"][0] for line in log])
+
+
+def test_learning_curves_show_every_seed_and_the_floor(smoke_run):
+    score = dict(extractor="efficientnet-lite0", floor=40.0, fd=200.0)
+    curve = dict(step=[10, 20], fd=[300.0, 200.0])
+    record = results.make_record(smoke_run, score, curve=curve)
+    axis = figures_evaluation.learning_curves({"hagan": [record, record]}).axes[0]
+    drawn = [line.get_ydata() for line in axis.lines]
+    assert sum(list(y) == [300, 200] for y in drawn) == 3  # two seeds and their mean
+    assert any(set(y) == {40} for y in drawn)
+    assert "FD" in axis.get_ylabel() and axis.get_xlabel() == "training step"
 
 
 def test_no_figure_stays_open(made):

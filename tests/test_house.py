@@ -26,9 +26,18 @@ FLOW += [
     "results",
     "tables",
 ]
-FLOW += ["figures", "figures_evaluation", "figures_lessons", "pretrained", "explorers", "widgets", "exercises"]
-FLOW += ["notebooks", "grids", "cells", "batch", "options", "cli_data", "cli_batch", "cli"]
-DRAWN = ["figures", "figures_evaluation", "figures_lessons", "explorers", "widgets"]
+FLOW += [
+    "figures",
+    "figures_attnmix",
+    "figures_evaluation",
+    "figures_lessons",
+    "pretrained",
+    "explorers",
+    "widgets",
+    "exercises",
+]
+FLOW += ["notebooks", "grids", "evidence", "cells", "batch", "options", "cli_data", "cli_batch", "cli"]
+DRAWN = ["figures", "figures_attnmix", "figures_evaluation", "figures_lessons", "explorers", "widgets"]
 BATCH = ["grids", "cells", "batch"]
 TYPED = ["options", "cli_data", "cli_batch", "cli"]
 DATASETS = {p.stem: p.read_text() for p in (ROOT / "hagan_lite" / "datasets").glob("*.py")}

@@ -1,0 +1,46 @@
+"""Every file of figures/ that is drawn from records and from nothing else, besides Table I, which is counted."""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from hagan_lite import figures, tables
+from hagan_lite.config import Experiment
+from hagan_lite.figures_attnmix import shift_over_training
+from hagan_lite.figures_evaluation import learning_curves, recipes
+from hagan_lite.grids import ladder
+from hagan_lite.results import log_of
+
+DATA = "covid-ct"
+"""What Table IV, and all that is measured here, is about."""
+
+
+def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Any]:
+    """The tables by name: of what every record says (II) and of the ablation (IV)."""
+    mine = [r for r in records if r["data"]["name"] == DATA]
+    return dict(
+        table1=tables.table_1(), table2=tables.table_2(records), table4=tables.table_4(ladder(DATA, preset), mine)
+    )
+
+
+def pictures_of(records: list[dict[str, Any]], preset: str) -> dict[str, Figure]:
+    """The pictures by name: Table IV, FD over the training for every number of steps that has curves, and the label's
+    shift over HAGAN's training of the first seed. A picture without a record is not drawn."""
+    mine = [r for r in records if r["data"]["name"] == DATA and r["experiment"]["preset"] == preset]
+    drawn = dict(table4=recipes(tables.table_4(ladder(DATA, preset), mine))) if mine else {}
+    for steps in sorted({r["experiment"]["steps"] for r in mine if r.get("curve")}):
+        rows = tables.by_row(ladder(DATA, preset, steps=steps), [r for r in mine if r.get("curve")])
+        drawn[f"{DATA}-{preset}-{steps}-learning"] = learning_curves(rows, f"{DATA}, {preset}, {steps} steps")
+    e = Experiment.make("hagan", DATA, preset)
+    for r in (r for r in mine if "log" in r and Experiment.from_dict(r["experiment"]) == e):
+        title = f"{DATA}, {e.steps} steps, seed {e.seed}"
+        drawn[f"{DATA}-{preset}-shift"] = shift_over_training(log_of(r), e.phase_two, title)
+    return drawn
+
+
+def draw(records: list[dict[str, Any]], preset: str, out: Path) -> list[Path]:
+    """Tables as Markdown, CSV and LaTeX, pictures as PNG, into `out`; returns the files."""
+    made = [path for name, table in tables_of(records, preset).items() for path in tables.save_table(table, out / name)]
+    pictures = pictures_of(records, preset)
+    return made + [figures.save_figure(figure, out / f"{name}.png") for name, figure in pictures.items()]
