@@ -86,19 +86,19 @@ def status(table: Annotated[str, typer.Argument(help="none: every grid asked for
 
 @app.command()
 def table(
-    number: Annotated[int, typer.Argument(help="1, 2 or 4: on the screen, this machine's records too; 0: files")] = 0,
+    number: Annotated[int, typer.Argument(help="1 to 4: on the screen, this machine's records too; 0: files")] = 0,
     preset: Preset = "cpu",
     out: Annotated[Path, typer.Option(help="folder for the files")] = ROOT / "figures",
 ) -> None:
-    """Table I, counted, and what records say: Tables II and IV, learning curves; files are of the committed ones."""
+    """Table I, counted, and what records say: Tables II to IV, claims, curves; files are of the committed ones."""
     from hagan_lite import cells, evidence, tables
     from hagan_lite.results import load_records
 
     if number:
         drawn = evidence.tables_of(cells.all_records(), preset)
         if f"table{number}" not in drawn:
-            raise ValueError(f"table {number}: there are {', '.join(name[-1] for name in drawn)}")
-        typer.echo(tables.markdown(drawn[f"table{number}"]))
+            raise ValueError(f"table {number}: there are {', '.join(n[-1] for n in drawn if n.startswith('table'))}")
+        typer.echo(tables.markdown(drawn[f"table{number}"]()))
         return
     for path in evidence.draw(load_records(COMMITTED), preset, out):
         typer.echo(short(path))

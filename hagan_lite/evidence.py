@@ -1,11 +1,14 @@
 """Every file of figures/ that is drawn from records and from nothing else, besides Table I, which is counted."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from hagan_lite import figures, tables
+from hagan_lite.claims import ledger
 from hagan_lite.config import Experiment
 from hagan_lite.figures_attnmix import shift_over_training
 from hagan_lite.figures_evaluation import learning_curves, recipes
@@ -16,11 +19,15 @@ DATA = "covid-ct"
 """What Table IV, and all that is measured here, is about."""
 
 
-def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Any]:
-    """The tables by name: of what every record says (II) and of the ablation (IV)."""
+def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Callable[[], pd.DataFrame]]:
+    """What draws the tables, by name: of what every record says (II, III) and of the ablation (IV), and the ledger."""
     mine = [r for r in records if r["data"]["name"] == DATA]
     return dict(
-        table1=tables.table_1(), table2=tables.table_2(records), table4=tables.table_4(ladder(DATA, preset), mine)
+        table1=tables.table_1,
+        table2=lambda: tables.table_2(records),
+        table3=lambda: tables.table_3(records),
+        table4=lambda: tables.table_4(ladder(DATA, preset), mine),
+        claims=lambda: ledger(records, preset).assign(records=lambda t: t["records"].str.join(" ")),
     )
 
 
@@ -41,6 +48,7 @@ def pictures_of(records: list[dict[str, Any]], preset: str) -> dict[str, Figure]
 
 def draw(records: list[dict[str, Any]], preset: str, out: Path) -> list[Path]:
     """Tables as Markdown, CSV and LaTeX, pictures as PNG, into `out`; returns the files."""
-    made = [path for name, table in tables_of(records, preset).items() for path in tables.save_table(table, out / name)]
+    drawn = ((name, table()) for name, table in tables_of(records, preset).items())
+    made = [path for name, table in drawn if len(table) for path in tables.save_table(table, out / name)]
     pictures = pictures_of(records, preset)
     return made + [figures.save_figure(figure, out / f"{name}.png") for name, figure in pictures.items()]

@@ -10,6 +10,9 @@ from hagan_lite.tables import PAPER
 TABLES = ("table2", "table3", "table4", "figure7")
 PAPERS_MODELS = tuple(PAPER["table_2"]["fid"])
 """The seven models in the order of Table II's rows."""
+AT_256 = dict(size=256, batch_size=2, z_dim=1000)
+"""Table III's protocol (Section IV-A), at every preset."""
+STEPS_AT_256 = dict(cpu=dict(steps=2000))
 PAPERS_DATASETS = tuple(PAPER["table_2"]["images"])
 
 
@@ -60,7 +63,7 @@ def experiments(
         raise ValueError(f"{table}: choose one of {', '.join(TABLES)}")
     if unknown := set(models) - set(MODELS):
         raise ValueError(f"models={','.join(sorted(unknown))}: choose of {', '.join(MODELS)}")
-    changes = (dict(size=256) if table == "table3" else {}) | changes
+    changes = (AT_256 | STEPS_AT_256.get(preset, {}) if table == "table3" else {}) | changes
     found: list[Experiment] = []
     for dataset, seed in ((d, s) for d in datasets for s in seeds):
         if table == "table4":

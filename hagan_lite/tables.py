@@ -4,9 +4,11 @@ import json
 import math
 from dataclasses import replace
 from importlib.resources import files
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hagan_lite.complexity import costs
@@ -21,7 +23,8 @@ COMPARABLE = ("cpu", "paper")
 
 PARAMS, FLOPS = "params, 10^6", "FLOPs of 64 images, 2^30"
 """Table I's columns, with the units that the paper leaves out."""
-_DIGITS = {"paper's FID": 3, "KID": 3, f"paper's {FLOPS}": 2, FLOPS: 2}  # as the paper prints; 1 elsewhere
+_DIGITS = {"paper's FID": 3, "KID": 3, "p_value": 3, "nearer": 2, "power": 2, "rho": 2, "low": 2, "high": 2}
+_DIGITS |= {f"paper's {FLOPS}": 2, FLOPS: 2}  # as the paper prints; 1 elsewhere
 
 
 def table_1() -> pd.DataFrame:
@@ -56,14 +59,24 @@ def _verdict(paper: float | None, ours: float, parts: dict[str, float]) -> str:
 
 
 def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """Table II, 64x64: one row per (data, model, changes, preset, steps), mean and standard deviation over seeds.
+    """Table II, 64x64; see :func:`by_experiment`."""
+    return by_experiment(records, 64, "table_2")
+
+
+def table_3(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Table III, 256x256; see :func:`by_experiment`."""
+    return by_experiment(records, 256, "table_3")
+
+
+def by_experiment(records: list[dict[str, Any]], size: int, printed: str) -> pd.DataFrame:
+    """One row per (data, model, changes, preset, steps) at a size, mean and standard deviation over seeds.
 
     Records of different data fingerprints, extractors or image counts never share a row. Columns: the paper's FID where
     it has one; FD with its extractor, floor and numbers of images. A cell without a record is blank.
     """
     rows: dict[tuple, list[dict]] = {}
     for r in records:
-        if r["experiment"]["size"] == 64:
+        if r["experiment"]["size"] == size:
             e, m = r["experiment"], r["metrics"]
             # Told against the model as it is now, so that records of different days compare.
             changed = Experiment.from_dict(e).changes
@@ -75,7 +88,7 @@ def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
         name, fingerprint, model, changes = key[:4]
         row = {"data": name, "fingerprint": fingerprint, "model": model, "changed": changes}
         row |= {"T": same[0]["experiment"]["augment"] or "none"}
-        row |= {"paper's FID": PAPER["table_2"]["fid"].get(model, {}).get(paper_name(name))}
+        row |= {"paper's FID": PAPER[printed]["fid"].get(model, {}).get(paper_name(name))}
         table.append(row | _scores(same))
     return pd.DataFrame(table)
 
@@ -137,6 +150,37 @@ def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
         "steps": e["steps"],
         "comparable": "at the same steps" if e["preset"] in COMPARABLE else "no: too short",
     }
+
+
+def rank_agreement(paper: pd.Series, ours: pd.Series) -> dict[str, float]:
+    """Spearman's rank correlation of two columns, over the models that both have, and how little that many models say.
+
+    `low`, `high`: a 95 % interval by Fisher's z with Bonett and Wright's variance, NaN for fewer than four models;
+    `p_value`: the share of all orders of the models that agree with the paper at least as well.
+    """
+    both = pd.DataFrame(dict(paper=paper, ours=ours)).dropna()
+    n = len(both)
+    if n < 3:
+        return dict(models=n, rho=math.nan, low=math.nan, high=math.nan, p_value=math.nan)
+    ranks = both.rank()
+    rho = float(np.corrcoef(ranks["paper"], ranks["ours"])[0, 1])
+    others = (np.corrcoef(ranks["paper"], order)[0, 1] for order in permutations(ranks["ours"]))
+    p_value = float(np.mean([other >= rho - 1e-9 for other in others]))
+    half = 1.96 * math.sqrt((1 + rho**2 / 2) / (n - 3)) if n > 3 else math.nan
+    z = math.atanh(min(max(rho, -0.999999), 0.999999))
+    return dict(models=n, rho=rho, low=math.tanh(z - half), high=math.tanh(z + half), p_value=p_value)
+
+
+def audits(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """The memorisation audits that records carry: a row per record and space."""
+    rows = []
+    for r in records:
+        about = {"data": r["data"]["name"], "model": r["experiment"]["model"], "seed": r["experiment"]["seed"]}
+        for space, found in r.get("audit", {}).items():
+            told = found if isinstance(found, dict) else dict(verdict=found)
+            names = ("n_samples", "n_heldout", "nearer", "p_value", "power", "verdict")
+            rows.append(about | {"space": space} | {name: told[name] for name in names if name in told})
+    return pd.DataFrame(rows)
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -28,6 +28,8 @@ def test_table_2_has_the_papers_models_in_its_order_and_changes_go_where_the_fie
     assert [e.critic_steps for e in asked if e.model == "wgan"] == [2] * 4
     table3 = grids.experiments("table3", "paper", [0], ["hagan"], ["covid-ct"], {})
     assert [(e.size, e.batch_size, e.z_dim) for e in table3] == [(256, 2, 1000)]
+    (small,) = grids.experiments("table3", "cpu", [0], ["hagan"], ["covid-ct"], {})
+    assert (small.size, small.batch_size, small.z_dim, small.steps) == (256, 2, 1000, 2000)
     assert [e.model for e in grids.experiments("figure7", "cpu", [0, 1], [], ["mni152"], {})] == ["hagan"] * 2
 
 
@@ -174,7 +176,7 @@ def test_table_2_is_printed_with_this_machines_records(monkeypatch, tmp_path, sm
     monkeypatch.setattr(cells, "RECORDS", tmp_path)
     out = hagan("table", "2").output
     assert "| covid-ct |" in out and "| 123.4 |" in out
-    assert "table 3: there are 1, 2, 4" in str(hagan("table", "3").exception)
+    assert "table 5: there are 1, 2, 3, 4" in str(hagan("table", "5").exception)
 
 
 def test_the_paper_preset_reproduces_through_the_batch(monkeypatch):

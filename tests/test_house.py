@@ -36,7 +36,7 @@ FLOW += [
     "widgets",
     "exercises",
 ]
-FLOW += ["notebooks", "grids", "evidence", "claims", "cells", "batch", "options", "cli_data", "cli_batch", "cli"]
+FLOW += ["notebooks", "grids", "claims", "evidence", "cells", "batch", "options", "cli_data", "cli_batch", "cli"]
 DRAWN = ["figures", "figures_attnmix", "figures_evaluation", "figures_lessons", "explorers", "widgets", "evidence"]
 BATCH = ["grids", "cells", "batch"]
 TYPED = ["options", "cli_data", "cli_batch", "cli"]

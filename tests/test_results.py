@@ -3,7 +3,10 @@ import dataclasses
 import re
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
+import scipy.stats
 
 from hagan_lite import data, evaluation, metrics, results, runs, tables
 from hagan_lite.config import ROOT, Experiment
@@ -165,6 +168,43 @@ def test_every_number_of_what_the_readme_says_of_the_ablation_is_in_table_4():
 def alike(record, e):
     """Whether a record is of experiment `e` with any seed."""
     return dataclasses.replace(Experiment.from_dict(record["experiment"]), seed=e.seed).hash == e.hash
+
+
+def test_rank_agreement_is_spearmans_with_its_exact_chance():
+    paper = pd.Series([139.7, 110.8, 124.7, 96.0, 104.5, 100.1, 88.9])
+    for ours in (paper, pd.Series([361.4, 368.7, 359.4, 320.4, 346.8, 373.6, 334.7])):
+        found = tables.rank_agreement(paper, ours)
+        assert found["rho"] == pytest.approx(scipy.stats.spearmanr(paper, ours).statistic)
+        assert found["low"] <= found["rho"] <= found["high"] + 1e-6
+    exact = scipy.stats.permutation_test(
+        (ours.to_numpy(),),
+        lambda order: np.corrcoef(paper.rank(), pd.Series(order).rank())[0, 1],
+        permutation_type="pairings",
+        n_resamples=np.inf,
+        alternative="greater",
+    )
+    assert found["p_value"] == pytest.approx(exact.pvalue)
+    assert tables.rank_agreement(paper, paper)["p_value"] == pytest.approx(1 / 5040)
+
+
+def test_rank_agreement_of_few_models_says_that_it_says_nothing():
+    found = tables.rank_agreement(pd.Series([3.0, 2.0, 1.0, 4.0]), pd.Series([3.0, 2.0, 1.0, None]))
+    assert found["models"] == 3 and found["rho"] == 1 and found["low"] != found["low"]
+    assert tables.rank_agreement(pd.Series([1.0]), pd.Series([2.0]))["rho"] != 1
+
+
+def test_table_3_has_the_papers_numbers_for_its_size_alone(record):
+    large = changed(record, data__name="covid-ct", experiment__size=256)
+    assert tables.table_2([large]).empty
+    assert tables.table_3([large, record])["paper's FID"].tolist() == [125.871]
+
+
+def test_audits_are_listed_by_space(record):
+    told = dict(n_samples=5, n_heldout=5, p_value=0.5, nearer=0.4, power=0.9, verdict="no sign")
+    listed = tables.audits([record, record | dict(audit=dict(pixels=told, other="not audited: too few"))])
+    assert listed["space"].tolist() == ["pixels", "other"]
+    assert listed["verdict"].tolist() == ["no sign", "not audited: too few"]
+    assert "nan" not in tables.markdown(listed).lower()
 
 
 def test_deleting_a_record_blanks_its_cell_of_table_4():
