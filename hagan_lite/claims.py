@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 def ledger(records: list[dict[str, Any]], preset: str = "cpu", path: Path = CLAIMS) -> pd.DataFrame:
     """A row per claim: what the paper says and where, whether that agrees with its own numbers, and what we found."""
-    known, table = _known(records, preset), []
+    known, table = by_name(records, preset), []
     for number, claim in enumerate(yaml.safe_load(path.read_text()), 1):
         row = {"#": number, "claim": claim["claim"], "where": claim["where"]}
         found = {part: _decide(claim[part], known) for part in ("paper", "ours", "control") if part in claim}
@@ -60,7 +60,7 @@ def _decide(test: dict[str, Any], known: Known) -> Finding:
     return TESTS[name](known, **arguments)
 
 
-def _known(records: list[dict[str, Any]], preset: str) -> Known:
+def by_name(records: list[dict[str, Any]], preset: str) -> Known:
     """Records by name: a row of the ladder, "sagan on acdc", "sagan on covid-ct at 256x256"."""
     rows = ladder("covid-ct", preset)
     for data in PAPERS_DATASETS:

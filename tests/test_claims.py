@@ -25,7 +25,7 @@ def runs_of(row, *scores, shift=0.1, curve=None):
 
 
 def decide(records, **test):
-    return claims._decide(test, claims._known(records, "cpu"))
+    return claims._decide(test, claims.by_name(records, "cpu"))
 
 
 @pytest.mark.parametrize(
