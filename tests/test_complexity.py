@@ -1,9 +1,13 @@
+import re
+
 import pytest
 import torch
 from torch import nn
 
 from hagan_lite import complexity, tables
+from hagan_lite.complexity import costs, training_flops
 from hagan_lite.config import MODELS, ROOT, Experiment
+from hagan_lite.grids import experiments
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +105,22 @@ def test_the_committed_table_is_counted_from_the_networks(tmp_path):
     markdown, csv, _ = tables.save_table(tables.table_1(), tmp_path / "table1")
     for path in (markdown, csv):
         assert path.read_text() == (ROOT / "figures" / path.name).read_text()
+
+
+def test_a_trainings_flops_are_counted_pass_by_pass():
+    """Per image: G four passes' worth, D eight; AttnMix three more of D from phase two on, two operations each."""
+    plain, mixing = (Experiment.make(model, "covid-ct", "cpu") for model in ("sagan", "hagan"))
+    G, D = (costs(plain)[network].macs for network in "GD")
+    assert training_flops(plain) == 2 * 32 * 800 * (4 * G + 8 * D)
+    G, D = (costs(mixing)[network].macs for network in "GD")
+    assert training_flops(mixing) == 2 * 32 * (800 * (4 * G + 8 * D) + 640 * 3 * D)
+
+
+def test_what_the_readme_says_the_papers_budget_would_take_is_counted():
+    pattern = r"^\| ([\w-]+), (\d+)x\d+ \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \|"
+    rows = re.findall(pattern, (ROOT / "README.md").read_text(), re.M)
+    assert len(rows) == 5
+    for data, size, steps, petaflops, hours in rows:
+        (e,) = experiments("table2" if size == "64" else "table3", "paper", [0], ["hagan"], [data], {})
+        found = training_flops(e)
+        assert (f"{e.steps:,}", f"{found / 1e15:.1f}", f"{found / 7e12 / 3600:.1f}") == (steps, petaflops, hours)
