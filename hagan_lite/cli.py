@@ -130,6 +130,7 @@ def compare(
     for folder, e in zip(folders, experiments, strict=True):
         shown = {k: v for k, v in e.changes.items() if k != "steps"}
         name = ", ".join([e.model, *(f"{k}={v}" for k, v in shown.items()), f"{e.steps} steps"])
+        name += f", seed {e.seed}" if len({r.seed for r in experiments}) > 1 else ""
         blocks[name if name not in blocks else folder.name] = runs.sample(folder, 12, seed, device, images)
     title = f"{experiments[0].data_label}, {images.images.shape[-1]}x{images.images.shape[-1]}"
     typer.echo(short(figures.save_figure(models_side_by_side(blocks, title), out)))

@@ -1,6 +1,7 @@
 """The plots of the evaluation: Gaussians, bias, neighbourhoods, samples beside others, learning curves."""
 
 import math
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -34,14 +35,15 @@ def models_side_by_side(blocks: dict[str, np.ndarray], title: str = "", across: 
     """Blocks of twelve tiles, four a row, each with its name above it, all in the same grey window: the first images of
     every uint8 (N, C, H, W), `across` blocks a row."""
     down, side = math.ceil(len(blocks) / across), next(iter(blocks.values())).shape[-1]
-    figure, axes = _figure(down, across, 3.1 * across, 2.65 * down + 0.3 * bool(title))
+    names = [textwrap.wrap(name, 36, break_long_words=False) for name in blocks]
+    figure, axes = _figure(down, across, 3.1 * across, (2.4 + 0.22 * max(map(len, names))) * down + 0.3 * bool(title))
     for axis in axes.flat:
         axis.set_axis_off()
-    for axis, (name, images) in zip(axes.flat, blocks.items(), strict=False):
+    for axis, name, images in zip(axes.flat, names, blocks.values(), strict=False):
         tiles = montage(
             images[:12].transpose(0, 2, 3, 1), 255, grid_shape=(3, 4), channel_axis=-1, padding_width=side // 32
         )
-        _picture(axis, tiles.transpose(2, 0, 1), name)
+        _picture(axis, tiles.transpose(2, 0, 1), "\n".join(name))
         axis.title.set_fontsize(11)
     figure.suptitle(title)
     return figure
