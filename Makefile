@@ -22,8 +22,9 @@ explore: .venv/installed  ## the AttnMix explorer as a page of its own; for a cl
 book: .venv/installed  ## the executed notebooks as a static site, widgets included, in build/book; no network needed
 	$(BIN)/python scripts/book.py
 
-figures: .venv/installed  ## figures/table1.*, counted, and table2.* from the committed records
+figures: .venv/installed  ## figures/ and the README's tables from the committed records, Table I counted
 	$(BIN)/hagan table
+	$(BIN)/python scripts/readme.py
 
 bench: .venv/installed  ## what a step costs here and what each measure brings, as one JSON; about half an hour
 	@$(BIN)/python tests/bench

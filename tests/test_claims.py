@@ -1,3 +1,5 @@
+import importlib.util
+
 import pytest
 import yaml
 
@@ -109,3 +111,12 @@ def test_without_records_nothing_that_a_training_decides_has_a_verdict():
     assert len(decided) and all(
         names and set(names) <= {claims.COUNTED, claims.PRINTED} for names in decided["records"]
     )
+
+
+def test_the_readmes_tables_are_those_of_the_committed_records():
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "scripts" / "readme.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text = (ROOT / "README.md").read_text()
+    assert script.written(text) == text, "run make figures"
+    assert all(verdict in text for verdict in (claims.HELD, claims.NOT, claims.UNTESTED))

@@ -1,0 +1,48 @@
+"""Writes the README's measured tables from the committed records, between their marks; `make figures` calls it.
+
+python scripts/readme.py
+"""
+
+import re
+from collections.abc import Callable
+
+import pandas as pd
+
+from hagan_lite import claims, results, tables
+from hagan_lite.config import COMMITTED, ROOT
+from hagan_lite.grids import ladder
+
+ORDER = [claims.HELD, claims.NOT, claims.UNTESTED]
+
+
+def measured(records: list[dict]) -> str:
+    """Rows of the ladder that have a record."""
+    found = tables.table_4(ladder("covid-ct", "cpu"), records).dropna(subset="seeds")
+    score = next(column for column in found if column.startswith("our "))
+    names = {"row": "row of Table IV, or a control", "each seed": "FD of each seed", score: "mean", "KID": "KID"}
+    names |= {"FD at their n": "FD at the floor's n", "FD of real halves": "FD of real halves"}
+    return tables.markdown(found[list(names)].rename(columns=names))
+
+
+def verdicts(records: list[dict]) -> str:
+    """The ledger by verdict, each with its numbers and its control's."""
+    found = claims.ledger(records).sort_values("here", key=lambda v: v.map(ORDER.index), kind="stable")
+    why = found["because"] + ("; " + found["control"]).where(found["control"] != "", "")
+    return tables.markdown(pd.DataFrame({"verdict": found["here"], "claim": found["claim"], "numbers": why}))
+
+
+PARTS: dict[str, Callable[[list[dict]], str]] = dict(measured=measured, verdicts=verdicts)
+
+
+def written(text: str) -> str:
+    """The README's text with every part drawn anew."""
+    records = results.load_records(COMMITTED)
+    for name, draw in PARTS.items():
+        begin, end = f"<!-- {name}: scripts/readme.py -->\n", f"<!-- end of {name} -->"
+        text = re.sub(f"{begin}.*?{end}", lambda _, d=draw, b=begin, e=end: f"{b}{d(records)}{e}", text, flags=re.S)
+    return text
+
+
+if __name__ == "__main__":
+    path = ROOT / "README.md"
+    path.write_text(written(path.read_text()))
