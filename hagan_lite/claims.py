@@ -16,7 +16,7 @@ import yaml
 
 from hagan_lite.complexity import Cost, costs
 from hagan_lite.config import ROOT, Experiment
-from hagan_lite.grids import PAPERS_DATASETS, PAPERS_MODELS, experiments, ladder
+from hagan_lite.grids import PAPERS_DATASETS, PAPERS_MODELS, ladder, rows_of
 from hagan_lite.tables import PAPER, by_row
 
 CLAIMS = ROOT / "data" / "claims.yaml"
@@ -65,8 +65,7 @@ def by_name(records: list[dict[str, Any]], preset: str) -> Known:
     rows = ladder("covid-ct", preset)
     for data in PAPERS_DATASETS:
         for table, size in (("table2", ""), ("table3", " at 256x256")):
-            grid = experiments(table, preset, [0], list(PAPERS_MODELS), [data], {})
-            rows += [(f"{e.model} on {data}{size}", e) for e in grid]
+            rows += [(f"{model} on {data}{size}", e) for model, e in rows_of(table, data, preset)]
     return by_row(rows, records)
 
 

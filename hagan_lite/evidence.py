@@ -12,7 +12,7 @@ from hagan_lite.claims import ledger
 from hagan_lite.config import Experiment
 from hagan_lite.figures_attnmix import shift_over_training
 from hagan_lite.figures_evaluation import learning_curves, recipes
-from hagan_lite.grids import ladder
+from hagan_lite.grids import ladder, rows_of
 from hagan_lite.results import log_of
 
 DATA = "covid-ct"
@@ -32,10 +32,15 @@ def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Callable[
 
 
 def pictures_of(records: list[dict[str, Any]], preset: str) -> dict[str, Figure]:
-    """The pictures by name: Table IV, FD over the training for every number of steps that has curves, and the label's
-    shift over HAGAN's training of the first seed. A picture without a record is not drawn."""
+    """The pictures by name: Tables II to IV, FD over the training for every number of steps that has curves, and the
+    shift of HAGAN's labels in the training of the first seed. A picture without a record is not drawn."""
     mine = [r for r in records if r["data"]["name"] == DATA and r["experiment"]["preset"] == preset]
     drawn = dict(table4=recipes(tables.table_4(ladder(DATA, preset), mine))) if mine else {}
+    for name, printed in (("table2", "Table II"), ("table3", "Table III")):
+        rows, fid = rows_of(name, DATA, preset), tables.PAPER[f"table_{name[-1]}"]["fid"]
+        table = tables.of_rows(rows, mine, {model: fid[model][DATA] for model, _ in rows})
+        if "seeds" in table:
+            drawn[name] = recipes(table, printed)
     for steps in sorted({r["experiment"]["steps"] for r in mine if r.get("curve")}):
         rows = tables.by_row(ladder(DATA, preset, steps=steps), [r for r in mine if r.get("curve")])
         drawn[f"{DATA}-{preset}-{steps}-learning"] = learning_curves(rows, f"{DATA}, {preset}, {steps} steps")

@@ -112,8 +112,8 @@ def pairs(samples: np.ndarray, training: np.ndarray, found: Audit, title: str = 
     return figure
 
 
-def recipes(table: pd.DataFrame) -> Figure:
-    """A line per row of tables.table_4: each seed's score a dot, their mean a bar, none where nothing was measured;
+def recipes(table: pd.DataFrame, printed: str = "Table IV") -> Figure:
+    """A line per row of tables.of_rows: each seed's score a dot, their mean a bar, none where nothing was measured;
     beside it the paper's FID, on a scale of its own, for the two have none in common."""
     column = next(name for name in table if name.startswith("our "))
     kind = column.split()[1]
@@ -131,7 +131,7 @@ def recipes(table: pd.DataFrame) -> Figure:
     )
     axes[0].set_yticks(range(len(table)), table["row"])
     axes[0].set(xlabel=f"{column.removeprefix('our ')}, lower is better", title="measured: each seed, and their mean")
-    axes[1].set(xlabel="FID", title="printed in Table IV", xlim=(0, 270))
+    axes[1].set(xlabel="FID", title=f"printed in {printed}", xlim=(0, 1.1 * table["paper's FID"].max()))
     axes[0].invert_yaxis()
     for axis in axes:
         axis.grid(axis="y", color="0.92")

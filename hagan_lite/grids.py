@@ -76,6 +76,11 @@ def experiments(
     return list(dict.fromkeys(found))
 
 
+def rows_of(table: str, dataset: str, preset: str, **changes: Any) -> list[tuple[str, Experiment]]:
+    """Table II's or III's rows, the seven models, as (model, experiment), as :func:`ladder` gives Table IV's."""
+    return [(e.model, e) for e in experiments(table, preset, [0], list(PAPERS_MODELS), [dataset], changes)]
+
+
 def present(table: str) -> tuple[list[str], list[str]]:
     """The data sets of `table` that are here, and those that are not; the embedded slices where none is here."""
     wanted = ("covid-ct",) if table == "table4" else PAPERS_DATASETS

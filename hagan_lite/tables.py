@@ -96,15 +96,22 @@ def by_experiment(records: list[dict[str, Any]], size: int, printed: str) -> pd.
 def table_4(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> pd.DataFrame:
     """Table IV: the (name, experiment) `rows` of grids.ladder in their order, over whichever seeds have a record.
 
-    The paper's FID stands in both readings of a row that it names, in no control's. A row without a record is blank.
+    The paper's FID stands in both readings of a row that it names, in no control's.
     """
-    known = by_row(rows, records)
-    printed = {row["name"]: row["fid"] for row in PAPER["table_4"]["rows"]}
-    table = []
+    fids = {row["name"]: row["fid"] for row in PAPER["table_4"]["rows"]}
+    names = {name: PAPERS_ROWS.get(name.removesuffix(", no T yet")) for name, _ in rows}
+    return of_rows(rows, records, {name: fids[printed] for name, printed in names.items() if printed})
+
+
+def of_rows(
+    rows: list[tuple[str, Experiment]], records: list[dict[str, Any]], printed: dict[str, float]
+) -> pd.DataFrame:
+    """The (name, experiment) `rows` in their order, with the paper's FID where `printed` has one for the name, and what
+    records of any seed say. A row without a record is blank."""
+    known, table = by_row(rows, records), []
     for name, e in rows:
         changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
-        paper = printed.get(PAPERS_ROWS.get(name.removesuffix(", no T yet"), ""))
-        row = {"row": name, "model": e.model, "changed": changed, "paper's FID": paper}
+        row = {"row": name, "model": e.model, "changed": changed, "paper's FID": printed.get(name)}
         table.append(row | (_scores(known[name]) if name in known else {}))
     found = pd.DataFrame(table)
     whole = {column: "Int64" for column in ("seeds", "steps") if column in found}
