@@ -22,6 +22,8 @@ RUNS = BUILD / "runs"
 RECORDS = BUILD / "results"
 COMMITTED = ROOT / "data" / "results"
 """Records that were committed; those of this machine are in RECORDS."""
+SEARCHED = COMMITTED / "search"
+"""Committed records that something was chosen by (grids.tried): no table reports them."""
 
 _BASELINES = sorted(p.stem for p in (Path(__file__).parent / "baselines").glob("[!_]*.py"))
 MODELS = ("hagan", *_BASELINES)

@@ -9,24 +9,25 @@ from matplotlib.figure import Figure
 
 from hagan_lite import figures, tables
 from hagan_lite.claims import ledger
-from hagan_lite.config import Experiment
+from hagan_lite.config import SEARCHED, Experiment
 from hagan_lite.figures_attnmix import shift_over_training
 from hagan_lite.figures_evaluation import learning_curves, recipes
-from hagan_lite.grids import ladder, rows_of
-from hagan_lite.results import log_of
+from hagan_lite.grids import ladder, rows_of, tried
+from hagan_lite.results import load_records, log_of
 
 DATA = "covid-ct"
 """What Table IV, and all that is measured here, is about."""
 
 
 def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Callable[[], pd.DataFrame]]:
-    """What draws the tables, by name: of what every record says (II, III) and of the ablation (IV), and the ledger."""
+    """What draws the tables, by name: counts (I), every record (II, III), the ablation (IV), the search, the ledger."""
     mine = [r for r in records if r["data"]["name"] == DATA]
     return dict(
         table1=tables.table_1,
         table2=lambda: tables.table_2(records),
         table3=lambda: tables.table_3(records),
         table4=lambda: tables.table_4(ladder(DATA, preset), mine),
+        tried=lambda: tables.of_rows(tried(DATA, preset), load_records(SEARCHED), {}),
         claims=lambda: ledger(records, preset).assign(records=lambda t: t["records"].str.join(" ")),
     )
 
