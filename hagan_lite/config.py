@@ -22,8 +22,8 @@ RUNS = BUILD / "runs"
 RECORDS = BUILD / "results"
 COMMITTED = ROOT / "data" / "results"
 """Records that were committed; those of this machine are in RECORDS."""
-SEARCHED = COMMITTED / "search"
-"""Committed records that something was chosen by (grids.tried): no table reports them."""
+SEARCHED, SEARCH_SEED = COMMITTED / "search", 3
+"""Committed records that something was chosen by (grids.tried), and their seed: no table of rows reports it."""
 
 _BASELINES = sorted(p.stem for p in (Path(__file__).parent / "baselines").glob("[!_]*.py"))
 MODELS = ("hagan", *_BASELINES)

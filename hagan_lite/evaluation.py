@@ -69,10 +69,11 @@ def summaries(audits: Audits) -> dict[str, dict | str]:
 
 
 def learning_curve(run: Path, dataset: Dataset, extractor: str = "auto", device: str = "auto") -> dict[str, list]:
-    """FD (or FID) of every generator that was kept during the training, of the same z, as `steps` and scores.
+    """FD (or FID) of every generator that was kept during the training (train's `history`), of the same z: the lists
+    `step` and `fd` or `fid`.
 
-    The paper reports the best checkpoint; the smallest of these is that number, chosen by what it reports. Empty for
-    skip="instance", whose D of that time is gone.
+    The paper reports the best checkpoint; the smallest of these is that number, chosen by what it reports. Empty where
+    none was kept, and for skip="instance", whose D of that time is gone.
     """
     e, where, name = runs.experiment_of(run), pick_device(device), choose(extractor)
     steps = [int(path.stem.split("_")[1]) for path in sorted((Path(run) / "history").glob("step_*.safetensors"))]

@@ -36,15 +36,16 @@ def pictures_of(records: list[dict[str, Any]], preset: str) -> dict[str, Figure]
     """The pictures by name: Tables II to IV, FD over the training for every number of steps that has curves, and the
     shift of HAGAN's labels in the training of the first seed. A picture without a record is not drawn."""
     mine = [r for r in records if r["data"]["name"] == DATA and r["experiment"]["preset"] == preset]
-    drawn = dict(table4=recipes(tables.table_4(ladder(DATA, preset), mine))) if mine else {}
-    for name, printed in (("table2", "Table II"), ("table3", "Table III")):
-        rows, fid = rows_of(name, DATA, preset), tables.PAPER[f"table_{name[-1]}"]["fid"]
-        table = tables.of_rows(rows, mine, {model: fid[model][DATA] for model, _ in rows})
+    drawn, rows = {}, {name: rows_of(name, DATA, preset) for name in ("table2", "table3")}
+    fids = {name: {m: tables.PAPER[f"table_{name[-1]}"]["fid"][m][DATA] for m, _ in rows[name]} for name in rows}
+    listed = {name: tables.of_rows(rows[name], mine, fids[name]) for name in rows}
+    for name, table in (listed | dict(table4=tables.table_4(ladder(DATA, preset), mine))).items():
         if "seeds" in table:
-            drawn[name] = recipes(table, printed)
+            drawn[name] = recipes(table, f"Table {dict(zip('234', ('II', 'III', 'IV'), strict=True))[name[-1]]}")
     for steps in sorted({r["experiment"]["steps"] for r in mine if r.get("curve")}):
-        rows = tables.by_row(ladder(DATA, preset, steps=steps), [r for r in mine if r.get("curve")])
-        drawn[f"{DATA}-{preset}-{steps}-learning"] = learning_curves(rows, f"{DATA}, {preset}, {steps} steps")
+        curves = tables.by_row(ladder(DATA, preset, steps=steps), [r for r in mine if r.get("curve")])
+        if curves:
+            drawn[f"{DATA}-{preset}-{steps}-learning"] = learning_curves(curves, f"{DATA}, {preset}, {steps} steps")
     e = Experiment.make("hagan", DATA, preset)
     for r in (r for r in mine if "log" in r and Experiment.from_dict(r["experiment"]) == e):
         title = f"{DATA}, {e.steps} steps, seed {e.seed}"
@@ -55,6 +56,11 @@ def pictures_of(records: list[dict[str, Any]], preset: str) -> dict[str, Figure]
 def draw(records: list[dict[str, Any]], preset: str, out: Path) -> list[Path]:
     """Tables as Markdown, CSV and LaTeX, pictures as PNG, into `out`; returns the files."""
     drawn = ((name, table()) for name, table in tables_of(records, preset).items())
-    made = [path for name, table in drawn if len(table) for path in tables.save_table(table, out / name)]
+    made = [
+        path
+        for name, table in drawn
+        if set(table) & {"seeds", "here", "network"}
+        for path in tables.save_table(table, out / name)
+    ]
     pictures = pictures_of(records, preset)
     return made + [figures.save_figure(figure, out / f"{name}.png") for name, figure in pictures.items()]

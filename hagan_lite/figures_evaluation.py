@@ -142,7 +142,7 @@ def recipes(table: pd.DataFrame, printed: str = "Table IV") -> Figure:
 def learning_curves(groups: dict[str, list[dict]], title: str = "") -> Figure:
     """FD over the training: per group of records (one recipe) a thin line for every seed and a thick one for their
     mean; a ring where a mean is smallest, which is what "the best checkpoint" reports. Records without a curve, or with
-    other steps than the first of their group, are left out."""
+    other steps than the first of their group, are left out. All are of one extractor (tables.by_row)."""
     figure, axes = _figure(1, 1, 7.5, 4)
     axis, floors, kind = axes[0, 0], [], "fd"
     for i, (name, records) in enumerate(groups.items()):

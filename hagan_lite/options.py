@@ -16,7 +16,9 @@ Preset = Annotated[str, typer.Option(help=", ".join(PRESETS))]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
 Precision = Annotated[str, typer.Option(help="auto (bf16 on a GPU that computes in it), bf16, fp32")]
 Compile = Annotated[bool, typer.Option("--compile", help="torch.compile both networks: for long runs on a GPU")]
-Curve = Annotated[bool, typer.Option("--curve", help="measure FD over the training, too: the learning curve")]
+Curve = Annotated[
+    bool, typer.Option("--curve", help="keep ten generators of a run that begins now, and measure FD over its training")
+]
 Extractor = Annotated[str, typer.Option(help="efficientnet-lite0 (FD), inception (FID), or auto")]
 Strict = Annotated[bool, typer.Option("--strict", help="stop where any file must be left out")]
 Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")]

@@ -5,7 +5,7 @@ log.jsonl                one JSON object a line: losses, scores, gates, entropy 
 checkpoint.pt            everything the next step depends on
 samples/step_*.png       a grid of the averaged generator's images, always of the same z
 snapshots/step_*.safetensors   AttnMix batches as they were trained on, for Figure 7
-history/step_*.safetensors     the averaged generator at every tenth of the training, for the learning curve
+history/step_*.safetensors     the averaged generator at every tenth of the training, where `history` was asked for
 generator.safetensors    the averaged generator after the last step: it is there when the run is finished
 """
 

@@ -2,17 +2,16 @@
 
 import json
 import math
+from collections import Counter
 from dataclasses import replace
 from importlib.resources import files
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from hagan_lite.complexity import costs
-from hagan_lite.config import Experiment, paper_name
+from hagan_lite.config import SEARCH_SEED, Experiment, paper_name
 from hagan_lite.storage import write_atomically
 
 PAPER: dict[str, Any] = json.loads((files("hagan_lite") / "paper.json").read_text())
@@ -130,11 +129,25 @@ PAPERS_ROWS = {
 
 
 def by_row(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The records of each row's experiment, with any seed; no entry where there is none."""
-    known: dict[str, list[dict]] = {}
-    for r in records:
-        known.setdefault(replace(Experiment.from_dict(r["experiment"]), seed=0).hash, []).append(r)
-    return {name: known[key] for name, e in rows if (key := replace(e, seed=0).hash) in known}
+    """The :func:`comparable` records of each row's experiment, one for a seed; no entry where there is none.
+
+    The seed that something was chosen by, config.SEARCH_SEED, counts for rows that have it, and no other seed does.
+    """
+    known: dict[tuple[str, bool], dict[int, dict]] = {}
+    for r in comparable(records):
+        e = Experiment.from_dict(r["experiment"])
+        known.setdefault((replace(e, seed=0).hash, e.seed == SEARCH_SEED), {})[e.seed] = r
+    keys = {name: (replace(e, seed=0).hash, e.seed == SEARCH_SEED) for name, e in rows}
+    return {name: [known[key][seed] for seed in sorted(known[key])] for name, key in keys.items() if key in known}
+
+
+def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each data set the records that may share a table: on one copy of it, with one extractor and number of images;
+    of several such sets the largest, so that a record on other images never gets into a mean."""
+    alike = ("extractor", "resize", "n_real", "n_fake")
+    kinds = [(*(r["data"][k] for k in ("name", "fingerprint")), *(r["metrics"][k] for k in alike)) for r in records]
+    chosen = {kind[0]: kind for kind, _ in reversed(Counter(kinds).most_common())}
+    return [r for r, kind in zip(records, kinds, strict=True) if chosen[kind[0]] == kind]
 
 
 def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
@@ -157,25 +170,6 @@ def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
         "steps": e["steps"],
         "comparable": "at the same steps" if e["preset"] in COMPARABLE else "no: too short",
     }
-
-
-def rank_agreement(paper: pd.Series, ours: pd.Series) -> dict[str, float]:
-    """Spearman's rank correlation of two columns, over the models that both have, and how little that many models say.
-
-    `low`, `high`: a 95 % interval by Fisher's z with Bonett and Wright's variance, NaN for fewer than four models;
-    `p_value`: the share of all orders of the models that agree with the paper at least as well.
-    """
-    both = pd.DataFrame(dict(paper=paper, ours=ours)).dropna()
-    n = len(both)
-    if n < 3:
-        return dict(models=n, rho=math.nan, low=math.nan, high=math.nan, p_value=math.nan)
-    ranks = both.rank()
-    rho = float(np.corrcoef(ranks["paper"], ranks["ours"])[0, 1])
-    others = (np.corrcoef(ranks["paper"], order)[0, 1] for order in permutations(ranks["ours"]))
-    p_value = float(np.mean([other >= rho - 1e-9 for other in others]))
-    half = 1.96 * math.sqrt((1 + rho**2 / 2) / (n - 3)) if n > 3 else math.nan
-    z = math.atanh(min(max(rho, -0.999999), 0.999999))
-    return dict(models=n, rho=rho, low=math.tanh(z - half), high=math.tanh(z + half), p_value=p_value)
 
 
 def audits(records: list[dict[str, Any]]) -> pd.DataFrame:

@@ -36,13 +36,15 @@ def train(
     precision: str = "auto",
     compiled: bool = False,
     on_log: Callable[[dict], None] | None = None,
+    history: bool = False,
 ) -> Path:
     """Trains `e`, or goes on where an earlier call stopped, and returns the run folder.
 
     A run that was stopped (Ctrl-C, SIGTERM, SIGKILL, a crash) and resumed ends with the same weights, bit for bit on
     the CPU, as one that ran through. `on_log` gets each log line; `device`, `precision` and `compiled` are no part of
-    the experiment. Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run,
-    RuntimeError where another process trains there.
+    the experiment, nor is `history`, which keeps a generator at every tenth for the learning curve. Raises Diverged,
+    KeyboardInterrupt (after saving), ValueError for a folder of another run, RuntimeError
+    where another process trains there.
     """
     dataset = dataset or load(e.dataset, e.size, e.channels)
     run = Path(run) if run else runs.run_dir(e, dataset)
@@ -50,11 +52,11 @@ def train(
     with only_writer(run):
         runs.open_run(run, e, dataset, where, precision)
         if not runs.finished(run):
-            _train(model_of(e)(e, where, precision, compiled), run, dataset, on_log)
+            _train(model_of(e)(e, where, precision, compiled), run, dataset, on_log, history)
     return run
 
 
-def _train(model: Model, run: Path, dataset: Dataset, on_log: Callable[[dict], None] | None) -> None:
+def _train(model: Model, run: Path, dataset: Dataset, on_log: Callable[[dict], None] | None, history: bool) -> None:
     e, where = model.e, model.device
     start = _resume(run, model)
     images = torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where)  # once, as uint8
@@ -82,7 +84,7 @@ def _train(model: Model, run: Path, dataset: Dataset, on_log: Callable[[dict], N
                 if on_log:
                     on_log(line)
             if done % picture_every == 0 or done == e.steps:
-                _pictures(run, model, done, images)
+                _pictures(run, model, done, images, history)
             if saving:
                 _save(run, model, done)
             if saving and stopped() and done < e.steps:
@@ -146,11 +148,12 @@ def _check(line: dict, run: Path) -> None:
         )
 
 
-def _pictures(run: Path, model: Model, step: int, images: torch.Tensor) -> None:
+def _pictures(run: Path, model: Model, step: int, images: torch.Tensor, history: bool) -> None:
     e = model.e
     skip = runs.real_features(model.D, images) if e.skip == "instance" else None
     G = model.averaged()
-    runs.save_generator(run, G, step)
+    if history:
+        runs.save_generator(run, G, step)
     runs.save_grid(run / "samples" / f"step_{step:06d}.png", runs.generate(G, e, 64, seed=0, skip=skip))
     if mixed := getattr(model, "mixed", None):
         runs.save_snapshot(run, step, mixed)

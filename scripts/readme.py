@@ -12,7 +12,7 @@ from hagan_lite import claims, results, tables
 from hagan_lite.config import COMMITTED, ROOT
 from hagan_lite.grids import ladder
 
-ORDER = [claims.HELD, claims.NOT, claims.UNTESTED]
+ORDER = [claims.HELD, claims.NOT, claims.UNDECIDED, claims.UNTESTED]
 
 
 def measured(records: list[dict]) -> str:
@@ -25,9 +25,9 @@ def measured(records: list[dict]) -> str:
 
 
 def verdicts(records: list[dict]) -> str:
-    """The ledger by verdict, each with its numbers and its control's."""
+    """The ledger by verdict, each with its numbers and its controls'."""
     found = claims.ledger(records).sort_values("here", key=lambda v: v.map(ORDER.index), kind="stable")
-    why = found["because"] + ("; " + found["control"]).where(found["control"] != "", "")
+    why = found["because"] + ("; control, " + found["controls"]).where(found["controls"] != "", "")
     return tables.markdown(pd.DataFrame({"verdict": found["here"], "claim": found["claim"], "numbers": why}))
 
 

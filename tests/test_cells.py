@@ -4,9 +4,9 @@ import json
 import pytest
 from test_cli import hagan
 
-from hagan_lite import cells, cli_batch, grids, options, runs, storage, train
-from hagan_lite.config import MODELS, Experiment
-from hagan_lite.tables import PAPER
+from hagan_lite import cells, cli_batch, grids, options, results, runs, storage, train
+from hagan_lite.config import COMMITTED, MODELS, SEARCH_SEED, SEARCHED, Experiment
+from hagan_lite.tables import PAPER, by_row
 
 TINY = dict(preset="smoke", width=4, batch_size=4, steps=12)
 
@@ -59,10 +59,11 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
         "hagan, pixels alone": "pixel_kernel",
         "hagan, features by distance": "features",
         "hagan, consistency grows": "ramp",
+        "hagan, no pixel branch": "pixel_branch",
     }
     assert all(differ(step_5, name) == {field} for name, field in controls.items())
     assert rows["hagan, consistency grows"].ramp == 100
-    assert len({e.hash for e in rows.values()}) == len(rows) == 22
+    assert len({e.hash for e in rows.values()}) == len(rows) == 23
 
 
 @pytest.mark.parametrize(
@@ -205,3 +206,25 @@ def test_one_process_writes_in_a_run_folder_and_the_other_is_told_where(monkeypa
 
 def test_every_model_can_be_in_a_grid():
     assert set(grids.PAPERS_MODELS) == set(MODELS)
+
+
+def test_what_was_tried_is_compared_on_a_seed_that_no_table_reports():
+    tried = dict(grids.tried("covid-ct", "cpu"))
+    assert {e.seed for e in tried.values()} == {SEARCH_SEED}
+    assert len({e.hash for e in tried.values()}) == len(tried)
+    best = dict(grids.ladder("covid-ct", "cpu"))[grids.BEST]
+    assert dataclasses.replace(best, seed=SEARCH_SEED) in tried.values()
+    searched, reported = (results.load_records(place) for place in (SEARCHED, COMMITTED))
+    assert {r["experiment"]["seed"] for r in searched} <= {SEARCH_SEED}
+    assert SEARCH_SEED not in {r["experiment"]["seed"] for r in reported}
+    scores = {name: same[0]["metrics"]["fd"] for name, same in by_row(list(tried.items()), searched).items()}
+    of_hagan = {name: fd for name, fd in scores.items() if tried[name].model == "hagan"}
+    assert dataclasses.replace(best, seed=SEARCH_SEED) == tried[min(of_hagan, key=of_hagan.get)]
+
+
+def test_the_searchs_seed_gets_into_no_mean():
+    row = ("hagan", Experiment.make("hagan", "covid-ct", "cpu"))
+    searched, reported = (results.load_records(place) for place in (SEARCHED, COMMITTED))
+    assert {r["experiment"]["seed"] for r in by_row([row], searched + reported)["hagan"]} == {0, 1, 2}
+    asked = ("hagan", dataclasses.replace(row[1], seed=SEARCH_SEED))
+    assert {r["experiment"]["seed"] for r in by_row([asked], searched + reported)["hagan"]} == {SEARCH_SEED}

@@ -3,11 +3,13 @@ import re
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from hagan_lite import complexity, tables
 from hagan_lite.complexity import costs, training_flops
 from hagan_lite.config import MODELS, ROOT, Experiment
 from hagan_lite.grids import experiments
+from hagan_lite.model import model_of
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,11 @@ def test_a_trainings_flops_are_counted_pass_by_pass():
     plain, mixing = (Experiment.make(model, "covid-ct", "cpu") for model in ("sagan", "hagan"))
     G, D = (costs(plain)[network].macs for network in "GD")
     assert training_flops(plain) == 2 * 32 * 800 * (4 * G + 8 * D)
+    counted = Experiment.make("dcgan", "covid-ct", "cpu", flips=False)
+    model = model_of(counted)(counted, torch.device("cpu"))
+    with FlopCounterMode(display=False) as counter:  # which knows no BatchNorm, and no backward pass of attention
+        model.step(torch.zeros(32, 1, 64, 64), 0)
+    assert 800 * counter.get_total_flops() == pytest.approx(training_flops(counted), rel=0.02)
     G, D = (costs(mixing)[network].macs for network in "GD")
     assert training_flops(mixing) == 2 * 32 * (800 * (4 * G + 8 * D) + 640 * 3 * D)
 

@@ -36,9 +36,22 @@ FLOW += [
     "widgets",
     "exercises",
 ]
-FLOW += ["notebooks", "grids", "claims", "evidence", "cells", "batch", "options", "cli_data", "cli_batch", "cli"]
+FLOW += [
+    "notebooks",
+    "grids",
+    "claims_printed",
+    "claims",
+    "evidence",
+    "cells",
+    "batch",
+    "options",
+    "cli_data",
+    "cli_batch",
+    "cli",
+]
 DRAWN = ["figures", "figures_attnmix", "figures_evaluation", "figures_lessons", "explorers", "widgets", "evidence"]
 BATCH = ["grids", "cells", "batch"]
+JUDGED = ["claims_printed", "claims"]
 TYPED = ["options", "cli_data", "cli_batch", "cli"]
 DATASETS = {p.stem: p.read_text() for p in (ROOT / "hagan_lite" / "datasets").glob("*.py")}
 
@@ -67,12 +80,12 @@ def lines_of_code(source):
 def test_the_package_stays_thin():
     """Docstrings and comments are the lesson: the package has 2,000 lines of code, without the models it is compared
     with and the data sets, a file each, and without what draws (750), what is typed (400), what runs many of them
-    (300) and what judges the paper's claims (160); a module's 200 are all but blank."""
+    (300) and what judges the paper's claims (220); a module's 200 are all but blank."""
     every = MODULES | {f"datasets/{name}": text for name, text in DATASETS.items()}
     lines = {name: [line for line in text.splitlines() if line.strip()] for name, text in every.items()}
     code = {name: lines_of_code(text) for name, text in MODULES.items()}
-    assert sum(n for name, n in code.items() if name not in [*DRAWN, *TYPED, *BATCH, "claims"]) < 2_000
-    assert code["claims"] < 160
+    assert sum(n for name, n in code.items() if name not in [*DRAWN, *TYPED, *BATCH, *JUDGED]) < 2_000
+    assert sum(code[name] for name in JUDGED) < 220
     assert sum(code[name] for name in BATCH) < 300
     assert sum(code[name] for name in DRAWN) < 750
     assert sum(code[name] for name in TYPED) < 400
