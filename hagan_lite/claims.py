@@ -74,7 +74,7 @@ def by_name(records: list[dict[str, Any]], preset: str) -> Known:
 def better(known: Known, row: str, than: list[str]) -> Finding:
     """Whether `row` has a lower FD than every row of `than`: two-sided t-tests of a difference of means at LEVEL.
 
-    A row of one seed is taken to scatter as rows of several do: the variance is pooled over all of them.
+    A row of one run is taken to scatter as rows of several do: the variance is pooled over all of them.
     """
     there = [name for name in than if name in known] if row in known else []
     missing = [name for name in [row, *than] if name not in known]
@@ -85,8 +85,8 @@ def better(known: Known, row: str, than: list[str]) -> Finding:
         lead, error = other.mean() - mine.mean(), sd * math.sqrt(1 / len(mine) + 1 / len(other))
         p = float(2 * t_distribution.sf(abs(lead) / error, freedom)) if error else 1.0
         verdicts.append(UNDECIDED if p >= LEVEL else HELD if lead > 0 else NOT)
-        so = f"{lead / error:+.1f} standard errors, p = {p:.2g}" if error else "and no spread of seeds is known"
-        told.append(f"{mine.mean():.1f} against {other.mean():.1f} ({name}), {len(mine)} and {len(other)} seeds, {so}")
+        so = f"{lead / error:+.1f} standard errors, p = {p:.2g}" if error else "and no spread of runs is known"
+        told.append(f"{mine.mean():.1f} against {other.mean():.1f} ({name}), {len(mine)} and {len(other)} runs, {so}")
     told += [f"no record of {', '.join(missing)}"] if missing else []
     order = [v for v in (NOT, UNTESTED, UNDECIDED, HELD) if v in verdicts or (v == UNTESTED and missing)]
     return Finding(order[0], "; ".join(told), tuple(r["name"] for name in [row, *there] for r in known.get(name, [])))
@@ -98,7 +98,7 @@ def score(r: dict[str, Any], at: str = "") -> float:
 
 
 def spread(known: Known, like: dict[str, Any]) -> tuple[float, int]:
-    """Pooled standard deviation of FD over seeds, and its degrees of freedom: of all rows on the same images, at the
+    """Pooled standard deviation of FD over runs, and its degrees of freedom: of all rows on the same images, at the
     same size and number of steps as the record `like`."""
 
     def budget(r: dict[str, Any]) -> tuple:
@@ -110,10 +110,10 @@ def spread(known: Known, like: dict[str, Any]) -> tuple[float, int]:
 
 
 def steadier(known: Known, row: str, than: str) -> Finding:
-    """Whether FD scatters less over the seeds of `row` than of `than`: an F-test at LEVEL, from three seeds each."""
+    """Whether FD scatters less over the runs of `row` than of `than`: an F-test at LEVEL, from three runs each."""
     seeds = [[score(r) for r in known.get(name, [])] for name in (row, than)]
     if min(map(len, seeds)) < 3:
-        return Finding(UNTESTED, f"{len(seeds[0])} and {len(seeds[1])} seeds of {row} and {than}; a spread takes three")
+        return Finding(UNTESTED, f"{len(seeds[0])} and {len(seeds[1])} runs of {row} and {than}; a spread takes three")
     mine, other = (float(np.var(s, ddof=1)) for s in seeds)
     wide, narrow = sorted(seeds, key=np.var, reverse=True)
     p = min(1.0, 2 * float(f_distribution.sf(max(mine, other) / min(mine, other), len(wide) - 1, len(narrow) - 1)))

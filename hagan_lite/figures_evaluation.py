@@ -113,15 +113,15 @@ def pairs(samples: np.ndarray, training: np.ndarray, found: Audit, title: str = 
 
 
 def recipes(table: pd.DataFrame, printed: str = "Table IV") -> Figure:
-    """A line per row of tables.of_rows: each seed's score a dot, their mean a bar, none where nothing was measured;
+    """A line per row of tables.of_rows: each run's score a dot, their mean a bar, none where nothing was measured;
     beside it the paper's FID, on a scale of its own, for the two have none in common."""
     column = next(name for name in table if name.startswith("our "))
     kind = column.split()[1]
     floor = table[f"{kind} of real halves"].mean()
     figure, (axes,) = _figure(1, 2, 10, 0.3 * len(table) + 0.9, sharey=True, width_ratios=[2, 1])
     for y, row in enumerate(table.to_dict("records")):
-        if row["each seed"] == row["each seed"]:  # NaN is not itself
-            seeds = [float(v) for v in row["each seed"].split(", ")]
+        if row["each run"] == row["each run"]:  # NaN is not itself
+            seeds = [float(v) for v in row["each run"].split(", ")]
             axes[0].plot(seeds, [y] * len(seeds), "o", color=FAKE, ms=5, alpha=0.8)
             axes[0].plot([row[column]] * 2, [y - 0.3, y + 0.3], color="black", lw=2)
         axes[1].plot(row["paper's FID"], y, "s", color=MIXED, ms=6)
@@ -130,7 +130,7 @@ def recipes(table: pd.DataFrame, printed: str = "Table IV") -> Figure:
         " real halves", (floor, 0.99), xycoords=("data", "axes fraction"), fontsize=8, va="top", color=PHASE
     )
     axes[0].set_yticks(range(len(table)), table["row"])
-    axes[0].set(xlabel=f"{column.removeprefix('our ')}, lower is better", title="measured: each seed, and their mean")
+    axes[0].set(xlabel=f"{column.removeprefix('our ')}, lower is better", title="measured: each run, and their mean")
     axes[1].set(xlabel="FID", title=f"printed in {printed}", xlim=(0, 1.1 * table["paper's FID"].max()))
     axes[0].invert_yaxis()
     for axis in axes:

@@ -113,7 +113,7 @@ def of_rows(
         row = {"row": name, "model": e.model, "changed": changed, "paper's FID": printed.get(name)}
         table.append(row | (_scores(known[name]) if name in known else {}))
     found = pd.DataFrame(table)
-    whole = {column: "Int64" for column in ("seeds", "steps") if column in found}
+    whole = {column: "Int64" for column in ("seeds", "runs", "steps") if column in found}
     return found.astype(whole)  # with blanks among them whole numbers would become floats
 
 
@@ -129,16 +129,18 @@ PAPERS_ROWS = {
 
 
 def by_row(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The :func:`comparable` records of each row's experiment, one for a seed; no entry where there is none.
+    """The :func:`comparable` records of each row's experiment, by seed; no entry where there is none.
 
+    The same seed on another device, or another number of threads, is another run: sums are rounded in another order,
+    and hundreds of steps later it is as far away as another seed. The same seed on the same device counts once.
     The seed that something was chosen by, config.SEARCH_SEED, counts for rows that have it, and no other seed does.
     """
-    known: dict[tuple[str, bool], dict[int, dict]] = {}
+    known: dict[tuple[str, bool], dict[tuple[int, str], dict]] = {}
     for r in comparable(records):
         e = Experiment.from_dict(r["experiment"])
-        known.setdefault((replace(e, seed=0).hash, e.seed == SEARCH_SEED), {})[e.seed] = r
+        known.setdefault((replace(e, seed=0).hash, e.seed == SEARCH_SEED), {})[e.seed, r["device"]] = r
     keys = {name: (replace(e, seed=0).hash, e.seed == SEARCH_SEED) for name, e in rows}
-    return {name: [known[key][seed] for seed in sorted(known[key])] for name, key in keys.items() if key in known}
+    return {name: [known[key][run] for run in sorted(known[key])] for name, key in keys.items() if key in known}
 
 
 def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -160,11 +162,12 @@ def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         f"our {label}": scores.mean(),
         "sd": scores.std() if len(scores) > 1 else None,
-        "each seed": ", ".join(f"{s:.1f}" for s in scores),
+        "each run": ", ".join(f"{s:.1f}" for s in scores),
         "KID": kid.mean(),
         f"{kind.upper()} of real halves": pd.Series([m["floor"] for m in metrics]).mean(),
         f"{kind.upper()} at their n": pd.Series([m[f"{kind}_at_floor_n"] for m in metrics]).mean(),
-        "seeds": len(same),
+        "seeds": len({r["experiment"]["seed"] for r in same}),
+        "runs": len(same),
         "n real / fake": f"{metrics[0]['n_real']} / {metrics[0]['n_fake']}",
         "preset": e["preset"],
         "steps": e["steps"],

@@ -17,6 +17,7 @@ def runs_of(row, *scores, shift=0.1, curve=None):
     return [
         dict(
             name=f"{row}-{seed}",
+            device="cpu (1 threads)",
             experiment=e.to_dict() | dict(seed=seed),
             data=dict(name="covid-ct", fingerprint="f"),
             metrics=metrics | dict(fd=fd, fd_at_floor_n=fd + 5),
@@ -38,7 +39,7 @@ def decide(records, **test):
 def test_a_claim_is_held_only_where_the_seeds_are_told_apart(rival, verdict):
     records = runs_of("+ training strategy", 200, 210, 205) + runs_of("base", *rival)
     found = decide(records, better=dict(row="+ training strategy", than=["base"]))
-    assert found.verdict == verdict and "3 and 3 seeds" in found.because
+    assert found.verdict == verdict and "3 and 3 runs" in found.because
     assert set(found.records) == {r["name"] for r in records}
 
 
@@ -161,6 +162,12 @@ def test_an_fid_never_gets_into_a_mean_of_fds_nor_another_copy_of_the_data():
     known = claims.by_name(mine + inception + others + mine, "cpu")["base"]
     assert [claims.score(r) for r in known] == [200, 210, 205]
     assert claims.score(claims.by_name(inception, "cpu")["base"][0]) == 33.0
+
+
+def test_the_same_seed_on_other_threads_is_another_run_and_on_the_same_ones_is_not():
+    one, two = (r | dict(device=f"cpu ({n} threads)") for n, r in enumerate(runs_of("base", 200, 300)[:1] * 2, 1))
+    assert len(claims.by_name([one, two], "cpu")["base"]) == 2
+    assert len(claims.by_name([one, one], "cpu")["base"]) == 1
 
 
 def test_the_readmes_tables_are_those_of_the_committed_records():

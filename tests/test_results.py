@@ -143,7 +143,7 @@ def test_every_committed_record_is_whole():
 
 
 def test_every_number_of_the_readmes_table_has_a_record():
-    """Columns: a row of grids.ladder, FD of each seed, mean, KID, FD at the floor's n, FD of real halves; no measured
+    """Columns: a row of grids.ladder, FD of each run, mean, KID, FD at the floor's n, FD of real halves; no measured
     row is left out."""
     table = tables.table_4(ladder("covid-ct", "cpu"), committed()).dropna(subset="seeds").set_index("row")
     pattern = r"^\| ([^|]+) \| ([\d., ]+) \| ([\d.]+) \| ([\d.]*) ?\| ([\d.]+) \| ([\d.]+) \|$"
@@ -152,7 +152,7 @@ def test_every_number_of_the_readmes_table_has_a_record():
     for name, each, mean, kid, small, floor in rows:
         row = table.loc[name]
         seeds = [r for r in committed() if alike(r, dict(ladder("covid-ct", "cpu"))[name])]
-        assert each == row["each seed"]
+        assert each == row["each run"]
         assert sorted(each.split(", ")) == sorted(f"{r['metrics']['fd']:.1f}" for r in seeds)
         wanted = (f"our FD ({SCORE['extractor']})", "FD at their n", "FD of real halves")
         assert (mean, small, floor) == tuple(f"{row[k]:.1f}" for k in wanted)
@@ -163,7 +163,7 @@ def test_every_number_of_what_the_readme_says_of_the_ablation_is_in_table_4():
     said = readme().split("**What the ablation says so far.**")[1].split("Each run had one of two CPU threads")[0]
     table = tables.table_4(ladder("covid-ct", "cpu"), committed()).dropna(subset="seeds")
     known = {f"{v:.1f}" for column in (f"our FD ({SCORE['extractor']})", "sd") for v in table[column].dropna()}
-    known |= {score for each in table["each seed"] for score in each.split(", ")}
+    known |= {score for each in table["each run"] for score in each.split(", ")}
     numbers = re.findall(r"\d+\.\d\b", said)
     assert len(numbers) > 5 and set(numbers) <= known
 
@@ -217,7 +217,7 @@ def test_deleting_a_record_blanks_its_cell_of_table_4():
     for name, e in rows:
         gone = tables.table_4(rows, [r for r in committed() if not alike(r, e)]).set_index("row")
         assert (
-            gone.loc[name, [c for c in gone if c.startswith("our ") or c in ("KID", "seeds", "each seed")]].isna().all()
+            gone.loc[name, [c for c in gone if c.startswith("our ") or c in ("KID", "seeds", "each run")]].isna().all()
         )
 
 
