@@ -84,11 +84,12 @@ def shift_over_training(log: list[dict], phase_two: int, title: str = "") -> Fig
     entropy.axhline(1, color="0.7", lw=0.8, ls="--", label="uniform attention")
     _over_steps((shifts, gamma, entropy), phase_two)
     together.set(title="The shift, as the attention learns", ylabel="width of the shift, 5 to 95 %")
-    together.set(xlabel="entropy / log N, 1 at the left: flat maps first", xlim=(1.02, 0), ylim=(0, None))
+    together.set(xlabel="entropy / log N, 1 at the left: flat maps first", xlim=(1.02, 0))
     both = [(line["entropy"], line["shift"][-1] - line["shift"][0], line["step"]) for line in known if "shift" in line]
     if both:
         x, y, when = zip(*both, strict=True)
         figure.colorbar(together.scatter(x, y, c=when, s=16, cmap="cividis"), ax=together, label="training step")
+        together.set_ylim(0, None)
     else:
         _absent(together, "no AttnMix in this run")
     figure.suptitle(title)
