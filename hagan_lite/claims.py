@@ -78,7 +78,7 @@ def better(known: Known, row: str, than: list[str]) -> Finding:
     """
     there = [name for name in than if name in known] if row in known else []
     missing = [name for name in [row, *than] if name not in known]
-    seeds = {name: np.array([score(r) for r in known[name]]) for name in [row, *there] if name in known}
+    seeds = {name: np.array([distance_of(r) for r in known[name]]) for name in [row, *there] if name in known}
     verdicts, told = [], []
     for name in there:
         mine, other, (sd, freedom) = seeds[row], seeds[name], spread(known, known[row][0])
@@ -92,7 +92,7 @@ def better(known: Known, row: str, than: list[str]) -> Finding:
     return Finding(order[0], "; ".join(told), tuple(r["name"] for name in [row, *there] for r in known.get(name, [])))
 
 
-def score(r: dict[str, Any], at: str = "") -> float:
+def distance_of(r: dict[str, Any], at: str = "") -> float:
     """A record's FD, or FID; with `at` that of another number of images, as metrics.evaluate names it."""
     return r["metrics"].get(f"fd{at}", r["metrics"].get(f"fid{at}"))
 
@@ -104,14 +104,14 @@ def spread(known: Known, like: dict[str, Any]) -> tuple[float, int]:
     def budget(r: dict[str, Any]) -> tuple:
         return r["data"]["fingerprint"], r["experiment"]["size"], r["experiment"]["steps"]
 
-    alike = {tuple(score(r) for r in same) for same in known.values() if budget(same[0]) == budget(like)}
+    alike = {tuple(distance_of(r) for r in same) for same in known.values() if budget(same[0]) == budget(like)}
     squares, freedom = sum(np.var(s) * len(s) for s in alike), sum(len(s) - 1 for s in alike)
     return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
 
 
 def steadier(known: Known, row: str, than: str) -> Finding:
     """Whether FD scatters less over the runs of `row` than of `than`: an F-test at LEVEL, from three runs each."""
-    seeds = [[score(r) for r in known.get(name, [])] for name in (row, than)]
+    seeds = [[distance_of(r) for r in known.get(name, [])] for name in (row, than)]
     if min(map(len, seeds)) < 3:
         return Finding(UNTESTED, f"{len(seeds[0])} and {len(seeds[1])} runs of {row} and {than}; a spread takes three")
     mine, other = (float(np.var(s, ddof=1)) for s in seeds)
@@ -150,13 +150,13 @@ def shift_within(known: Known, row: str, most: float) -> Finding:
     return Finding(HELD if widest <= most else NOT, f"5 to 95 % of a batch reach {widest:.2f}", tuple(logs))
 
 
-def like_real(known: Known, row: str) -> Finding:
+def as_near_as_real(known: Known, row: str) -> Finding:
     """Whether generated images lie as near to one half of the real ones as the other half does, within two standard
     deviations of the subsets that the model's FD was measured on."""
     if row not in known:
         return Finding(UNTESTED, f"no record of {row}")
-    ours, floor = np.mean([score(r, "_at_floor_n") for r in known[row]]), known[row][0]["metrics"]["floor"]
-    held = ours - floor <= 2 * max(score(r, "_at_floor_n_sd") or 0 for r in known[row])
+    ours, floor = np.mean([distance_of(r, "_at_floor_n") for r in known[row]]), known[row][0]["metrics"]["floor"]
+    held = ours - floor <= 2 * max(distance_of(r, "_at_floor_n_sd") or 0 for r in known[row])
     because = f"FD {ours:.1f}, where one half of the real images has {floor:.1f} against the other"
     return Finding(HELD if held else NOT, because, tuple(r["name"] for r in known[row]))
 
@@ -182,5 +182,5 @@ def rank_agreement(paper: pd.Series, ours: pd.Series) -> dict[str, float]:
 
 
 TESTS: dict[str, Callable[..., Finding]] = {
-    test.__name__: test for test in (better, steadier, sooner, shift_within, like_real)
+    test.__name__: test for test in (better, steadier, sooner, shift_within, as_near_as_real)
 }

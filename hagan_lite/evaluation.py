@@ -33,7 +33,7 @@ def of_images(
     scores = metrics.evaluate(real.images[training], fake, where, seed, name, fresh)
     spaces = {
         name: lambda x: features(x, name, where),
-        "pixels": lambda x: torch.from_numpy(x).flatten(1).float() / 255,
+        "pixels": lambda x: torch.from_numpy(x.reshape(len(x), -1).astype(np.float32) / 255),
     }
     audits: Audits = {}
     for space, into in spaces.items():

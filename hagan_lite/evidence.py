@@ -13,7 +13,7 @@ from hagan_lite.config import SEARCHED, Experiment
 from hagan_lite.figures_attnmix import shift_over_training
 from hagan_lite.figures_evaluation import learning_curves, recipes
 from hagan_lite.grids import ladder, rows_of, tried
-from hagan_lite.results import load_records, log_of
+from hagan_lite.results import load_records, kept_log
 
 DATA = "covid-ct"
 """What Table IV, and all that is measured here, is about."""
@@ -49,7 +49,7 @@ def pictures_of(records: list[dict[str, Any]], preset: str) -> dict[str, Figure]
     e = Experiment.make("hagan", DATA, preset)
     for r in (r for r in mine if "log" in r and Experiment.from_dict(r["experiment"]) == e):
         title = f"{DATA}, {e.steps} steps, seed {e.seed}"
-        drawn[f"{DATA}-{preset}-shift"] = shift_over_training(log_of(r), e.phase_two, title)
+        drawn[f"{DATA}-{preset}-shift"] = shift_over_training(kept_log(r), e.phase_two, title)
     return drawn
 
 

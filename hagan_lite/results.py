@@ -30,7 +30,7 @@ def make_record(run: Path, metrics: dict[str, Any], **more: Any) -> dict[str, An
     )
 
 
-def log_of(record: dict[str, Any]) -> list[dict[str, Any]]:
+def kept_log(record: dict[str, Any]) -> list[dict[str, Any]]:
     """The log lines that a record keeps, as the figures of a run take them."""
     columns = record["log"]
     lines = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

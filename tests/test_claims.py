@@ -107,8 +107,8 @@ def test_a_shift_that_is_small_and_images_like_real_ones_would_hold():
     assert decide(runs_of("+ training strategy", 200, shift=0.02), shift_within=test).verdict == claims.HELD
     assert decide(runs_of("+ training strategy", 200, shift=0.03), shift_within=test).verdict == claims.NOT
     row = dict(row="+ training strategy")
-    assert decide(runs_of("+ training strategy", 36), like_real=row).verdict == claims.HELD
-    assert decide(runs_of("+ training strategy", 60), like_real=row).verdict == claims.NOT
+    assert decide(runs_of("+ training strategy", 36), as_near_as_real=row).verdict == claims.HELD
+    assert decide(runs_of("+ training strategy", 60), as_near_as_real=row).verdict == claims.NOT
 
 
 def test_what_the_paper_contradicts_itself_on_is_found():
@@ -160,8 +160,8 @@ def test_an_fid_never_gets_into_a_mean_of_fds_nor_another_copy_of_the_data():
     for record in inception:
         del record["metrics"]["fd"]
     known = claims.by_name(mine + inception + others + mine, "cpu")["base"]
-    assert [claims.score(r) for r in known] == [200, 210, 205]
-    assert claims.score(claims.by_name(inception, "cpu")["base"][0]) == 33.0
+    assert [claims.distance_of(r) for r in known] == [200, 210, 205]
+    assert claims.distance_of(claims.by_name(inception, "cpu")["base"][0]) == 33.0
 
 
 def test_the_same_seed_on_other_threads_is_another_run_and_on_the_same_ones_is_not():

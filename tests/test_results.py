@@ -46,7 +46,7 @@ def test_a_record_says_how_its_numbers_were_obtained(record, tmp_path):
 
 
 def test_a_record_keeps_the_training_thinned(record, smoke_run):
-    log, kept = runs.read_log(smoke_run), results.log_of(record)
+    log, kept = runs.read_log(smoke_run), results.kept_log(record)
     assert [line["step"] for line in kept] == [line["step"] for line in log]
     for whole, short in zip(log, kept, strict=True):
         assert set(whole) - set(short) == {"seconds"}
