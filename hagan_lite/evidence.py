@@ -13,7 +13,7 @@ from hagan_lite.config import SEARCHED, Experiment
 from hagan_lite.figures_attnmix import shift_over_training
 from hagan_lite.figures_evaluation import learning_curves, recipes
 from hagan_lite.grids import ladder, rows_of, tried
-from hagan_lite.results import load_records, kept_log
+from hagan_lite.results import kept_log, load_records
 
 DATA = "covid-ct"
 """What Table IV, and all that is measured here, is about."""
