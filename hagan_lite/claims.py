@@ -80,8 +80,9 @@ def better(known: Known, row: str, than: list[str]) -> Finding:
     missing = [name for name in [row, *than] if name not in known]
     seeds = {name: np.array([distance_of(r) for r in known[name]]) for name in [row, *there] if name in known}
     verdicts, told = [], []
+    sd, freedom = spread(known, known[row][0]) if there else (0.0, 0)
     for name in there:
-        mine, other, (sd, freedom) = seeds[row], seeds[name], spread(known, known[row][0])
+        mine, other = seeds[row], seeds[name]
         lead, error = other.mean() - mine.mean(), sd * math.sqrt(1 / len(mine) + 1 / len(other))
         p = float(2 * t_distribution.sf(abs(lead) / error, freedom)) if error else 1.0
         verdicts.append(UNDECIDED if p >= LEVEL else HELD if lead > 0 else NOT)

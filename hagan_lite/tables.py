@@ -163,7 +163,7 @@ def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
         f"our {label}": scores.mean(),
         "sd": scores.std() if len(scores) > 1 else None,
         "each run": ", ".join(f"{s:.1f}" for s in scores),
-        "KID": kid.mean(),
+        "KID": kid.mean(skipna=False),  # of all the runs that FD is of, or blank
         f"{kind.upper()} of real halves": pd.Series([m["floor"] for m in metrics]).mean(),
         f"{kind.upper()} at their n": pd.Series([m[f"{kind}_at_floor_n"] for m in metrics]).mean(),
         "seeds": len({r["experiment"]["seed"] for r in same}),
