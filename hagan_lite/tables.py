@@ -1,7 +1,6 @@
 """The paper's tables beside ours, from records alone: a missing cell is blank, and FD never stands in FID's column."""
 
 import json
-import math
 from collections import Counter
 from dataclasses import replace
 from importlib.resources import files
@@ -89,7 +88,7 @@ def by_experiment(records: list[dict[str, Any]], size: int, printed: str) -> pd.
         row |= {"T": same[0]["experiment"]["augment"] or "none"}
         row |= {"paper's FID": PAPER[printed]["fid"].get(model, {}).get(paper_name(name))}
         table.append(row | _scores(same))
-    return pd.DataFrame(table)
+    return _counts(pd.DataFrame(table))
 
 
 def table_4(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> pd.DataFrame:
@@ -112,9 +111,7 @@ def of_rows(
         changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
         row = {"row": name, "model": e.model, "changed": changed, "paper's FID": printed.get(name)}
         table.append(row | (_scores(known[name]) if name in known else {}))
-    found = pd.DataFrame(table)
-    whole = {column: "Int64" for column in ("seeds", "runs", "steps") if column in found}
-    return found.astype(whole)  # with blanks among them whole numbers would become floats
+    return _counts(pd.DataFrame(table))
 
 
 PAPERS_ROWS = {
@@ -152,21 +149,30 @@ def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [r for r, kind in zip(records, kinds, strict=True) if chosen[kind[0]] == kind]
 
 
+def _counts(table: pd.DataFrame) -> pd.DataFrame:
+    """With blanks among them whole numbers would become floats."""
+    return table.astype({c: "Int64" for c in ("seeds", "runs", "KID's runs", "steps") if c in table})
+
+
 def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
     """What records of one experiment on the same images say, over its seeds, with the budget they were made at."""
     same = sorted(same, key=lambda r: r["experiment"]["seed"])
     metrics, e = [r["metrics"] for r in same], same[0]["experiment"]
     kind = "fid" if metrics[0]["extractor"] == "inception" else "fd"
     label = "FID" if kind == "fid" else f"FD ({metrics[0]['extractor']})"
-    scores, kid = pd.Series([m[kind] for m in metrics]), pd.Series([m.get("kid", math.nan) for m in metrics])
+    scores, seeds = pd.Series([m[kind] for m in metrics]), {r["experiment"]["seed"] for r in same}
+    # Old records have no KID: a mean over some seeds, beside an FD over all of them, would compare the two by luck.
+    kids = [(r["experiment"]["seed"], r["metrics"]["kid"]) for r in same if "kid" in r["metrics"]]
+    kids = [kid for _, kid in kids] if {seed for seed, _ in kids} == seeds else []
     return {
         f"our {label}": scores.mean(),
         "sd": scores.std() if len(scores) > 1 else None,
         "each run": ", ".join(f"{s:.1f}" for s in scores),
-        "KID": kid.mean(skipna=False),  # of all the runs that FD is of, or blank
+        "KID": sum(kids) / len(kids) if kids else None,
+        "KID's runs": len(kids) or None,
         f"{kind.upper()} of real halves": pd.Series([m["floor"] for m in metrics]).mean(),
         f"{kind.upper()} at their n": pd.Series([m[f"{kind}_at_floor_n"] for m in metrics]).mean(),
-        "seeds": len({r["experiment"]["seed"] for r in same}),
+        "seeds": len(seeds),
         "runs": len(same),
         "n real / fake": f"{metrics[0]['n_real']} / {metrics[0]['n_fake']}",
         "preset": e["preset"],

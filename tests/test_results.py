@@ -143,20 +143,21 @@ def test_every_committed_record_is_whole():
 
 
 def test_every_number_of_the_readmes_table_has_a_record():
-    """Columns: a row of grids.ladder, FD of each run, mean, KID, FD at the floor's n, FD of real halves; no measured
-    row is left out."""
+    """Columns: a row of grids.ladder, FD of each run, mean, KID, its runs, FD at the floor's n, FD of real
+    halves; no measured row is left out."""
     table = tables.table_4(ladder("covid-ct", "cpu"), committed()).dropna(subset="seeds").set_index("row")
-    pattern = r"^\| ([^|]+) \| ([\d., ]+) \| ([\d.]+) \| ([\d.]*) ?\| ([\d.]+) \| ([\d.]+) \|$"
+    pattern = r"^\| ([^|]+) \| ([\d., ]+) \| ([\d.]+) \| ([\d.]*) ?\| (\d*) ?\| ([\d.]+) \| ([\d.]+) \|$"
     rows = re.findall(pattern, readme(), re.M)
     assert [name for name, *_ in rows] == list(table.index) and len(rows) > 3
-    for name, each, mean, kid, small, floor in rows:
+    for name, each, mean, kid, kids, small, floor in rows:
         row = table.loc[name]
         seeds = [r for r in committed() if alike(r, dict(ladder("covid-ct", "cpu"))[name])]
         assert each == row["each run"]
         assert sorted(each.split(", ")) == sorted(f"{r['metrics']['fd']:.1f}" for r in seeds)
         wanted = (f"our FD ({SCORE['extractor']})", "FD at their n", "FD of real halves")
         assert (mean, small, floor) == tuple(f"{row[k]:.1f}" for k in wanted)
-        assert kid == (f"{row['KID']:.3f}" if row["KID"] > 0 else "")
+        known = [r["metrics"]["kid"] for r in seeds if "kid" in r["metrics"]]
+        assert (kid, kids) == ((f"{np.mean(known):.3f}", str(len(known))) if row["KID"] > 0 else ("", ""))
 
 
 def test_every_number_of_what_the_readme_says_of_the_ablation_is_in_table_4():
@@ -219,6 +220,18 @@ def test_deleting_a_record_blanks_its_cell_of_table_4():
         assert (
             gone.loc[name, [c for c in gone if c.startswith("our ") or c in ("KID", "seeds", "each run")]].isna().all()
         )
+
+
+def test_kid_is_of_runs_of_every_seed_or_blank(record):
+    def runs(**kids):
+        of = [(f"{d} threads", s, kid) for (d, s), kid in zip(((1, 0), (2, 0), (1, 1)), kids.values(), strict=True)]
+        made = [changed(record, experiment__seed=s, device=d) for d, s, _ in of]
+        for r, (*_, kid) in zip(made, of, strict=True):
+            r["metrics"] = {k: v for k, v in (r["metrics"] | dict(kid=kid)).items() if v is not None}
+        return tables.table_2(made).iloc[0]
+
+    assert runs(a=None, b=0.5, c=0.25)[["KID", "KID's runs", "runs"]].tolist() == [0.375, 2, 3]
+    assert runs(a=0.5, b=0.5, c=None)[["KID", "KID's runs"]].isna().all()
 
 
 def test_each_row_of_the_ladder_is_another_experiment():
