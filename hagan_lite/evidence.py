@@ -12,7 +12,7 @@ from hagan_lite.claims import ledger
 from hagan_lite.config import SEARCHED, Experiment
 from hagan_lite.figures_attnmix import shift_over_training
 from hagan_lite.figures_evaluation import learning_curves, recipes
-from hagan_lite.grids import ladder, rows_of, tried
+from hagan_lite.grids import LONGER, ladder, rows_of, tried
 from hagan_lite.results import kept_log, load_records
 
 DATA = "covid-ct"
@@ -20,13 +20,15 @@ DATA = "covid-ct"
 
 
 def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Callable[[], pd.DataFrame]]:
-    """What draws the tables, by name: counts (I), every record (II, III), the ablation (IV), the search, the ledger."""
+    """What draws the tables, by name: counts (I), every record (II, III), the ablation (IV), what of it was
+    measured again at LONGER steps, the search, the ledger."""
     mine = [r for r in records if r["data"]["name"] == DATA]
     return dict(
         table1=tables.table_1,
         table2=lambda: tables.table_2(records),
         table3=lambda: tables.table_3(records),
         table4=lambda: tables.table_4(ladder(DATA, preset), mine),
+        longer=lambda: tables.with_records(tables.table_4(ladder(DATA, preset, steps=LONGER), mine)),
         tried=lambda: tables.of_rows(tried(DATA, preset), load_records(SEARCHED), {}),
         claims=lambda: ledger(records, preset).assign(records=lambda t: t["records"].str.join(" ")),
     )

@@ -14,6 +14,8 @@ AT_256 = dict(size=256, batch_size=2, z_dim=1000)
 """Table III's protocol (Section IV-A), at every preset."""
 STEPS_AT_256 = dict(cpu=dict(steps=2000))
 PAPERS_DATASETS = tuple(PAPER["table_2"]["images"])
+LONGER = 3000
+"""Steps at which some rows of the ladder are measured once more."""
 
 
 BEST = "hagan, no pixel branch"

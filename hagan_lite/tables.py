@@ -114,6 +114,11 @@ def of_rows(
     return _counts(pd.DataFrame(table))
 
 
+def with_records(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :func:`of_rows` that have a record."""
+    return table.dropna(subset="seeds") if "seeds" in table else table[:0]
+
+
 PAPERS_ROWS = {
     "base": "Base Model",
     "+ AttnMix generator": "+ AttnMix Generator",

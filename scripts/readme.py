@@ -5,19 +5,22 @@ python scripts/readme.py
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 
 from hagan_lite import claims, results, tables
 from hagan_lite.config import COMMITTED, ROOT
-from hagan_lite.grids import ladder
+from hagan_lite.grids import LONGER, ladder
 
 ORDER = [claims.HELD, claims.NOT, claims.UNDECIDED, claims.UNTESTED]
 
 
-def measured(records: list[dict]) -> str:
+def measured(records: list[dict], **changes: int) -> str:
     """Rows of the ladder that have a record."""
-    found = tables.table_4(ladder("covid-ct", "cpu"), records).dropna(subset="seeds")
+    found = tables.with_records(tables.table_4(ladder("covid-ct", "cpu", **changes), records))
+    if found.empty:
+        return ""
     score = next(column for column in found if column.startswith("our "))
     names = {
         "row": "row of Table IV, or a control",
@@ -37,7 +40,9 @@ def verdicts(records: list[dict]) -> str:
     return tables.markdown(pd.DataFrame({"verdict": found["here"], "claim": found["claim"], "numbers": why}))
 
 
-PARTS: dict[str, Callable[[list[dict]], str]] = dict(measured=measured, verdicts=verdicts)
+PARTS: dict[str, Callable[[list[dict]], str]] = dict(
+    measured=measured, longer=partial(measured, steps=LONGER), verdicts=verdicts
+)
 
 
 def written(text: str) -> str:
