@@ -36,7 +36,7 @@ def ladder(dataset: str, preset: str, seed: int = 0, **changes: Any) -> list[tup
         ("+ reverse skip", "hagan", step_2 | dict(skip="ema")),
         ("+ reverse skip of an instance", "hagan", step_2 | dict(skip="instance")),
         ("+ hierarchical discriminator", "hagan", step_3),
-        ("+ training strategy", "hagan", {}),
+        ("+ training strategy = hagan", "hagan", {}),
         ("+ AttnMix generator, no T yet", "hagan", step_2 | dict(skip="off", augment="")),
         ("+ reverse skip, no T yet", "hagan", step_2 | dict(skip="ema", augment="")),
         ("+ reverse skip of an instance, no T yet", "hagan", step_2 | dict(skip="instance", augment="")),

@@ -125,7 +125,7 @@ PAPERS_ROWS = {
     "+ reverse skip": "+ Reverse Skip Connection",
     "+ reverse skip of an instance": "+ Reverse Skip Connection",
     "+ hierarchical discriminator": "+ Hierarchical Discriminator",
-    "+ training strategy": "+ Training Strategy (Ours)",
+    "+ training strategy = hagan": "+ Training Strategy (Ours)",
 }
 """What Table IV calls a row of grids.ladder."""
 

@@ -37,8 +37,8 @@ def decide(records, **test):
     [((300, 310, 305), claims.HELD), ((100, 110, 105), claims.NOT), ((199, 207, 211), claims.UNDECIDED)],
 )
 def test_a_claim_is_held_only_where_the_seeds_are_told_apart(rival, verdict):
-    records = runs_of("+ training strategy", 200, 210, 205) + runs_of("base", *rival)
-    found = decide(records, better=dict(row="+ training strategy", than=["base"]))
+    records = runs_of("+ training strategy = hagan", 200, 210, 205) + runs_of("base", *rival)
+    found = decide(records, better=dict(row="+ training strategy = hagan", than=["base"]))
     assert found.verdict == verdict and "3 and 3 runs" in found.because
     assert set(found.records) == {r["name"] for r in records}
 
@@ -46,12 +46,12 @@ def test_a_claim_is_held_only_where_the_seeds_are_told_apart(rival, verdict):
 def test_one_seed_is_taken_to_scatter_as_others_do():
     """Pooled over two rows of three seeds, sd 10 with 4 degrees of freedom: t must exceed 2.78."""
     spread = runs_of("base", 240, 250, 260) + runs_of("base with T", 215, 225, 235)
-    test = dict(row="+ training strategy", than=["base"])
+    test = dict(row="+ training strategy = hagan", than=["base"])
     assert claims.spread(claims.by_name(spread, "cpu"), spread[0]) == (10.0, 4)
-    assert decide(spread + runs_of("+ training strategy", 215), better=test).verdict == claims.HELD  # t = 3.0
-    near = decide(spread + runs_of("+ training strategy", 220), better=test)  # t = 2.6
+    assert decide(spread + runs_of("+ training strategy = hagan", 215), better=test).verdict == claims.HELD  # t = 3.0
+    near = decide(spread + runs_of("+ training strategy = hagan", 220), better=test)  # t = 2.6
     assert near.verdict == claims.UNDECIDED and "+2.6 standard errors, p = 0.06" in near.because
-    alone = runs_of("base", 300) + runs_of("+ training strategy", 100)
+    alone = runs_of("base", 300) + runs_of("+ training strategy = hagan", 100)
     assert decide(alone, better=test).verdict == claims.UNDECIDED  # no spread is known
 
 
@@ -62,8 +62,8 @@ def test_the_test_is_students():
 
 
 def test_it_must_be_better_than_all():
-    records = runs_of("+ training strategy", 200, 201) + runs_of("base", 300, 301) + runs_of("sagan", 100, 101)
-    test = dict(row="+ training strategy", than=["base", "sagan"])
+    records = runs_of("+ training strategy = hagan", 200, 201) + runs_of("base", 300, 301) + runs_of("sagan", 100, 101)
+    test = dict(row="+ training strategy = hagan", than=["base", "sagan"])
     assert decide(records, better=test).verdict == claims.NOT
     missing = decide(records[:4], better=test)
     assert missing.verdict == claims.UNTESTED and "no record of sagan" in missing.because
@@ -103,12 +103,12 @@ def test_steadier_is_an_f_test():
 
 
 def test_a_shift_that_is_small_and_images_like_real_ones_would_hold():
-    test = dict(row="+ training strategy", most=0.025)
-    assert decide(runs_of("+ training strategy", 200, shift=0.02), shift_within=test).verdict == claims.HELD
-    assert decide(runs_of("+ training strategy", 200, shift=0.03), shift_within=test).verdict == claims.NOT
-    row = dict(row="+ training strategy")
-    assert decide(runs_of("+ training strategy", 36), as_near_as_real=row).verdict == claims.HELD
-    assert decide(runs_of("+ training strategy", 60), as_near_as_real=row).verdict == claims.NOT
+    test = dict(row="+ training strategy = hagan", most=0.025)
+    assert decide(runs_of("+ training strategy = hagan", 200, shift=0.02), shift_within=test).verdict == claims.HELD
+    assert decide(runs_of("+ training strategy = hagan", 200, shift=0.03), shift_within=test).verdict == claims.NOT
+    row = dict(row="+ training strategy = hagan")
+    assert decide(runs_of("+ training strategy = hagan", 36), as_near_as_real=row).verdict == claims.HELD
+    assert decide(runs_of("+ training strategy = hagan", 60), as_near_as_real=row).verdict == claims.NOT
 
 
 def test_what_the_paper_contradicts_itself_on_is_found():
