@@ -133,14 +133,15 @@ PAPERS_ROWS = {
 def by_row(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The :func:`comparable` records of each row's experiment, by seed; no entry where there is none.
 
-    The same seed on another device, or another number of threads, is another run: sums are rounded in another order,
-    and hundreds of steps later it is as far away as another seed. The same seed on the same device counts once.
+    The same seed on another device, number of threads or processor is another run: sums are rounded in another order,
+    and hundreds of steps later it is as far away as another seed. What was repeated to the last digit counts once.
     The seed that something was chosen by, config.SEARCH_SEED, counts for rows that have it, and no other seed does.
     """
-    known: dict[tuple[str, bool], dict[tuple[int, str], dict]] = {}
+    known: dict[tuple[str, bool], dict[tuple[int, str, float], dict]] = {}
     for r in comparable(records):
         e = Experiment.from_dict(r["experiment"])
-        known.setdefault((replace(e, seed=0).hash, e.seed == SEARCH_SEED), {})[e.seed, r["device"]] = r
+        run = e.seed, r["device"], r["metrics"].get("fd", r["metrics"].get("fid"))
+        known.setdefault((replace(e, seed=0).hash, e.seed == SEARCH_SEED), {})[run] = r
     keys = {name: (replace(e, seed=0).hash, e.seed == SEARCH_SEED) for name, e in rows}
     return {name: [known[key][run] for run in sorted(known[key])] for name, key in keys.items() if key in known}
 

@@ -164,10 +164,12 @@ def test_an_fid_never_gets_into_a_mean_of_fds_nor_another_copy_of_the_data():
     assert claims.distance_of(claims.by_name(inception, "cpu")["base"][0]) == 33.0
 
 
-def test_the_same_seed_on_other_threads_is_another_run_and_on_the_same_ones_is_not():
+def test_the_same_seed_on_other_threads_or_with_another_end_is_another_run_and_repeated_is_not():
     one, two = (r | dict(device=f"cpu ({n} threads)") for n, r in enumerate(runs_of("base", 200, 300)[:1] * 2, 1))
     assert len(claims.by_name([one, two], "cpu")["base"]) == 2
-    assert len(claims.by_name([one, one], "cpu")["base"]) == 1
+    assert len(claims.by_name([one, one | dict(commit="later")], "cpu")["base"]) == 1
+    elsewhere = one | dict(metrics=one["metrics"] | dict(fd=210))
+    assert len(claims.by_name([one, elsewhere], "cpu")["base"]) == 2
 
 
 def test_the_readmes_tables_are_those_of_the_committed_records():
