@@ -163,13 +163,22 @@ def test_every_number_of_the_readmes_tables_has_a_record():
             assert (kid, kids) == ((f"{np.mean(known):.3f}", str(len(known))) if row["KID"] > 0 else ("", ""))
 
 
-def test_every_number_of_what_the_readme_says_of_the_ablation_is_in_table_4():
+def test_every_number_of_what_the_readme_says_of_the_ablation_is_of_records():
+    """FDs (one decimal) and KIDs (three) stand in Table IV, a "p = " is that of claims.better of some pair of rows."""
     said = readme().split("**What the ablation says.**")[1].split("Each run had one of two CPU threads")[0]
-    table = tables.table_4(ladder("covid-ct", "cpu"), committed()).dropna(subset="seeds")
+    rows = ladder("covid-ct", "cpu")
+    table = tables.with_records(tables.table_4(rows, committed()))
     known = {f"{v:.1f}" for column in (f"our FD ({SCORE['extractor']})", "sd") for v in table[column].dropna()}
     known |= {score for each in table["each run"] for score in each.split(", ")}
     numbers = re.findall(r"\d+\.\d\b", said)
     assert len(numbers) > 5 and set(numbers) <= known
+    runs, full = tables.by_row(rows, committed()), "+ training strategy = hagan"
+    pairs = ((full, "base with T"), (full, "sagan with T"), ("+ reverse skip", "+ reverse skip of an instance"))
+    chances = re.findall(r"p = ([\d.]+\d)", said)
+    found = [claims.better(runs, one, [other]).because for one, other in pairs]
+    assert len(chances) == len(pairs) and all(f"p = {p}" in f for p, f in zip(chances, found, strict=True))
+    kids = re.findall(r"\b0\.\d{3}\b", said)
+    assert len(kids) > 3 and set(kids) <= {f"{v:.3f}" for v in table["KID"].dropna()}
 
 
 def alike(record, e):
