@@ -76,11 +76,14 @@ def all_records() -> Records:
 
 def done(cells: Iterable[Cell], records: Records) -> dict[Cell, dict[str, Any]]:
     """The record of each cell that has one: of the same choices, hashed as the code is now, on the same images."""
-    known: dict[tuple[str, str], dict] = {}
-    for r in records:
-        hashed = Experiment.from_dict(r["experiment"]).hash
-        known[hashed, r["data"]["fingerprint"]] = known[hashed, ""] = r
-    return {c: known[c.e.hash, c.fingerprint] for c in cells if (c.e.hash, c.fingerprint) in known}
+    return {c: same[-1] for c, same in runs_of(cells, records).items()}
+
+
+def runs_of(cells: Iterable[Cell], records: Records) -> dict[Cell, Records]:
+    """All records of each cell that is done: it may have been run on several machines."""
+    hashed = [(Experiment.from_dict(r["experiment"]).hash, r["data"]["fingerprint"], r) for r in records]
+    found = {c: [r for h, images, r in hashed if h == c.e.hash and c.fingerprint in (images, "")] for c in cells}
+    return {c: same for c, same in found.items() if same}
 
 
 def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.DataFrame:

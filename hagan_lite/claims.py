@@ -20,7 +20,7 @@ from hagan_lite import claims_printed
 from hagan_lite.claims_printed import HELD, NOT, UNDECIDED, UNTESTED, Finding
 from hagan_lite.config import ROOT
 from hagan_lite.grids import PAPERS_DATASETS, ladder, rows_of
-from hagan_lite.tables import COMPARABLE, by_row
+from hagan_lite.tables import COMPARABLE, by_row, distance_of
 
 CLAIMS = ROOT / "data" / "claims.yaml"
 LEVEL = 0.05
@@ -91,11 +91,6 @@ def better(known: Known, row: str, than: list[str]) -> Finding:
     told += [f"no record of {', '.join(missing)}"] if missing else []
     order = [v for v in (NOT, UNTESTED, UNDECIDED, HELD) if v in verdicts or (v == UNTESTED and missing)]
     return Finding(order[0], "; ".join(told), tuple(r["name"] for name in [row, *there] for r in known.get(name, [])))
-
-
-def distance_of(r: dict[str, Any], at: str = "") -> float:
-    """A record's FD, or FID; with `at` that of another number of images, as metrics.evaluate names it."""
-    return r["metrics"].get(f"fd{at}", r["metrics"].get(f"fid{at}"))
 
 
 def spread(known: Known, like: dict[str, Any]) -> tuple[float, int]:

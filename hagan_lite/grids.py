@@ -16,8 +16,6 @@ STEPS_AT_256 = dict(cpu=dict(steps=2000))
 PAPERS_DATASETS = tuple(PAPER["table_2"]["images"])
 LONGER = 3000
 """Steps at which some rows of the ladder are measured once more."""
-
-
 BEST = "hagan, no pixel branch"
 """The best HAGAN found so, a row of the ladder."""
 

@@ -73,21 +73,19 @@ def by_experiment(records: list[dict[str, Any]], size: int, printed: str) -> pd.
     it has one; FD with its extractor, floor and numbers of images. A cell without a record is blank.
     """
     rows: dict[tuple, list[dict]] = {}
-    for r in records:
-        if r["experiment"]["size"] == size:
-            e, m = r["experiment"], r["metrics"]
-            # Told against the model as it is now, so that records of different days compare.
-            changed = Experiment.from_dict(e).changes
-            changes = ", ".join(f"{k}={v}" for k, v in changed.items() if k != "steps")
-            key = (r["data"]["name"], r["data"]["fingerprint"], e["model"], changes, e["preset"], e["steps"])
-            rows.setdefault(key + (m["extractor"], m["resize"], m["n_real"], m["n_fake"]), []).append(r)
+    for r in (r for r in records if r["experiment"]["size"] == size):
+        e, m = r["experiment"], r["metrics"]
+        # Told against the model as it is now, so that records of different days compare.
+        changes = ", ".join(f"{k}={v}" for k, v in Experiment.from_dict(e).changes.items() if k != "steps")
+        key = (r["data"]["name"], r["data"]["fingerprint"], e["model"], changes, e["preset"], e["steps"])
+        rows.setdefault(key + (m["extractor"], m["resize"], m["n_real"], m["n_fake"]), []).append(r)
     table = []
     for key, same in sorted(rows.items(), key=lambda item: (item[0][0], item[0][5], item[0][2:4])):
         name, fingerprint, model, changes = key[:4]
         row = {"data": name, "fingerprint": fingerprint, "model": model, "changed": changes}
         row |= {"T": same[0]["experiment"]["augment"] or "none"}
         row |= {"paper's FID": PAPER[printed]["fid"].get(model, {}).get(paper_name(name))}
-        table.append(row | _scores(same))
+        table.append(row | _scores(each_once(same)))
     return _counts(pd.DataFrame(table))
 
 
@@ -133,17 +131,30 @@ PAPERS_ROWS = {
 def by_row(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The :func:`comparable` records of each row's experiment, by seed; no entry where there is none.
 
-    The same seed on another device, number of threads or processor is another run: sums are rounded in another order,
-    and hundreds of steps later it is as far away as another seed. What was repeated to the last digit counts once.
-    The seed that something was chosen by, config.SEARCH_SEED, counts for rows that have it, and no other seed does.
+    Each run counts once (:func:`each_once`). The seed that something was chosen by, config.SEARCH_SEED, counts for rows
+    that have it, and no other seed does.
     """
-    known: dict[tuple[str, bool], dict[tuple[int, str, float], dict]] = {}
+    known: dict[tuple[str, bool], list[dict]] = {}
     for r in comparable(records):
         e = Experiment.from_dict(r["experiment"])
-        run = e.seed, r["device"], r["metrics"].get("fd", r["metrics"].get("fid"))
-        known.setdefault((replace(e, seed=0).hash, e.seed == SEARCH_SEED), {})[run] = r
+        known.setdefault((replace(e, seed=0).hash, e.seed == SEARCH_SEED), []).append(r)
     keys = {name: (replace(e, seed=0).hash, e.seed == SEARCH_SEED) for name, e in rows}
-    return {name: [known[key][run] for run in sorted(known[key])] for name, key in keys.items() if key in known}
+    return {name: each_once(known[key]) for name, key in keys.items() if key in known}
+
+
+def each_once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs of one experiment, by seed.
+
+    The same seed on another device, number of threads or processor is another run: sums are rounded in another order,
+    and hundreds of steps later it is as far away as another seed. What was repeated to the last digit counts once.
+    """
+    runs = {(r["experiment"]["seed"], r["device"], distance_of(r)): r for r in records}
+    return [runs[key] for key in sorted(runs)]
+
+
+def distance_of(r: dict[str, Any], at: str = "") -> float:
+    """A record's FD, or FID; with `at` that of another number of images, as metrics.evaluate names it."""
+    return r["metrics"].get(f"fd{at}", r["metrics"].get(f"fid{at}"))
 
 
 def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -161,12 +172,10 @@ def _counts(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
-    """What records of one experiment on the same images say, over its seeds, with the budget they were made at."""
-    same = sorted(same, key=lambda r: r["experiment"]["seed"])
+    """What the runs of one experiment on the same images say, by seed, with the budget they were made at."""
     metrics, e = [r["metrics"] for r in same], same[0]["experiment"]
-    kind = "fid" if metrics[0]["extractor"] == "inception" else "fd"
-    label = "FID" if kind == "fid" else f"FD ({metrics[0]['extractor']})"
-    scores, seeds = pd.Series([m[kind] for m in metrics]), {r["experiment"]["seed"] for r in same}
+    kind, label = ("fid", "FID") if "fid" in metrics[0] else ("fd", f"FD ({metrics[0]['extractor']})")
+    scores, seeds = pd.Series([distance_of(r) for r in same]), {r["experiment"]["seed"] for r in same}
     # Old records have no KID: a mean over some seeds, beside an FD over all of them, would compare the two by luck.
     kids = [(r["experiment"]["seed"], r["metrics"]["kid"]) for r in same if "kid" in r["metrics"]]
     kids = [kid for _, kid in kids] if {seed for seed, _ in kids} == seeds else []

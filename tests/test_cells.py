@@ -130,6 +130,14 @@ def test_a_cell_is_done_by_a_record_of_the_same_choices_on_the_same_images():
     assert cells.done([cell], [relabelled])
 
 
+def test_a_cell_has_every_run_on_its_images():
+    cell, other = cells.Cell(tiny(), "x"), cells.Cell(tiny(seed=1), "x")
+    one, two, elsewhere = record(cell), record(cell, fd=101.0), record(cells.Cell(tiny(), "y"))
+    assert cells.runs_of([cell, other], [one, two, elsewhere]) == {cell: [one, two]}
+    assert cells.runs_of([cells.Cell(cell.e)], [elsewhere]) == {cells.Cell(cell.e): [elsewhere]}
+    assert cells.done([cell, other], [one, two, elsewhere]) == {cell: two}
+
+
 def test_the_status_is_read_from_files(tmp_path):
     grid = [dataclasses.replace(c, run=tmp_path / c.name) for c in cells.plan([tiny(seed=s) for s in range(6)])]
     waiting, done, stopped, running, failed, trained = grid

@@ -234,6 +234,12 @@ def test_deleting_a_record_blanks_its_cell_of_table_4():
         )
 
 
+def test_a_run_that_was_repeated_to_the_last_digit_counts_once(record):
+    again = changed(record, commit="later")
+    other = changed(record, metrics__fd=210.0)
+    assert tables.table_2([record, again, other])[["seeds", "runs"]].iloc[0].tolist() == [1, 2]
+
+
 def test_kid_is_of_runs_of_every_seed_or_blank(record):
     def runs(**kids):
         of = [(f"{d} threads", s, kid) for (d, s), kid in zip(((1, 0), (2, 0), (1, 1)), kids.values(), strict=True)]
