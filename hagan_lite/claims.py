@@ -51,10 +51,20 @@ def _adds_up(found: Finding) -> str:
     return "agrees" if found.verdict == HELD else "does not agree"
 
 
-def decide(test: dict[str, Any], known: Known) -> Finding:
-    """`test` is {name: arguments} of one of TESTS, or of one of claims_printed.TESTS, which need no records."""
+def decide(test: dict[str, Any] | list[dict[str, Any]], known: Known) -> Finding:
+    """`test` is {name: arguments} of one of TESTS, or of one of claims_printed.TESTS, which need no records; or a list
+    of such, all of which must hold."""
+    if isinstance(test, list):
+        found = [decide(one, known) for one in test]
+        names = tuple(dict.fromkeys(name for one in found for name in one.records))
+        return Finding(_worst([one.verdict for one in found]), "; ".join(one.because for one in found), names)
     ((name, arguments),) = test.items()
     return TESTS[name](known, **arguments) if name in TESTS else claims_printed.TESTS[name](**arguments)
+
+
+def _worst(verdicts: list[str]) -> str:
+    """Of a claim with several parts: one that did not hold decides it, whatever was not tested."""
+    return min(verdicts, key=(NOT, UNTESTED, UNDECIDED, HELD).index)
 
 
 def rows(preset: str) -> list[tuple[str, Any]]:
@@ -77,7 +87,7 @@ def better(known: Known, row: str, than: list[str]) -> Finding:
     A row of one run is taken to scatter as rows of several do: the variance is pooled over all of them.
     """
     there = [name for name in than if name in known] if row in known else []
-    missing = [name for name in [row, *than] if name not in known]
+    missing = [name for name in ([row, *than] if row in known else [row]) if name not in known]
     seeds = {name: np.array([distance_of(r) for r in known[name]]) for name in [row, *there] if name in known}
     verdicts, told = [], []
     sd, freedom = spread(known, known[row][0]) if there else (0.0, 0)
@@ -88,9 +98,11 @@ def better(known: Known, row: str, than: list[str]) -> Finding:
         verdicts.append(UNDECIDED if p >= LEVEL else HELD if lead > 0 else NOT)
         so = f"{lead / error:+.1f} standard errors, p = {p:.2g}" if error else "and no spread of runs is known"
         told.append(f"{mine.mean():.1f} against {other.mean():.1f} ({name}), {len(mine)} and {len(other)} runs, {so}")
-    told += [f"no record of {', '.join(missing)}"] if missing else []
-    order = [v for v in (NOT, UNTESTED, UNDECIDED, HELD) if v in verdicts or (v == UNTESTED and missing)]
-    return Finding(order[0], "; ".join(told), tuple(r["name"] for name in [row, *there] for r in known.get(name, [])))
+    if missing:
+        told.append(f"no record of {', '.join(missing)}")
+        verdicts.append(UNTESTED)
+    names = tuple(r["name"] for name in [row, *there] for r in known.get(name, []))
+    return Finding(_worst(verdicts), "; ".join(told), names)
 
 
 def spread(known: Known, like: dict[str, Any]) -> tuple[float, int]:

@@ -10,25 +10,19 @@ from functools import partial
 import pandas as pd
 
 from hagan_lite import claims, results, tables
-from hagan_lite.config import COMMITTED, ROOT
-from hagan_lite.grids import LONGER, ladder
+from hagan_lite.config import COMMITTED, ROOT, Experiment
+from hagan_lite.grids import LONGER, ladder, rows_of
 
 ORDER = [claims.HELD, claims.NOT, claims.UNDECIDED, claims.UNTESTED]
 
 
-def measured(records: list[dict], **changes: int) -> str:
-    """Rows of the ladder that have a record."""
-    found = tables.with_records(tables.table_4(ladder("covid-ct", "cpu", **changes), records))
+def measured(rows: list[tuple[str, Experiment]], called: str, records: list[dict]) -> str:
+    """Those of `rows` that have a record, under the heading `called`."""
+    found = tables.with_records(tables.of_rows(rows, records, {}))
     if found.empty:
         return ""
     score = next(column for column in found if column.startswith("our "))
-    names = {
-        "row": "row of Table IV, or a control",
-        "each run": "FD of each run",
-        score: "mean",
-        "KID": "KID",
-        "KID's runs": "of runs",
-    }
+    names = {"row": called, "each run": "FD of each run", score: "mean", "KID": "KID", "KID's runs": "of runs"}
     names |= {"FD at their n": "FD at the floor's n", "FD of real halves": "FD of real halves"}
     return tables.markdown(found[list(names)].rename(columns=names))
 
@@ -40,8 +34,13 @@ def verdicts(records: list[dict]) -> str:
     return tables.markdown(pd.DataFrame({"verdict": found["here"], "claim": found["claim"], "numbers": why}))
 
 
+STEP = "row of Table IV, or a control"
 PARTS: dict[str, Callable[[list[dict]], str]] = dict(
-    measured=measured, longer=partial(measured, steps=LONGER), verdicts=verdicts
+    measured=partial(measured, ladder("covid-ct", "cpu"), STEP),
+    longer=partial(measured, ladder("covid-ct", "cpu", steps=LONGER), STEP),
+    models=partial(measured, rows_of("table2", "covid-ct", "cpu"), "model of Table II"),
+    larger=partial(measured, rows_of("table3", "covid-ct", "cpu"), "model of Table III"),
+    verdicts=verdicts,
 )
 
 

@@ -71,6 +71,21 @@ def test_it_must_be_better_than_all():
     assert behind.verdict == claims.NOT and "no record of base" in behind.because
 
 
+def test_a_claim_of_several_parts_needs_all_of_them_and_one_refutes_it():
+    """ "On every data set": one on which it is not so is enough, however many nobody has measured."""
+    row, runs = "+ training strategy = hagan", runs_of("+ training strategy = hagan", 200, 201)
+    known = claims.by_name(runs + runs_of("base", 300, 301) + runs_of("sagan", 100, 101), "cpu")
+    parts = {than: dict(better=dict(row=row, than=[than])) for than in ("base", "sagan", "sagan with T")}
+    for names, verdict in (
+        (("base",), claims.HELD),
+        (("base", "sagan with T"), claims.UNTESTED),
+        (("base", "sagan with T", "sagan"), claims.NOT),
+    ):
+        found = claims.decide([parts[name] for name in names], known)
+        assert found.verdict == verdict and all(name in found.because for name in names)
+    assert len(set(found.records)) == len(found.records) == 6  # HAGAN's are named once
+
+
 def test_sooner_needs_three_seeds_and_all_of_them():
     slow, fast = dict(step=[400, 800], fd=[260.0, 250.0]), dict(step=[400, 800], fd=[240.0, 200.0])
     test = dict(row="+ reverse skip", than="+ AttnMix generator")
@@ -136,7 +151,8 @@ def test_every_row_that_a_claim_names_is_one():
     """A row that is spelt wrong would be "no record of ..." for ever."""
     known = {name for name, _ in claims.rows("cpu")}
     for claim in yaml.safe_load(claims.CLAIMS.read_text()):
-        for test in [claim.get("ours", {}), *claim.get("controls", {}).values()]:
+        ours = claim.get("ours", {})
+        for test in [*(ours if isinstance(ours, list) else [ours]), *claim.get("controls", {}).values()]:
             for arguments in test.values():
                 than = arguments.get("than", [])
                 named = (

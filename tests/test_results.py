@@ -10,7 +10,7 @@ import scipy.stats
 
 from hagan_lite import claims, data, evaluation, metrics, results, runs, tables
 from hagan_lite.config import ROOT, SEARCHED, Experiment
-from hagan_lite.grids import LONGER, ladder, tried
+from hagan_lite.grids import LONGER, ladder, rows_of, tried
 from hagan_lite.train import train
 
 SCORE = dict(extractor="efficientnet-lite0", resize="r", n_real=113, n_fake=113, seed=0, fd=200.0, floor=40.0)
@@ -143,22 +143,25 @@ def test_every_committed_record_is_whole():
 
 
 def test_every_number_of_the_readmes_tables_has_a_record():
-    """Columns: a row of grids.ladder, FD of each run, mean, KID, its runs, FD at the floor's n, FD of real halves; no
-    measured row is left out, at neither number of steps."""
+    """Columns: a row of grids.ladder or a model, FD of each run, mean, KID, its runs, FD at the floor's n, FD of real
+    halves; no measured row is left out, at neither number of steps and neither size. All seven rows of Table II are
+    there, and two of Table III."""
     pattern = r"^\| ([^|]+) \| ([\d., ]+) \| ([\d.]+) \| ([\d.]*) ?\| (\d*) ?\| ([\d.]+) \| ([\d.]+) \|$"
-    for part, changes in (("measured", {}), ("longer", dict(steps=LONGER))):
-        ladders = ladder("covid-ct", "cpu", **changes)
-        table = tables.with_records(tables.table_4(ladders, committed())).set_index("row")
+    parts = dict(measured=ladder("covid-ct", "cpu"), longer=ladder("covid-ct", "cpu", steps=LONGER))
+    parts |= dict(models=rows_of("table2", "covid-ct", "cpu"), larger=rows_of("table3", "covid-ct", "cpu"))
+    wanted = dict(models={name for name, _ in parts["models"]}, larger={"sagan", "hagan"})
+    for part, listed in parts.items():
+        table = tables.with_records(tables.of_rows(listed, committed(), {})).set_index("row")
         marked = readme().split(f"<!-- {part}: scripts/readme.py -->")[1].split("<!-- end of")[0]
         rows = re.findall(pattern, marked, re.M)
-        assert [name for name, *_ in rows] == list(table.index) and len(rows) > 2
+        assert [name for name, *_ in rows] == list(table.index) and set(table.index) >= wanted.get(part, {"base"})
         for name, each, mean, kid, kids, small, floor in rows:
             row = table.loc[name]
-            runs = [r for r in committed() if alike(r, dict(ladders)[name])]
+            runs = [r for r in committed() if alike(r, dict(listed)[name])]
             assert each == row["each run"]
             assert sorted(each.split(", ")) == sorted(f"{r['metrics']['fd']:.1f}" for r in runs)
-            wanted = (f"our FD ({SCORE['extractor']})", "FD at their n", "FD of real halves")
-            assert (mean, small, floor) == tuple(f"{row[k]:.1f}" for k in wanted)
+            scores = (f"our FD ({SCORE['extractor']})", "FD at their n", "FD of real halves")
+            assert (mean, small, floor) == tuple(f"{row[k]:.1f}" for k in scores)
             known = [r["metrics"]["kid"] for r in runs if "kid" in r["metrics"]]
             assert (kid, kids) == ((f"{np.mean(known):.3f}", str(len(known))) if row["KID"] > 0 else ("", ""))
 
