@@ -118,7 +118,7 @@ def compare(
     device: Device = "auto",
     dataset: Annotated[str, typer.Option(help="the training images, where they are a folder of your own")] = "",
 ) -> None:
-    """Samples of several runs beside the real images, in one picture: the first twelve of each, not the best."""
+    """Samples of several runs beside the real images, in one picture: the first twelve of each (four if large)."""
     from hagan_lite import data, figures, runs
     from hagan_lite.figures_evaluation import models_side_by_side
 
@@ -126,7 +126,7 @@ def compare(
     images = data.load(dataset or experiments[0].dataset, experiments[0].size, experiments[0].channels)
     for folder in folders:
         runs.check_data(folder, images)
-    blocks = {"real images": figures.spread(images.images, 12)}
+    blocks = {"real images": figures.spread(images.images, 12 if experiments[0].size <= 128 else 4)}
     for folder, e in zip(folders, experiments, strict=True):
         shown = {k: v for k, v in e.changes.items() if k != "steps"}
         name = ", ".join([e.model, *(f"{k}={v}" for k, v in shown.items()), f"{e.steps} steps"])

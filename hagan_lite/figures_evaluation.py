@@ -33,17 +33,18 @@ def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
 
 def models_side_by_side(blocks: dict[str, np.ndarray], title: str = "", across: int = 4) -> Figure:
     """Blocks of twelve tiles, four a row, each with its name above it, all in the same grey window: the first images of
-    every uint8 (N, C, H, W), `across` blocks a row."""
-    down, side = math.ceil(len(blocks) / across), next(iter(blocks.values())).shape[-1]
+    every uint8 (N, C, H, W), `across` blocks a row. Of images above 128 pixels a side four, at their full size."""
+    side, across = next(iter(blocks.values())).shape[-1], min(across, len(blocks))
+    tiles, width = ((3, 4), 3.1) if side <= 128 else ((2, 2), side / 70)  # inches of 150 pixels
     names = [textwrap.wrap(name, 36, break_long_words=False) for name in blocks]
-    figure, axes = _figure(down, across, 3.1 * across, (2.4 + 0.22 * max(map(len, names))) * down + 0.3 * bool(title))
+    down, height = math.ceil(len(blocks) / across), width * tiles[0] / tiles[1] + 0.1 + 0.22 * max(map(len, names))
+    figure, axes = _figure(down, across, width * across, height * down + 0.3 * bool(title))
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, name, images in zip(axes.flat, names, blocks.values(), strict=False):
-        tiles = montage(
-            images[:12].transpose(0, 2, 3, 1), 255, grid_shape=(3, 4), channel_axis=-1, padding_width=side // 32
-        )
-        _picture(axis, tiles.transpose(2, 0, 1), "\n".join(name))
+        shown = images[: math.prod(tiles)].transpose(0, 2, 3, 1)
+        block = montage(shown, 255, grid_shape=tiles, channel_axis=-1, padding_width=side // 32)
+        _picture(axis, block.transpose(2, 0, 1), "\n".join(name))
         axis.title.set_fontsize(11)
     figure.suptitle(title)
     return figure
