@@ -99,7 +99,8 @@ class Hagan(Model):
         loss = loss_img + e.beta1 * loss_pix + e.beta2 * ramp * loss_cons
         self.descend(self.opt_d, loss)
         if e.skip == "ema":
-            self.G.update_skip(real.features)
+            # A mean over hundreds of images, at a batch of two as well: over twenty, G drew the same for every z.
+            self.G.update_skip(real.features, min(0.1, len(x) / 320))
 
         logs = dict(d=loss, d_img=loss_img, d_pix=loss_pix, d_cons=loss_cons)
         logs |= dict(d_real=real.image.mean(), d_fake=fake_.image.mean())

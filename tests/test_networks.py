@@ -1,8 +1,10 @@
 import pytest
 import torch
 
+from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Discriminator, judge
 from hagan_lite.generator import Generator, SelfAttention
+from hagan_lite.hagan import Hagan
 
 
 def count(net):
@@ -127,6 +129,17 @@ def test_the_skip_is_a_running_mean_of_the_batch_mean():
         G.update_skip(features)
     torch.testing.assert_close(G.skip_mean_3, features[0].mean(0).detach(), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(G.skip_mean_0, features[-1].mean(0).detach(), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [2, 32, 64])
+def test_a_small_batch_does_not_shorten_the_running_mean(batch):
+    """It spans hundreds of images: over twenty, as a momentum of 0.1 would have it at Table III's batch of 2, G drew
+    the same for every z."""
+    model = Hagan(Experiment.make("hagan", "mni152", "smoke", width=8, batch_size=batch), torch.device("cpu"))
+    moved = []
+    model.G.update_skip = lambda features, momentum: moved.append(momentum)
+    model.step(torch.rand(batch, 1, 64, 64) * 2 - 1, 0)
+    assert moved == [0.1 if batch >= 32 else batch / 320]
 
 
 def test_instance_mode_follows_the_given_real_images():
