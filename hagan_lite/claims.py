@@ -87,7 +87,7 @@ def better(known: Known, row: str, than: list[str]) -> Finding:
     A row of one run is taken to scatter as rows of several do: the variance is pooled over all of them.
     """
     there = [name for name in than if name in known] if row in known else []
-    missing = [name for name in ([row, *than] if row in known else [row]) if name not in known]
+    missing = [name for name in than if name not in known] if row in known else [row]
     seeds = {name: np.array([distance_of(r) for r in known[name]]) for name in [row, *there] if name in known}
     verdicts, told = [], []
     sd, freedom = spread(known, known[row][0]) if there else (0.0, 0)

@@ -123,17 +123,18 @@ def compare(
     from hagan_lite.figures_evaluation import models_side_by_side
 
     experiments = [runs.experiment_of(folder) for folder in folders]
+    n, tiles = (12, (3, 4)) if experiments[0].size <= 128 else (4, (2, 2))
     images = data.load(dataset or experiments[0].dataset, experiments[0].size, experiments[0].channels)
     for folder in folders:
         runs.check_data(folder, images)
-    blocks = {"real images": figures.spread(images.images, 12 if experiments[0].size <= 128 else 4)}
+    blocks = {"real images": figures.spread(images.images, n)}
     for folder, e in zip(folders, experiments, strict=True):
         shown = {k: v for k, v in e.changes.items() if k != "steps"}
         name = ", ".join([e.model, *(f"{k}={v}" for k, v in shown.items()), f"{e.steps} steps"])
         name += f", seed {e.seed}" if len({r.seed for r in experiments}) > 1 else ""
-        blocks[name if name not in blocks else folder.name] = runs.sample(folder, 12, seed, device, images)
+        blocks[name if name not in blocks else folder.name] = runs.sample(folder, n, seed, device, images)
     title = f"{experiments[0].data_label}, {images.images.shape[-1]}x{images.images.shape[-1]}"
-    typer.echo(short(figures.save_figure(models_side_by_side(blocks, title), out)))
+    typer.echo(short(figures.save_figure(models_side_by_side(blocks, title, tiles), out)))
 
 
 @app.command()

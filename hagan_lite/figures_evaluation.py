@@ -31,11 +31,11 @@ def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
     return figure
 
 
-def models_side_by_side(blocks: dict[str, np.ndarray], title: str = "", across: int = 4) -> Figure:
-    """Blocks of twelve tiles, four a row, each with its name above it, all in the same grey window: the first images of
-    every uint8 (N, C, H, W), `across` blocks a row. Of images above 128 pixels a side four, at their full size."""
+def models_side_by_side(blocks: dict[str, np.ndarray], title: str = "", tiles=(3, 4), across: int = 4) -> Figure:
+    """Blocks of (rows, columns) `tiles`, each with its name above it, all in the same grey window: the first images of
+    every uint8 (N, C, H, W), `across` blocks a row."""
     side, across = next(iter(blocks.values())).shape[-1], min(across, len(blocks))
-    tiles, width = ((3, 4), 3.1) if side <= 128 else ((2, 2), side / 70)  # inches of 150 pixels
+    width = max(3.1, tiles[1] * side / 140)  # inches of 150 pixels: no pixel of a large image is lost
     names = [textwrap.wrap(name, 36, break_long_words=False) for name in blocks]
     down, height = math.ceil(len(blocks) / across), width * tiles[0] / tiles[1] + 0.1 + 0.22 * max(map(len, names))
     figure, axes = _figure(down, across, width * across, height * down + 0.3 * bool(title))
