@@ -38,9 +38,10 @@ def mix(x: Tensor, fake: Tensor, M: Tensor) -> Tensor:
 
 
 def to_image_size(saliency: Tensor, size: int) -> Tensor:
-    """(B, h, w) -> (B, 1, size, size), bilinear, detached: a map in [0, 1], its scale drops out of Eq. 3.
+    """Return a map (B, h, w), at least 0, as A (B, 1, size, size), bilinear, detached. Its scale drops out of Eq. 3.
 
-    Open in the paper: how the N x N attention becomes a map. Ours is the mean over queries, see SelfAttention.attend.
+    Open in the paper: what "the attention map" of a layer is. Experiment.saliency says which reading is taken, and
+    SelfAttention.with_saliency computes it.
     """
     return F.interpolate(saliency.detach()[:, None].float(), size=(size, size), mode="bilinear", align_corners=False)
 

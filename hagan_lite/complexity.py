@@ -77,24 +77,30 @@ def training_flops(e: Experiment) -> float:
     """Floating-point operations of a whole training of HAGAN or a model that is HAGAN with parts off, two per
     multiply-accumulate; a backward pass costs as much again for the weights as for what came in.
 
-    Per image of a step: G draws once without gradient and once with; D judges real, fake and, in phase two, mixed
-    images with gradient, and once passes the gradient through to G, which needs none of its weights'.
+    Per image of a step: G draws once with gradient, and with `fresh_noise` once more; D judges real, fake and, in phase
+    two, mixed images with gradient, and once passes the gradient through to G, which needs none of its weights'.
     """
     found, mixed = costs(e), e.mix != "off"
     G, D, first = found["G"].macs, found["D"].macs, e.phase_two if mixed else e.steps
-    plain, more = G * (1 + 3) + D * (2 * 3 + 2), D * 3
+    draws = 4 if e.fresh_noise else 3  # forward passes of G, and a backward pass as two of them
+    plain, more = G * draws + D * (2 * 3 + 2), D * 3
     return 2.0 * e.batch_size * (e.steps * plain + (e.steps - first) * more)
 
 
 @contextmanager
 def _attention_as_written() -> Iterator[None]:
     """With the N x N matrix: the fused kernel pads q and k, and padding is no work that the equations ask for."""
-    fused = SelfAttention.forward
-    SelfAttention.forward = lambda layer, x: layer.attend(x)[0]
+
+    def output(layer: SelfAttention, x: Tensor) -> Tensor:
+        v = layer.value(x).flatten(2)  # (B, C, N)
+        return (v @ layer.matrix(x).transpose(1, 2)).view(x.shape)
+
+    fused = SelfAttention.output
+    SelfAttention.output = output
     try:
         yield
     finally:
-        SelfAttention.forward = fused
+        SelfAttention.output = fused
 
 
 class Measured(NamedTuple):

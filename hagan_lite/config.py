@@ -43,6 +43,7 @@ _CHOICES = {
     "channels": (1, 3),
     "adversarial": ("ls", "ns", "hinge"),
     "mix": ("attnmix", "cutmix", "off"),
+    "saliency": ("output", "received"),
     "features": ("off", "l2", "nce"),
     "skip": ("ema", "instance", "off"),
     "pixel_kernel": (1, 3),
@@ -84,6 +85,9 @@ class Experiment:
     pixel_kernel: int = 3  # open: a 1x1 branch sees single grey values only
     # AttnMix (Eq. 1-4) and T
     mix: str = "attnmix"  # the mixed label's law: "cutmix" is lambda_0 alone
+    # open: which map of the last attention layer is A. "output" is how strong its output v A^T is at each pixel,
+    # "received" how much each pixel is looked at. The paper's Figure 7 speaks for the first: notebook 14.
+    saliency: str = "output"
     mask_beta: float = 1.0  # open: the mask's area is drawn from Beta(b, b), CutMix's law
     alpha: float = 0.5  # open: Eq. 4's normaliser; 1/2 keeps lambda a share
     augment: str = "brightness,contrast,translation"  # open: DiffAugment's policy, without cutout
@@ -101,6 +105,8 @@ class Experiment:
     steps: int = 800
     batch_size: int = 32
     phase_two: int | None = None  # first step with T and AttnMix; None: a fifth of the steps
+    # open: whether G's update draws new noise, a second pass of G, or learns from the images that D has just judged
+    fresh_noise: bool = False
     ramp: int = 0  # steps over which beta2 grows from 0 after phase_two; 0: a switch
     # The paper has 1e-3 for both; the presets paper and quick keep it. In 800 steps on COVID-CT G then runs away from a
     # D that stays near chance, and seeds end far apart; a slower G brought them together (README, "Measured").
@@ -199,7 +205,11 @@ class Experiment:
     @functools.cached_property
     def hash(self) -> str:
         """12 hex digits of all that decides the result: no label, path, device or number of threads."""
-        silent = {"preset"} if self.flips else {"preset", "border"}  # without shifts no border decides anything
+        silent = {"preset"}
+        if not self.flips:
+            silent.add("border")  # without shifts no border decides anything
+        if self.mix != "attnmix":
+            silent.add("saliency")  # the label does not ask for the map
         decides = {k: v for k, v in self.to_dict().items() if k not in silent}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -17,13 +17,14 @@ from hagan_lite.hagan import draw_z
 from hagan_lite.pretrained import CHECKPOINTS
 from hagan_lite.runs import experiment_of, finished, read_log
 
-SOURCES = ("generator", "uniform", "drawn")
+SOURCES = ("output", "received", "uniform", "drawn")
+"""Where the explorer's map comes from: the generator's last attention layer in two readings, or not from it at all."""
 BOARD = 8  # cells a side of the board on which a map is drawn
 ZOOM = 3
 
 
 class Pair(NamedTuple):
-    """One fake image with the generator's map of it: image (1, C, H, W) in [-1, 1]; A (1, h, w), summing to 1."""
+    """One fake image with the generator's map of it: image (1, C, H, W) in [-1, 1]; A (1, h, w), at least 0."""
 
     fake: Tensor
     saliency: Tensor
@@ -40,11 +41,11 @@ def runs_with_attention(root: Path = RUNS) -> dict[str, Path]:
 
 
 @torch.inference_mode()
-def fake_and_map(G: Generator, e: Experiment, seed: int) -> Pair:
-    """The fake image of noise number `seed`, and the map of G's last attention layer."""
+def fake_and_map(G: Generator, e: Experiment, seed: int, saliency: str = "output") -> Pair:
+    """Return the fake image of noise number `seed`, and the map of G's last attention layer, read as `saliency`."""
     z = draw_z(1, e, torch.Generator().manual_seed(seed)).to(G.to_image[0].weight.device)
-    fake, attended = G.with_saliency(z)
-    return Pair(fake.float().cpu(), attended.saliency.float().cpu())
+    fake, A = G.with_saliency(z, saliency=saliency)
+    return Pair(fake.float().cpu(), A.float().cpu())
 
 
 def box(size: int, top: int, left: int, height: int, width: int, real_inside: bool = False) -> Tensor:
@@ -54,9 +55,12 @@ def box(size: int, top: int, left: int, height: int, width: int, real_inside: bo
     return 1 - M if real_inside else M
 
 
-def shape_map(saliency: Tensor, source: str = "generator", sharpness: float = 1.0, drawn=None) -> Tensor:
-    """A (1, h, w) as the reader wants it: G's own, uniform, or a board (BOARD, BOARD) of 0..1; then to the power
-    `sharpness` (0 is uniform, above 1 more peaked), summing to 1. An empty board is uniform."""
+def shape_map(saliency: Tensor, source: str = "output", sharpness: float = 1.0, drawn=None) -> Tensor:
+    """Return the map A (1, h, w) that a reader asks for, summing to 1.
+
+    G's own ("output" or "received"), "uniform", or "drawn": a board (BOARD, BOARD) of 0..1, of which an empty one is
+    uniform. G's own is taken to the power `sharpness`: 0 is uniform, above 1 is more peaked.
+    """
     if source == "uniform" or (source == "drawn" and not np.any(drawn)):
         A = torch.ones_like(saliency)
     elif source == "drawn":

@@ -83,7 +83,7 @@ def figure_3(mixed: Mixed, i: int = 0) -> Figure:
     ratio = A[0] / A.mean()
     pictures = [
         [Panel(real, "real x"), Panel(fake, "fake G(z)"), Panel(M[0], "mask M, white = real", "mask")],
-        [Panel(ratio, "where G looks", "ratio", "A / mean(A)", M[0])],
+        [Panel(ratio, "saliency A", "ratio", "A / mean(A)", M[0])],
     ]
     pictures[0].append(Panel(composed, "i = M x + (1-M) G(z)"))
     kept = np.ma.masked_where(M[0].numpy() < 0.5, ratio.numpy())

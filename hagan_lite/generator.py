@@ -1,7 +1,6 @@
 """The generator: SAGAN's, plus a reverse skip connection at every level (Sections III-B and III-D, Figures 2 and 4)."""
 
 import math
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,13 +24,6 @@ def dcgan_init(conv: nn.Module) -> nn.Module:
     return conv
 
 
-class Attended(NamedTuple):
-    """What one attention layer returns when its matrix is wanted: values in [0, 1], both without gradient."""
-
-    saliency: Tensor  # (B, H, W), mean attention each pixel receives; sums to 1
-    entropy: Tensor  # (), of the first images of the batch: mean entropy of A's rows over log N, 1 is uniform
-
-
 class SelfAttention(nn.Module):
     """SAGAN's self-attention: A = softmax(q^T k), out = x + gamma * (v A^T), (B, C, H, W) -> the same.
 
@@ -48,39 +40,53 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
+        return x + self.gamma * self.output(x)
+
+    def output(self, x: Tensor) -> Tensor:
+        """Return what attention gathers at every pixel, v A^T (B, C, H, W), by the fused kernel: A never exists."""
         q, k, v = self._qkv(x)
         # Zero padding changes no q.k; without it the CPU's fused kernel falls back to the N x N matrix.
         pad = v.shape[-1] - q.shape[-1]
         q, k = F.pad(q, (0, pad)), F.pad(k, (0, pad))
         # A head axis of one, (B, 1, N, C), is what the fused kernels look for.
-        out = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], scale=1.0)[:, 0]
-        return self._residual(x, out)
+        out = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], scale=1.0)[:, 0]  # (B, N, C)
+        return out.transpose(1, 2).reshape(x.shape)
+
+    def with_saliency(self, x: Tensor, saliency: str = "output") -> tuple[Tensor, Tensor]:
+        """Return what forward returns, and the layer's map (B, H, W), at least 0 and without gradient.
+
+        "output": how strong the output is at each pixel, the mean over channels of |v A^T|, before gamma; it costs
+        nothing, since the layer has computed it. "received": see :meth:`received`.
+        """
+        out = self.output(x)
+        A = self.received(x) if saliency == "received" else out.detach().float().abs().mean(1)
+        return x + self.gamma * out, A
 
     @torch.no_grad()
-    def attend(self, x: Tensor, chunk: int = 256) -> tuple[Tensor, Attended]:
-        """As forward, and the map: A exists only here, `chunk` queries at a time, and without gradient."""
-        q, k, v = self._qkv(x)
-        B, N, _ = q.shape
-        received, entropy, out, tiny = 0.0, 0.0, [], torch.finfo(torch.float32).tiny
+    def received(self, x: Tensor, chunk: int = 256) -> Tensor:
+        """Return how much each pixel is looked at, the mean of A over its queries: (B, H, W), summing to 1.
+
+        A exists here, `chunk` queries at a time.
+        """
+        q, k, _ = self._qkv(x)
+        received = torch.zeros_like(k[..., 0], dtype=torch.float32)
         for part in q.split(chunk, dim=1):
             A = (part @ k.transpose(1, 2)).float().softmax(-1)  # (B, chunk, N)
-            out.append(A.to(v.dtype) @ v)
-            received = received + A.sum(1)
-            few = A[:4]  # images, enough for a log; a vanishing share has no entropy
-            entropy = entropy - (few * few.clamp_min(tiny).log()).sum((1, 2)).mean()
-        saliency = (received / N).view(B, *x.shape[2:])
-        return self._residual(x, torch.cat(out, 1)), Attended(saliency, entropy / (N * math.log(N)))
+            received += A.sum(1)
+        return (received / q.shape[1]).view(len(x), *x.shape[2:])
 
     def matrix(self, x: Tensor) -> Tensor:
-        """A itself, (B, N, N), rows are queries and sum to 1: for looking at, not for training."""
+        """Return A itself, (B, N, N), rows are queries and sum to 1: for looking at, not for training."""
         q, k, _ = self._qkv(x)
-        return (q @ k.transpose(1, 2)).softmax(-1)
+        return (q @ k.transpose(1, 2)).float().softmax(-1)
 
     def _qkv(self, x: Tensor) -> list[Tensor]:
         return [conv(x).flatten(2).transpose(1, 2) for conv in (self.query, self.key, self.value)]  # (B, N, C)
 
-    def _residual(self, x: Tensor, out: Tensor) -> Tensor:
-        return x + self.gamma * out.transpose(1, 2).reshape(x.shape)
+
+def row_entropy(A: Tensor) -> Tensor:
+    """Return the mean entropy of the rows of A (B, N, N), over log N: 1 where attention is uniform, 0 at one pixel."""
+    return torch.special.entr(A.float()).sum(-1).mean() / math.log(A.shape[-1])
 
 
 class Generator(nn.Module):
@@ -121,34 +127,45 @@ class Generator(nn.Module):
                 self.register_buffer(f"skip_mean_{i}", torch.zeros(c, 4 * 2**i, 4 * 2**i))
 
     def forward(self, z: Tensor, real_features: list[Tensor] | None = None) -> Tensor:
-        """Images. `real_features`, for skip="instance" alone, are D's features, finest level first."""
-        return self._run(z, real_features, want_map=False)[0]
+        """Return images. `real_features`, for skip="instance" alone, are D's features, finest level first."""
+        return self._run(z, real_features)[0]
 
-    def with_saliency(self, z: Tensor, real_features: list[Tensor] | None = None) -> tuple[Tensor, Attended]:
-        """Images and the map of the LAST attention layer (Section III-B), for AttnMix. No gradient passes it."""
+    def with_saliency(
+        self, z: Tensor, real_features: list[Tensor] | None = None, saliency: str = "output"
+    ) -> tuple[Tensor, Tensor]:
+        """Return images and the map (B, h, w) of the LAST attention layer (Section III-B), for AttnMix.
+
+        `saliency` says which map: see SelfAttention.with_saliency. No gradient passes it.
+        """
         if not self.attention:
             raise ValueError("this generator has no attention layer, so it has no saliency map")
-        return self._run(z, real_features, want_map=True)
+        return self._run(z, real_features, saliency)
 
     @torch.no_grad()
     def attention_matrices(self, z: Tensor, real_features: list[Tensor] | None = None) -> dict[int, Tensor]:
-        """A of every attention layer by its side, {16: (B, 256, 256), 32: (B, 1024, 1024)}: for looking at."""
+        """Return A of every attention layer by its side, {16: (B, 256, 256), 32: (B, 1024, 1024)}, to look at.
+
+        The generator is left as it was: in training mode a look would move the statistics of BatchNorm.
+        """
         seen: dict[int, Tensor] = {}
         hooks = [
             layer.register_forward_pre_hook(lambda layer, x: seen.update({x[0].shape[-1]: layer.matrix(x[0])}))
             for layer in self.attention.values()
         ]
+        training = self.training
         try:
-            self(z, real_features)
+            self.eval()(z, real_features)
         finally:
+            self.train(training)
             for hook in hooks:
                 hook.remove()
         return seen
 
-    def _run(self, z: Tensor, real_features: list[Tensor] | None, want_map: bool) -> tuple[Tensor, Attended | None]:
+    def _run(self, z: Tensor, real_features: list[Tensor] | None, saliency: str = "") -> tuple[Tensor, Tensor | None]:
+        """Return the images, and the last attention layer's map where `saliency` names one."""
         if (self.skip == "instance") != (real_features is not None):
             raise ValueError(f"skip={self.skip!r}: real_features are needed for 'instance' and for nothing else")
-        h, attended = z[:, :, None, None], None
+        h, A = z[:, :, None, None], None
         last = max(map(int, self.attention), default=-1)
         for i, block in enumerate(self.blocks):
             h = block(h)
@@ -158,11 +175,11 @@ class Generator(nn.Module):
                 h = h + self.skip_gate[i] * real_features[-1 - i].detach()
             if str(i) in self.attention:
                 layer = self.attention[str(i)]
-                if want_map and i == last:
-                    h, attended = layer.attend(h)
+                if saliency and i == last:
+                    h, A = layer.with_saliency(h, saliency)
                 else:
                     h = layer(h)
-        return self.to_image(h), attended
+        return self.to_image(h), A
 
     @torch.no_grad()
     def update_skip(self, real_features: list[Tensor], momentum: float = 0.1) -> None:

@@ -1,10 +1,13 @@
 """The losses: bi-level adversarial, bi-level consistency, and the feature term (Section III-E, Eq. 5-8)."""
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hagan_lite.attnmix import mix
+from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Judgement
 
 
@@ -28,6 +31,71 @@ def d_loss(score: Tensor, target: Tensor | float, kind: str = "ls") -> Tensor:
 def g_loss(score: Tensor, kind: str = "ls") -> Tensor:
     """What G wants of D's scores on fakes: (s - 1)^2, softplus(-s) (non-saturating) or -s (hinge)."""
     return -score.mean() if kind == "hinge" else d_loss(score, 1.0, kind)
+
+
+class DiscriminatorLoss(NamedTuple):
+    """Eq. 7, L_D = L_img + beta1 L_pix + beta2 L_cons, and its terms, each ()."""
+
+    total: Tensor
+    image: Tensor
+    pixel: Tensor
+    consistency: Tensor
+
+
+def discriminator_loss(
+    real: Judgement, fake: Judgement, mixed: "MixedJudgement | None", e: Experiment, ramp: float = 1.0
+) -> DiscriminatorLoss:
+    """Return Eq. 7 with the weights of `e`; `mixed` is None in phase one, `ramp` in [0, 1] multiplies beta2.
+
+    Without a pixel branch, and without mixed images, the terms that need them are 0.
+    """
+    kind = e.adversarial
+    image = d_loss(real.image, 1.0, kind) + d_loss(fake.image, 0.0, kind)
+    pixel = consistency = image.new_zeros(())
+    if e.pixel_branch:
+        pixel = d_loss(real.pixel, 1.0, kind) + d_loss(fake.pixel, 0.0, kind)
+    if mixed is not None:
+        image = image + e.mixed_weight * d_loss(mixed.judgement.image, mixed.lam, kind)
+        if e.pixel_branch:
+            pixel = pixel + e.mixed_weight * d_loss(mixed.judgement.pixel, mixed.M, kind)
+        consistency = consistency_loss(real, fake, mixed, e)
+    total = image + e.beta1 * pixel + e.beta2 * ramp * consistency
+    return DiscriminatorLoss(total, image, pixel, consistency)
+
+
+class MixedJudgement(NamedTuple):
+    """What D says of mixed images, and their labels: lam (B,) per image, M (B, 1, H, W) per pixel."""
+
+    judgement: Judgement
+    lam: Tensor
+    M: Tensor
+
+
+def consistency_loss(real: Judgement, fake: Judgement, mixed: MixedJudgement, e: Experiment) -> Tensor:
+    """Return L_cons: Eq. 5 at both levels, and the feature term where `e` asks for one."""
+    loss = image_consistency(mixed.judgement, real, fake, mixed.lam)
+    if e.pixel_branch:
+        loss = loss + pixel_consistency(mixed.judgement, real, fake, mixed.M)
+    if e.features == "l2":
+        loss = loss + feature_l2(mixed.judgement, real, fake, mixed.M)
+    elif e.features == "nce":
+        loss = loss + feature_nce(mixed.judgement, real, fake, mixed.lam)
+    return loss
+
+
+class GeneratorLoss(NamedTuple):
+    """Eq. 8, L_G = L_img + beta L_pix, and its terms, each ()."""
+
+    total: Tensor
+    image: Tensor
+    pixel: Tensor
+
+
+def generator_loss(fake: Judgement, e: Experiment) -> GeneratorLoss:
+    """Return Eq. 8 with the weight of `e`; the pixel term is 0 without a pixel branch."""
+    image = g_loss(fake.image, e.adversarial)
+    pixel = g_loss(fake.pixel, e.adversarial) if e.pixel_branch else image.new_zeros(())
+    return GeneratorLoss(image + e.beta * pixel, image, pixel)
 
 
 def image_consistency(mixed: Judgement, real: Judgement, fake: Judgement, lam: Tensor) -> Tensor:

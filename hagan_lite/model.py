@@ -79,19 +79,22 @@ class Model:
         """Within it the networks compute in the run's precision."""
         return autocast(self.device, self.precision)
 
-    @torch.no_grad()
     def fakes(self, n: int) -> Tensor:
-        """n images of G as it stands, for D's update: float32, without gradient."""
+        """Return n images of G as it stands, float32. D's update takes them detached, G's takes them as they are."""
         with self.autocast():
             return self._G(self.latent(n, self.e, self.rng)).float()
 
-    def judged(self, latent: Tensor) -> Any:
-        """What D says of fakes from `latent`, for G's update: the gradient passes D, whose weights need none."""
+    def fakes_for_g(self, fake: Tensor) -> Tensor:
+        """Return what G learns from: the images that D has just judged, or new ones with `fresh_noise`."""
+        return self.fakes(len(fake)) if self.e.fresh_noise else fake
+
+    def judged(self, fake: Tensor) -> Any:
+        """Return what D says of fakes, for G's update: the gradient passes D, whose weights need none."""
         self.D.requires_grad_(False)
         with self.autocast():
-            found = self._D(self._G(latent))
+            judgement = self._D(fake)
         self.D.requires_grad_(True)
-        return found
+        return judgement
 
     @staticmethod
     def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -45,9 +45,17 @@ class AttnMixExplorer(w.VBox):
         self.height, self.width = _slider("its height", 30, 0, 64), _slider("its width", 24, 0, 64)
         self.inside = w.Checkbox(value=False, description="real inside the box, fake outside", indent=False)
         self.alpha = _slider("alpha (Eq. 4)", 0.5, 0.0, 0.5, 0.05)
-        self.source = w.ToggleButtons(options=explorers.SOURCES, description="map A from", tooltips=[
-            "the generator's own attention", "every pixel alike: lambda is then lambda_0", "draw one on the board"
-        ], style=dict(description_width="110px", button_width="90px"))  # fmt: skip
+        self.source = w.ToggleButtons(
+            options=explorers.SOURCES,
+            description="map A from",
+            tooltips=[
+                "how strong the attention's output is at each pixel",
+                "how much each pixel is looked at",
+                "every pixel alike: lambda is then lambda_0",
+                "draw one on the board",
+            ],
+            style=dict(description_width="110px", button_width="80px"),
+        )
         self.sharpness = _slider("sharpness of A", 1.0, 0.0, 4.0, 0.25)
         small = w.Layout(width="22px", height="22px", margin="1px", padding="0")
         self.board = [w.ToggleButton(layout=small, tooltip="attend here") for _ in range(explorers.BOARD**2)]
@@ -59,7 +67,7 @@ class AttnMixExplorer(w.VBox):
         for control in [*controls, *others, *self.board]:
             control.observe(self._update, "value")
         self.run.observe(self._open, "value")
-        heads = ("fake, G(z)", "real, x", "mask, white = real", "mixed, i", "where G looks")
+        heads = ("fake, G(z)", "real, x", "mask, white = real", "mixed, i", "saliency A")
         columns = w.HBox([w.VBox([self.run, *others]), w.VBox(controls), self._drawing])
         super().__init__([columns, _under_heads(self.image, *heads), self.bars])
         self._open()
@@ -74,16 +82,18 @@ class AttnMixExplorer(w.VBox):
 
     def _update(self, _=None) -> None:
         size, unit = self._e.size, self._e.size / 64  # the sliders count in 64ths of the side
-        fake, saliency = explorers.fake_and_map(self._G, self._e, self.fake.value)
+        source = self.source.value
+        reading = "received" if source == "received" else "output"
+        fake, saliency = explorers.fake_and_map(self._G, self._e, self.fake.value, reading)
         real = torch.from_numpy(to_tensor_range(self._images[self.real.value][None]))
         places = (round(s.value * unit) for s in (self.top, self.left, self.height, self.width))
         M = explorers.box(size, *places, self.inside.value)
         drawn = np.reshape([cell.value for cell in self.board], (explorers.BOARD, -1)).astype(float)
-        A = explorers.shape_map(saliency, self.source.value, self.sharpness.value, drawn)
+        A = explorers.shape_map(saliency, source, self.sharpness.value, drawn)
         picture, self.labels = explorers.attnmix_view(real, fake, A, M, self.alpha.value)
         self.image.value, self.bars.value = explorers.png(picture), _bars(self.labels)
-        self._drawing.layout.display = "" if self.source.value == "drawn" else "none"
-        self.sharpness.disabled = self.source.value != "generator"
+        self._drawing.layout.display = "" if source == "drawn" else "none"
+        self.sharpness.disabled = source in ("uniform", "drawn")
 
 
 def _bars(labels: Labels) -> str:

@@ -53,7 +53,7 @@ def test_T_in_a_loop_is_T():
 
 
 def test_flops_are_those_of_the_equations():
-    """Attention's, by hand: (d + C) N^2 multiply-accumulates forward, twice that backward; two forwards a step."""
+    """Attention's, by hand: (d + C) N^2 multiply-accumulates forward, twice that backward; one pass of G a step."""
     import measure
 
     def step_flops(**changes):
@@ -64,7 +64,7 @@ def test_flops_are_those_of_the_equations():
     for channels, side in ((16, 16), (8, 32)):  # width 8: levels of 16x16 and 32x32
         N, d = side * side, channels // 8
         product, convolutions = 2 * N * N * (d + channels), 2 * N * channels * (2 * d + channels)
-        wanted += 4 * (product * (1 + 1 + 2) + convolutions * (1 + 1 + 2))
+        wanted += 4 * (product + convolutions) * (1 + 2)
     assert added == wanted
 
 

@@ -90,6 +90,7 @@ def fake_step():
 
 EVERY_PATH = [{}, dict(skip="instance"), dict(features="l2"), dict(features="nce"), dict(ramp=4), dict(mix="cutmix")]
 EVERY_PATH += [dict(adversarial="hinge"), dict(adversarial="ns"), dict(mask_beta=0.5)]
+EVERY_PATH += [dict(saliency="received"), dict(fresh_noise=True)]
 EVERY_PATH += [dict(model=model, flips=True) for model in MODELS if model != "hagan"]
 
 
@@ -149,7 +150,7 @@ def test_compiled_networks_are_whole_graphs_and_compute_the_same(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", whole)
     one, other = Hagan(tiny(), CPU, compiled=True), Hagan(tiny(), CPU)
-    assert compiled == [one.G, one.D]
+    assert compiled == [one.G, one.D, one.G.with_saliency]
     for t in (0, 1, 11):
         a, b = one.step(real(), t), other.step(real(), t)
         for name in b:

@@ -43,7 +43,7 @@ def test_the_explorers_label_is_attnmixs(explorer, shipped):
 def test_uniform_attention_moves_no_label(explorer):
     explorer.source.value = "uniform"
     torch.testing.assert_close(explorer.labels.lam, explorer.labels.lambda_0)
-    explorer.source.value, explorer.sharpness.value = "generator", 0.0
+    explorer.source.value, explorer.sharpness.value = "output", 0.0
     torch.testing.assert_close(explorer.labels.lam, explorer.labels.lambda_0)
 
 

@@ -3,7 +3,7 @@ import torch
 
 from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Discriminator, judge
-from hagan_lite.generator import Generator, SelfAttention
+from hagan_lite.generator import Generator, SelfAttention, row_entropy
 from hagan_lite.hagan import Hagan
 
 
@@ -32,10 +32,10 @@ def test_the_pixel_branch_is_decoupled():
 @pytest.mark.parametrize(("size", "channels"), [(64, 1), (64, 3), (256, 1), (256, 3)])
 def test_shapes_at_both_sizes(size, channels):
     G, D = Generator(size, channels, width=8, z_dim=10), Discriminator(size, channels, width=8)
-    images, attended = G.with_saliency(torch.rand(2, 10) * 2 - 1)
+    images, A = G.with_saliency(torch.rand(2, 10) * 2 - 1)
     assert images.shape == (2, channels, size, size)
     assert images.abs().max() <= 1
-    assert attended.saliency.shape == (2, 32, 32)
+    assert A.shape == (2, 32, 32)
     judged = D(images)
     assert judged.image.shape == (2,)
     assert judged.pixel.shape == (2, 1, size, size)
@@ -56,14 +56,29 @@ def test_fused_chunked_and_naive_attention_agree():
     layer, x = SelfAttention(32), torch.randn(2, 32, 32, 32)
     layer.gamma.data.fill_(0.7)
     wanted, A = attention_naive(layer, x)
-    chunked, attended = layer.attend(x)
     torch.testing.assert_close(layer(x), wanted, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(chunked, wanted, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(layer.matrix(x), A, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(attended.saliency.flatten(1), A.mean(1), atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(attended.saliency.sum((1, 2)), torch.ones(2))
-    entropy = torch.special.entr(A).sum(2).mean() / torch.log(torch.tensor(1024.0))
-    torch.testing.assert_close(attended.entropy, entropy, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(layer.received(x).flatten(1), A.mean(1), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(layer.received(x).sum((1, 2)), torch.ones(2))
+
+
+def test_both_maps_are_what_they_say_and_leave_the_layers_output_alone():
+    torch.manual_seed(0)
+    layer, x = SelfAttention(32), torch.randn(2, 32, 16, 16)
+    layer.gamma.data.fill_(0.7)
+    out = (layer(x) - x) / 0.7  # v A^T
+    for saliency, wanted in (("output", out.abs().mean(1)), ("received", layer.received(x))):
+        y, A = layer.with_saliency(x, saliency)
+        assert torch.equal(y, layer(x))
+        assert not A.requires_grad and A.min() >= 0
+        torch.testing.assert_close(A, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_the_entropy_of_a_matrix_is_one_where_it_is_uniform_and_zero_where_one_pixel_has_all():
+    sink = torch.zeros(1, 64, 64)
+    sink[..., 7] = 1
+    assert row_entropy(torch.full((1, 64, 64), 1 / 64)).item() == pytest.approx(1)
+    assert row_entropy(sink).item() == 0
 
 
 def test_fused_and_naive_attention_have_the_same_gradient():
@@ -86,9 +101,10 @@ def test_while_gamma_is_zero_attention_changes_nothing_and_learns_nothing():
 
 def test_the_map_belongs_to_the_last_attention_layer_and_carries_no_gradient():
     G = Generator(width=8)
-    _, attended = G.with_saliency(torch.rand(2, 100))
-    assert attended.saliency.shape[1:] == (32, 32)
-    assert not attended.saliency.requires_grad
+    for saliency in ("output", "received"):
+        _, A = G.with_saliency(torch.rand(2, 100), saliency=saliency)
+        assert A.shape[1:] == (32, 32)
+        assert not A.requires_grad
     with pytest.raises(ValueError, match="no attention"):
         Generator(width=8, attention=False).with_saliency(torch.rand(2, 100))
 
@@ -188,5 +204,13 @@ def test_the_matrices_to_look_at_are_those_that_are_used():
     matrices = G.attention_matrices(z)
     assert {side: tuple(A.shape) for side, A in matrices.items()} == {16: (2, 256, 256), 32: (2, 1024, 1024)}
     torch.testing.assert_close(matrices[32].sum(2), torch.ones(2, 1024))
-    torch.testing.assert_close(matrices[32].mean(1).view(2, 32, 32), G.with_saliency(z)[1].saliency)
+    torch.testing.assert_close(matrices[32].mean(1).view(2, 32, 32), G.with_saliency(z, saliency="received")[1])
     assert not any(layer._forward_pre_hooks for layer in G.attention.values())
+
+
+def test_looking_at_the_matrices_leaves_a_training_generator_alone():
+    G = Generator(width=8)
+    before = {k: v.clone() for k, v in G.state_dict().items()}
+    G.attention_matrices(torch.rand(2, 100))
+    assert G.training and all(layer.training for layer in G.modules())
+    assert all(torch.equal(v, before[k]) for k, v in G.state_dict().items())

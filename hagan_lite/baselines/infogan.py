@@ -82,21 +82,26 @@ class Model(Base):
     def update(self, x: Tensor, t: int) -> Logs:
         e, kind = self.e, self.e.adversarial
         latent = self.latent(len(x), e, self.rng)
-        with torch.no_grad(), self.autocast():
-            fake = self._G(latent).float()
+        fake = self._images(latent)
         with self.autocast():
-            real, fake_ = self._D(x), self._D(fake)
+            real, fake_ = self._D(x), self._D(fake.detach())
         loss_img = losses.d_loss(real.image, 1.0, kind) + losses.d_loss(fake_.image, 0.0, kind)
         loss_info = self._info(fake_, latent)
         self.descend(self.opt_d, loss_img + loss_info)
         logs = dict(d=loss_img + loss_info, d_img=loss_img, d_info=loss_info)
         logs |= dict(d_real=real.image.mean(), d_fake=fake_.image.mean())
 
-        latent = self.latent(len(x), e, self.rng)
-        guess = self.judged(latent)
+        if e.fresh_noise:
+            latent = self.latent(len(x), e, self.rng)
+            fake = self._images(latent)
+        guess = self.judged(fake)
         g_img, g_info = losses.g_loss(guess.image, kind), self._info(guess, latent)
         self.descend(self.opt_g, g_img + g_info)
         return logs | dict(g=g_img + g_info, g_img=g_img, g_info=g_info)
+
+    def _images(self, latent: Tensor) -> Tensor:
+        with self.autocast():
+            return self._G(latent).float()
 
     def _info(self, guess: Guess, latent: Tensor) -> Tensor:
         e = self.e

@@ -65,7 +65,7 @@ class Model(Base):
         fake = self.fakes(len(x))
         M = attnmix.box_masks(len(x), e.size, self.rng, e.mask_beta)
         with self.autocast():
-            real, fake_, mixed = judge(self._D, x, fake, attnmix.mix(x, fake, M))
+            real, fake_, mixed = judge(self._D, x, fake.detach(), attnmix.mix(x, fake.detach(), M))
         loss_img = losses.d_loss(real.image, 1.0, kind) + losses.d_loss(fake_.image, 0.0, kind)
         loss_pix = losses.d_loss(real.pixel, 1.0, kind) + losses.d_loss(fake_.pixel, 0.0, kind)
         # A mixed image is a fake to the encoder, or G would learn to draw boxes. The source tosses a coin per batch or
@@ -77,7 +77,7 @@ class Model(Base):
         logs = dict(d=loss, d_img=loss_img, d_pix=loss_pix, d_cons=loss_cons)
         logs |= dict(d_real=real.image.mean(), d_fake=fake_.image.mean())
 
-        judged = self.judged(self.latent(len(x), e, self.rng))
+        judged = self.judged(self.fakes_for_g(fake))
         g_img, g_pix = losses.g_loss(judged.image, kind), losses.g_loss(judged.pixel, kind)
         self.descend(self.opt_g, g_img + g_pix)
         return logs | dict(g=g_img + g_pix, g_img=g_img, g_pix=g_pix)

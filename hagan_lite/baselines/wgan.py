@@ -75,13 +75,14 @@ class Model(Base):
         # The source takes a fresh batch for each update of the critic. Here they share the step's batch, each with
         # fakes of its own: so every model sees as many real images in as many steps.
         for _ in range(self.e.critic_steps):
-            logs = self._critic_step(x)
-        loss = -self.judged(self.latent(len(x), self.e, self.rng)).float().mean()
+            fake = self.fakes(len(x))
+            logs = self._critic_step(x, fake.detach())
+        loss = -self.judged(self.fakes_for_g(fake)).float().mean()
         self.descend(self.opt_g, loss)
         return logs | dict(g=loss)
 
-    def _critic_step(self, x: Tensor) -> Logs:
-        e, fake = self.e, self.fakes(len(x))
+    def _critic_step(self, x: Tensor, fake: Tensor) -> Logs:
+        e = self.e
         with self.autocast():
             real_, fake_ = self._D(x).float().mean(), self._D(fake).float().mean()
         loss = fake_ - real_

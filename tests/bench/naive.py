@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hagan_lite import attnmix, augment, hagan, losses
-from hagan_lite.generator import Attended, SelfAttention
+from hagan_lite.generator import SelfAttention
 from hagan_lite.hagan import Hagan, Logs
 
 Step = Callable[[Tensor, int], Logs]
@@ -32,7 +32,7 @@ def patched(model: Hagan, *patches: tuple) -> Step:
 @contextlib.contextmanager
 def naive_attention() -> Iterator[None]:
     """Within it every attention layer makes its N x N matrix, as the equation is written."""
-    with mock.patch.object(SelfAttention, "forward", _forward), mock.patch.object(SelfAttention, "attend", _attend):
+    with mock.patch.object(SelfAttention, "output", _output):
         yield
 
 
@@ -122,19 +122,7 @@ MEASURES: dict[str, Callable[[Hagan], Step]] = {
 """Each measure, and the step without it."""
 
 
-def _matrix(layer: SelfAttention, x: Tensor) -> tuple[Tensor, Tensor]:
-    q, k, v = (conv(x).flatten(2) for conv in (layer.query, layer.key, layer.value))  # (B, C, N)
+def _output(self: SelfAttention, x: Tensor) -> Tensor:
+    q, k, v = (conv(x).flatten(2) for conv in (self.query, self.key, self.value))  # (B, C, N)
     A = (q.transpose(1, 2) @ k).softmax(-1)  # (B, N, N)
-    return x + layer.gamma * (v @ A.transpose(1, 2)).view(x.shape), A
-
-
-def _forward(self: SelfAttention, x: Tensor) -> Tensor:
-    return _matrix(self, x)[0]
-
-
-@torch.no_grad()
-def _attend(self: SelfAttention, x: Tensor, chunk: int = 0) -> tuple[Tensor, Attended]:
-    out, A = _matrix(self, x)
-    saliency = A.float().mean(1).view(len(x), *x.shape[2:])
-    entropy = torch.special.entr(A[:4].float()).sum(2).mean() / torch.tensor(A.shape[-1]).log()
-    return out, Attended(saliency, entropy)
+    return (v @ A.transpose(1, 2)).view(x.shape)
