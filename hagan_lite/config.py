@@ -65,6 +65,7 @@ class Experiment:
     SETS_AT: ClassVar[dict[str, dict[str, Any]]] = {}  # and by preset
     ONE_OF: ClassVar[dict[str, tuple]] = {}  # what a field of the model's own may be
     AT_LEAST: ClassVar[dict[str, float]] = {}  # the least that a number of the model's own may be
+    UNUSED: ClassVar[tuple[str, ...]] = ()  # fields that decide nothing in this model; they keep their defaults
 
     model: str = "hagan"
     dataset: str = "mni152"  # a name in DATASETS, or a folder of images
@@ -128,6 +129,10 @@ class Experiment:
             raise ValueError(f"model={self.model!r}: Experiment.make({self.model!r}) makes its experiments")
         if self.phase_two is None:
             object.__setattr__(self, "phase_two", self.steps // 5)
+        unused = self.UNUSED if self.mix == "attnmix" else (*self.UNUSED, "saliency")  # no label asks for a map
+        for field in dataclasses.fields(self):
+            if field.name in unused:
+                object.__setattr__(self, field.name, field.default)
         for name, allowed in (_CHOICES | self.ONE_OF).items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(map(str, allowed))}")
@@ -209,7 +214,7 @@ class Experiment:
         if not self.flips:
             silent.add("border")  # without shifts no border decides anything
         if self.mix != "attnmix":
-            silent.add("saliency")  # the label does not ask for the map
+            silent.add("saliency")  # no label asks for a map
         decides = {k: v for k, v in self.to_dict().items() if k not in silent}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -12,7 +12,7 @@ from hagan_lite.claims import ledger
 from hagan_lite.config import SEARCHED, Experiment
 from hagan_lite.figures_attnmix import shift_over_training
 from hagan_lite.figures_evaluation import learning_curves, recipes
-from hagan_lite.grids import LONGER, ladder, rows_of, tried
+from hagan_lite.grids import EARLIER, LONGER, ladder, rows_of, tried
 from hagan_lite.results import kept_log, load_records
 
 DATA = "covid-ct"
@@ -20,38 +20,66 @@ DATA = "covid-ct"
 
 
 def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Callable[[], pd.DataFrame]]:
-    """What draws the tables, by name: counts (I), every record (II, III), the ablation (IV), what of it was
-    measured again at LONGER steps, the search, the ledger."""
+    """Return what draws each table, by name.
+
+    Table I is counted, II and III list every record, IV is the ablation; `table4_earlier` is the ablation as it was
+    first measured (grids.EARLIER), `longer` what of that was measured again at LONGER steps, `tried` the search.
+    """
     mine = [r for r in records if r["data"]["name"] == DATA]
+    longer = ladder(DATA, preset, steps=LONGER, **EARLIER)
     return dict(
         table1=tables.table_1,
         table2=lambda: tables.table_2(records),
         table3=lambda: tables.table_3(records),
         table4=lambda: tables.table_4(ladder(DATA, preset), mine),
-        longer=lambda: tables.with_records(tables.table_4(ladder(DATA, preset, steps=LONGER), mine)),
+        table4_earlier=lambda: tables.table_4(ladder(DATA, preset, **EARLIER), mine),
+        longer=lambda: tables.with_records(tables.table_4(longer, mine)),
         tried=lambda: tables.of_rows(tried(DATA, preset), load_records(SEARCHED), {}),
         claims=lambda: ledger(records, preset).assign(records=lambda t: t["records"].str.join(" ")),
     )
 
 
 def pictures_of(records: list[dict[str, Any]], preset: str) -> dict[str, Figure]:
-    """The pictures by name: Tables II to IV, FD over the training for every number of steps that has curves, and the
-    shift of HAGAN's labels in the training of the first seed. A picture without a record is not drawn."""
+    """Return the pictures by name; one without a record is not drawn.
+
+    They are Tables II to IV, FD over the training for every number of steps that has curves, and the shift of HAGAN's
+    labels in the training of the first seed.
+    """
     mine = [r for r in records if r["data"]["name"] == DATA and r["experiment"]["preset"] == preset]
-    drawn, rows = {}, {name: rows_of(name, DATA, preset) for name in ("table2", "table3")}
-    fids = {name: {m: tables.PAPER[f"table_{name[-1]}"]["fid"][m][DATA] for m, _ in rows[name]} for name in rows}
-    listed = {name: tables.of_rows(rows[name], mine, fids[name]) for name in rows}
-    for name, table in (listed | dict(table4=tables.table_4(ladder(DATA, preset), mine))).items():
+    drawn = {}
+    for name, table in _rows_drawn(mine, preset).items():
         if "seeds" in table:
-            drawn[name] = recipes(table, f"Table {dict(zip('234', ('II', 'III', 'IV'), strict=True))[name[-1]]}")
-    for steps in sorted({r["experiment"]["steps"] for r in mine if r.get("curve")}):
-        curves = tables.by_row(ladder(DATA, preset, steps=steps), [r for r in mine if r.get("curve")])
+            number = {"2": "II", "3": "III", "4": "IV"}[name[len("table")]]
+            drawn[name] = recipes(table, f"Table {number}")
+    drawn |= _learning_curves(mine, preset)
+    e = Experiment.make("hagan", DATA, preset)
+    for record in mine:
+        if "log" in record and Experiment.from_dict(record["experiment"]) == e:
+            title = f"{DATA}, {e.steps} steps, seed {e.seed}"
+            drawn[f"{DATA}-{preset}-shift"] = shift_over_training(kept_log(record), e.phase_two, title)
+    return drawn
+
+
+def _rows_drawn(mine: list[dict[str, Any]], preset: str) -> dict[str, pd.DataFrame]:
+    """Return Tables II to IV as rows of recipes. II and III are of the protocol in which all seven models were run."""
+    listed = {}
+    for name in ("table2", "table3"):
+        rows = rows_of(name, DATA, preset, **EARLIER)
+        printed = tables.PAPER[f"table_{name[-1]}"]["fid"]
+        listed[name] = tables.of_rows(rows, mine, {model: printed[model][DATA] for model, _ in rows})
+    listed["table4"] = tables.with_records(tables.table_4(ladder(DATA, preset), mine))
+    listed["table4_earlier"] = tables.table_4(ladder(DATA, preset, **EARLIER), mine)
+    return listed
+
+
+def _learning_curves(mine: list[dict[str, Any]], preset: str) -> dict[str, Figure]:
+    """Return a picture of FD over the training for every number of steps at which records have curves."""
+    with_curve = [r for r in mine if r.get("curve")]
+    drawn = {}
+    for steps in sorted({r["experiment"]["steps"] for r in with_curve}):
+        curves = tables.by_row(ladder(DATA, preset, steps=steps, **EARLIER), with_curve)
         if curves:
             drawn[f"{DATA}-{preset}-{steps}-learning"] = learning_curves(curves, f"{DATA}, {preset}, {steps} steps")
-    e = Experiment.make("hagan", DATA, preset)
-    for r in (r for r in mine if "log" in r and Experiment.from_dict(r["experiment"]) == e):
-        title = f"{DATA}, {e.steps} steps, seed {e.seed}"
-        drawn[f"{DATA}-{preset}-shift"] = shift_over_training(kept_log(r), e.phase_two, title)
     return drawn
 
 

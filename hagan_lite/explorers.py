@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hagan_lite.attnmix import Labels, mix, mixed_labels, to_image_size
 from hagan_lite.config import RUNS, Experiment
+from hagan_lite.figures_attnmix import saliency_scale
 from hagan_lite.generator import Generator
 from hagan_lite.hagan import draw_z
 from hagan_lite.pretrained import CHECKPOINTS
@@ -124,9 +125,10 @@ def _grey(image: Tensor) -> np.ndarray:
 
 
 def _overlay(image: Tensor, A: Tensor) -> np.ndarray:
-    """A (1, 1, H, W) as its ratio to the mean, a tenth to ten times, in cividis over the grey image."""
-    ratio = (A / A.mean())[0, 0].clamp(0.1, 10).log10().numpy() / 2 + 0.5
-    colours = matplotlib.colormaps["cividis"](ratio)[..., :3] * 255
+    """Return A (1, 1, H, W) in cividis over the grey image, on the scale of saliency_scale."""
+    ratio = (A / A.mean())[0, 0].numpy()
+    scale = saliency_scale(float(ratio.max()))
+    colours = matplotlib.colormaps["cividis"](scale(ratio))[..., :3] * 255
     return (0.35 * _grey(image) + 0.65 * colours).astype(np.uint8)
 
 

@@ -3,11 +3,12 @@
 from dataclasses import fields
 
 import torch
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from hagan_lite.attnmix import mix
-from hagan_lite.figures import COLOURS, _absent, _figure, _over_steps, _picture, shift_band
+from hagan_lite.attnmix import Labels, mix
+from hagan_lite.figure7 import EXAMPLES
+from hagan_lite.figures import COLOURS, MIXED, _absent, _figure, _over_steps, _picture, shift_band
 from hagan_lite.hagan import Mixed
 
 
@@ -15,15 +16,14 @@ def figure_7(mixed: Mixed, indices: list[int], title: str = "", names: tuple[str
     """The paper's Figure 7 on our own training: fake, real, mixed, mask with both labels, and the saliency map.
 
     One row per index of the batch, with its name at the left if there are `names`. The numbers are the share of "real"
-    in the label, by area and after saliency. Saliency is drawn as its ratio to the mean: 1 means "attended to as much
-    as the average pixel" in every row. The scale is logarithmic, for a trained attention can give one pixel hundreds of
-    times what it gives the others.
+    in the label, by area and after saliency. Saliency is drawn as its ratio to the mean: 1 is the average pixel in
+    every row; see :func:`saliency_scale`.
     """
     composed = mix(mixed.real, mixed.fake, mixed.mask)
     figure, axes = _figure(len(indices), 5, 10.5, 2.15 * len(indices) + 0.4)
     heads = ("fake, T(G(z))", "real, T(x)", "mixed, i", "mask M (white = real)", "saliency A / mean(A)")
     ratio = mixed.saliency / mixed.saliency.mean((1, 2, 3), keepdim=True)
-    scale = LogNorm(0.1, max(10.0, float(ratio[indices].max())), clip=True)
+    scale = saliency_scale(float(ratio[indices].max()))
     for row, i in enumerate(indices):
         for axis, part in zip(axes[row], (mixed.fake, mixed.real, composed), strict=False):
             _picture(axis, part[i])
@@ -39,6 +39,42 @@ def figure_7(mixed: Mixed, indices: list[int], title: str = "", names: tuple[str
         axis.set_title(head, fontsize=10)
     for axis, name in zip(axes[:, 0], names, strict=False):
         axis.text(-0.06, 0.5, name, ha="right", va="center", rotation=90, fontsize=10, transform=axis.transAxes)
+    figure.suptitle(title)
+    return figure
+
+
+def saliency_scale(largest: float) -> Normalize:
+    """Return the colour scale of A / mean(A): linear from 0, or logarithmic where a pixel has over ten times the mean.
+
+    The map of attention received can give one pixel hundreds of times what it gives the others.
+    """
+    return Normalize(0, max(largest, 1.0)) if largest <= 10 else LogNorm(0.1, largest, clip=True)
+
+
+def shifts_by_area(labels: dict[str, Labels], chances: dict[str, float], title: str = "") -> Figure:
+    """For each reading of the map: how far labels move at each area, with the paper's three examples among them.
+
+    `labels` (figure7.label_shifts) and `chances` (figure7.chance_of_the_papers_shifts) by reading. Light: 5 to 95 % of
+    the masks of an area, dark: the middle half.
+    """
+    figure, axes = _figure(1, len(labels), 5.2 * len(labels), 3.9, sharey=True)
+    levels = torch.tensor([0.05, 0.25, 0.75, 0.95])
+    edges = torch.linspace(0, 1, 21)
+    for axis, (name, found) in zip(axes[0], labels.items(), strict=True):
+        shift, bins = found.lam - found.lambda_0, torch.bucketize(found.lambda_0, edges)
+        filled = [i for i in range(1, len(edges)) if (bins == i).sum() >= 20]
+        middle = [float(edges[i - 1] + edges[i]) / 2 for i in filled]
+        low, lower, upper, high = torch.stack([shift[bins == i].quantile(levels) for i in filled]).T
+        axis.fill_between(middle, low, high, color=MIXED, alpha=0.25, lw=0, label="5-95 % of our masks")
+        axis.fill_between(middle, lower, upper, color=MIXED, alpha=0.55, lw=0, label="25-75 %")
+        for (area, adjusted), marker in zip(EXAMPLES.values(), "osv", strict=True):
+            axis.plot(area, adjusted - area, marker, color="black", ms=7, ls="none")
+        axis.plot([], [], "o", color="black", ms=7, ls="none", label="the paper's three examples")
+        axis.axhline(0, color="0.7", lw=0.8, zorder=0)
+        axis.set(title=f"map: {name}\nchance of the paper's three: {chances[name]:.2g}")
+        axis.set(xlabel="lambda_0, share of real pixels", xlim=(0, 1))
+    axes[0, 0].set_ylabel("shift of the label, lambda - lambda_0")
+    axes[0, 0].legend(fontsize=9, loc="upper left")
     figure.suptitle(title)
     return figure
 

@@ -5,17 +5,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import seaborn as sns
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from hagan_lite.attnmix import mix
 from hagan_lite.figures import COLOURS, FAKE, MIXED, REAL, _figure, _picture
+from hagan_lite.figures_attnmix import saliency_scale
 from hagan_lite.hagan import Mixed
 
 
 class Panel(NamedTuple):
     """One picture. `kind`: image (C, H, W), always in the full grey window; mask (H, W) of 0..1; map (H, W), from its
-    least to its most; ratio (H, W), logarithmic about 1; signed (H, W), symmetric about `centre`."""
+    least to its most; ratio (H, W), see figures_attnmix.saliency_scale; signed (H, W), symmetric about `centre`."""
 
     picture: Any
     title: str = ""
@@ -54,7 +54,7 @@ def _panel(figure: Figure, axis: Any, panel: Panel) -> None:
         most = panel.most or float(np.quantile(np.abs(array - panel.centre), 0.995)) or 1.0
         how = dict(
             map=dict(cmap="cividis"),
-            ratio=dict(cmap="cividis", norm=LogNorm(0.1, max(10.0, float(array.max())), clip=True)),
+            ratio=dict(cmap="cividis", norm=saliency_scale(float(array.max()))),
             signed=dict(cmap="PuOr", vmin=panel.centre - most, vmax=panel.centre + most),
         )[panel.kind]
         _picture(axis, array, panel.title, **how)

@@ -44,7 +44,7 @@ class SelfAttention(nn.Module):
 
     def output(self, x: Tensor) -> Tensor:
         """Return what attention gathers at every pixel, v A^T (B, C, H, W), by the fused kernel: A never exists."""
-        q, k, v = self._qkv(x)
+        q, k, v = (_pixels(conv, x) for conv in (self.query, self.key, self.value))
         # Zero padding changes no q.k; without it the CPU's fused kernel falls back to the N x N matrix.
         pad = v.shape[-1] - q.shape[-1]
         q, k = F.pad(q, (0, pad)), F.pad(k, (0, pad))
@@ -68,7 +68,7 @@ class SelfAttention(nn.Module):
 
         A exists here, `chunk` queries at a time.
         """
-        q, k, _ = self._qkv(x)
+        q, k = _pixels(self.query, x), _pixels(self.key, x)
         received = torch.zeros_like(k[..., 0], dtype=torch.float32)
         for part in q.split(chunk, dim=1):
             A = (part @ k.transpose(1, 2)).float().softmax(-1)  # (B, chunk, N)
@@ -77,11 +77,13 @@ class SelfAttention(nn.Module):
 
     def matrix(self, x: Tensor) -> Tensor:
         """Return A itself, (B, N, N), rows are queries and sum to 1: for looking at, not for training."""
-        q, k, _ = self._qkv(x)
+        q, k = _pixels(self.query, x), _pixels(self.key, x)
         return (q @ k.transpose(1, 2)).float().softmax(-1)
 
-    def _qkv(self, x: Tensor) -> list[Tensor]:
-        return [conv(x).flatten(2).transpose(1, 2) for conv in (self.query, self.key, self.value)]  # (B, N, C)
+
+def _pixels(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Return what a 1x1 convolution makes of x (B, C, H, W), a row per pixel: (B, N, C')."""
+    return conv(x).flatten(2).transpose(1, 2)
 
 
 def row_entropy(A: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hagan_lite import claims, results, tables
 from hagan_lite.config import COMMITTED, ROOT, Experiment
-from hagan_lite.grids import LONGER, ladder, rows_of
+from hagan_lite.grids import EARLIER, LONGER, ladder, rows_of
 
 ORDER = [claims.HELD, claims.NOT, claims.UNDECIDED, claims.UNTESTED]
 
@@ -37,9 +37,10 @@ def verdicts(records: list[dict]) -> str:
 STEP = "row of Table IV, or a control"
 PARTS: dict[str, Callable[[list[dict]], str]] = dict(
     measured=partial(measured, ladder("covid-ct", "cpu"), STEP),
-    longer=partial(measured, ladder("covid-ct", "cpu", steps=LONGER), STEP),
-    models=partial(measured, rows_of("table2", "covid-ct", "cpu"), "model of Table II"),
-    larger=partial(measured, rows_of("table3", "covid-ct", "cpu"), "model of Table III"),
+    earlier=partial(measured, ladder("covid-ct", "cpu", **EARLIER), STEP),
+    longer=partial(measured, ladder("covid-ct", "cpu", steps=LONGER, **EARLIER), STEP),
+    models=partial(measured, rows_of("table2", "covid-ct", "cpu", **EARLIER), "model of Table II"),
+    larger=partial(measured, rows_of("table3", "covid-ct", "cpu", **EARLIER), "model of Table III"),
     verdicts=verdicts,
 )
 

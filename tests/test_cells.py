@@ -60,10 +60,20 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
         "hagan, features by distance": "features",
         "hagan, consistency grows": "ramp",
         "hagan, no pixel branch": "pixel_branch",
+        "hagan, received map": "saliency",
+        "hagan, fresh noise": "fresh_noise",
     }
     assert all(differ(step_5, name) == {field} for name, field in controls.items())
     assert rows["hagan, consistency grows"].ramp == 100
+    assert len({e.hash for e in rows.values()}) == len(rows) == 25
+
+
+def test_the_ladder_of_the_earlier_protocol_has_no_row_twice():
+    rows = dict(grids.ladder("mni152", "cpu", **grids.EARLIER))
     assert len({e.hash for e in rows.values()}) == len(rows) == 23
+    full = rows["+ training strategy = hagan"]
+    assert (full.saliency, full.fresh_noise) == ("received", True)
+    assert {e.fresh_noise for e in rows.values()} == {True}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +230,7 @@ def test_what_was_tried_is_compared_on_a_seed_that_no_table_reports():
     tried = dict(grids.tried("covid-ct", "cpu"))
     assert {e.seed for e in tried.values()} == {SEARCH_SEED}
     assert len({e.hash for e in tried.values()}) == len(tried)
-    best = dict(grids.ladder("covid-ct", "cpu"))[grids.BEST]
+    best = dict(grids.ladder("covid-ct", "cpu", **grids.EARLIER))[grids.BEST]
     assert dataclasses.replace(best, seed=SEARCH_SEED) in tried.values()
     searched, reported = (results.load_records(place) for place in (SEARCHED, COMMITTED))
     assert {r["experiment"]["seed"] for r in searched} <= {SEARCH_SEED}
@@ -231,7 +241,7 @@ def test_what_was_tried_is_compared_on_a_seed_that_no_table_reports():
 
 
 def test_the_searchs_seed_gets_into_no_mean():
-    row = ("hagan", Experiment.make("hagan", "covid-ct", "cpu"))
+    row = ("hagan", Experiment.make("hagan", "covid-ct", "cpu", **grids.EARLIER))
     searched, reported = (results.load_records(place) for place in (SEARCHED, COMMITTED))
     assert {r["experiment"]["seed"] for r in by_row([row], searched + reported)["hagan"]} == {0, 1, 2}
     asked = ("hagan", dataclasses.replace(row[1], seed=SEARCH_SEED))

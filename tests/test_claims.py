@@ -6,22 +6,22 @@ import yaml
 
 from hagan_lite import claims, claims_printed, results
 from hagan_lite.config import COMMITTED, ROOT
-from hagan_lite.grids import ladder
+from hagan_lite.grids import EARLIER, ladder
 
 
-def runs_of(row, *scores, shift=0.1, curve=None):
+def runs_of(row, *scores, curve=None, figure_7=None, **changes):
     """Records of a row of the ladder, a seed each."""
-    e = dict(ladder("covid-ct", "cpu"))[row]
+    e = dict(ladder("covid-ct", "cpu", **changes))[row]
     metrics = dict(floor=40.0, fd_at_floor_n_sd=2.0, extractor="x", resize="r", n_real=9, n_fake=9)
-    more = dict(curve=curve) if curve else {}
+    given = dict(curve=curve, figure_7=figure_7)
+    more = {name: value for name, value in given.items() if value}
     return [
         dict(
-            name=f"{row}-{seed}",
+            name=f"{row}-{seed}{'-earlier' if changes else ''}",
             device="cpu (1 threads)",
             experiment=e.to_dict() | dict(seed=seed),
             data=dict(name="covid-ct", fingerprint="f"),
             metrics=metrics | dict(fd=fd, fd_at_floor_n=fd + 5),
-            log=dict(step=[800], shift=[[-shift, 0, 0, 0, shift]]),
         )
         | more
         for seed, fd in enumerate(scores)
@@ -117,13 +117,37 @@ def test_steadier_is_an_f_test():
     assert decide(wild, steadier=test | dict(row="base")).verdict == claims.UNTESTED
 
 
-def test_a_shift_that_is_small_and_images_like_real_ones_would_hold():
-    test = dict(row="+ training strategy = hagan", most=0.025)
-    assert decide(runs_of("+ training strategy = hagan", 200, shift=0.02), shift_within=test).verdict == claims.HELD
-    assert decide(runs_of("+ training strategy = hagan", 200, shift=0.03), shift_within=test).verdict == claims.NOT
-    row = dict(row="+ training strategy = hagan")
-    assert decide(runs_of("+ training strategy = hagan", 36), as_near_as_real=row).verdict == claims.HELD
-    assert decide(runs_of("+ training strategy = hagan", 60), as_near_as_real=row).verdict == claims.NOT
+FULL = "+ training strategy = hagan"
+
+
+@pytest.mark.parametrize(
+    ("chances", "verdict"),
+    [((0.2, 0.1), claims.HELD), ((0.01, 0.001), claims.NOT), ((0.2, 0.01), claims.UNDECIDED), ((), claims.UNTESTED)],
+)
+def test_shifts_are_like_the_papers_where_its_examples_are_likely_under_the_runs_own_map(chances, verdict):
+    records = [
+        runs_of(FULL, 200, figure_7=dict(output=chance, received=1 - chance))[0] | dict(name=f"run {i}", device=f"{i}")
+        for i, chance in enumerate(chances)
+    ]
+    assert decide(records + runs_of("base", 250), shifts_like_the_papers=dict(row=FULL)).verdict == verdict
+    received = runs_of("hagan, received map", 200, figure_7=dict(output=0.2, received=0.001))
+    assert decide(received, shifts_like_the_papers=dict(row="hagan, received map")).verdict == claims.NOT
+
+
+def test_rows_of_two_protocols_are_never_compared():
+    test = dict(row=FULL, than=["base"])
+    earlier = runs_of(FULL, 200, 201, 202, **EARLIER) + runs_of("base", 250, 251, 252, **EARLIER)
+    found = decide(earlier + runs_of(FULL, 100, 101), better=test)  # the present one has no base
+    assert found.verdict == claims.HELD and "201.0 against 251.0" in found.because and "earlier" in found.because
+    both = decide(earlier + runs_of(FULL, 300, 301, 302) + runs_of("base", 250, 251, 252), better=test)
+    assert both.verdict == claims.NOT and "earlier" not in both.because
+    across = decide(runs_of(FULL, 100, 101) + runs_of("base", 250, 251, **EARLIER), better=test)
+    assert across.verdict == claims.UNTESTED
+
+
+def test_images_as_near_as_real_ones_would_hold():
+    assert decide(runs_of(FULL, 36), as_near_as_real=dict(row=FULL)).verdict == claims.HELD
+    assert decide(runs_of(FULL, 60), as_near_as_real=dict(row=FULL)).verdict == claims.NOT
 
 
 def test_what_the_paper_contradicts_itself_on_is_found():

@@ -25,6 +25,7 @@ FLOW += [
     "tables",
 ]
 FLOW += [
+    "figure7",
     "figures",
     "figures_attnmix",
     "figures_evaluation",

@@ -34,6 +34,7 @@ class Choices(Experiment):
     SETS = PLAIN | dict(attention=False, lr_g=1e-3)
     SETS_AT = dict(smoke=dict(ddim_steps=4), paper=dict(width=128, blocks=2, lr_g=2e-4, ema=0.9999, ddim_steps=0))
     AT_LEAST = dict(ddim_steps=0, blocks=1)
+    UNUSED = ("fresh_noise",)  # one network, which draws nothing in a step
 
 
 class UNet(nn.Module):

@@ -54,6 +54,11 @@ def measures(device: str) -> dict:
     if device == "cpu" and sys.platform == "linux":
         for model, width in (("hagan", 64), ("dcgan", 32)):
             found[f"heap kept, {model} {width}"] = in_turn(dict(model=model, width=width), before=NO_GLIBC)
+    for width in (32, 64):  # choices of the experiment: another map, and a second pass of G
+        how = dict(model="hagan", width=width, device=device)
+        found[f"output map, hagan {width}"] = in_turn(how, saliency="received")
+        found[f"one pass of G, hagan {width}"] = in_turn(how, fresh_noise=True)
+        found[f"both, hagan {width}"] = in_turn(how, saliency="received", fresh_noise=True)
     if device == "cpu":  # no measure of ours but the user's choice: waiting threads that sleep instead of spinning
         how = dict(model="hagan", width=32, env=dict(OMP_WAIT_POLICY="PASSIVE"))
         found["OMP_WAIT_POLICY=PASSIVE, hagan 32"] = in_turn(how, env={})
