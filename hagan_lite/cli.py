@@ -120,6 +120,7 @@ def compare(
 ) -> None:
     """Samples of several runs beside the real images, in one picture: the first twelve of each (four if large)."""
     from hagan_lite import data, figures, runs
+    from hagan_lite.datasets import titled
     from hagan_lite.figures_evaluation import models_side_by_side
 
     experiments = [runs.experiment_of(folder) for folder in folders]
@@ -133,7 +134,7 @@ def compare(
         name = ", ".join([e.model, *(f"{k}={v}" for k, v in shown.items()), f"{e.steps} steps"])
         name += f", seed {e.seed}" if len({r.seed for r in experiments}) > 1 else ""
         blocks[name if name not in blocks else folder.name] = runs.sample(folder, n, seed, device, images)
-    title = f"{experiments[0].data_label}, {images.images.shape[-1]}x{images.images.shape[-1]}"
+    title = titled(f"{images.name}, {images.images.shape[-1]}x{images.images.shape[-1]}", images.name)
     typer.echo(short(figures.save_figure(models_side_by_side(blocks, title, tiles), out)))
 
 

@@ -38,6 +38,7 @@ def check(
 ) -> None:
     """What of a data set would be used, what was left out and why; a contact sheet, where you say."""
     from hagan_lite import data, figures
+    from hagan_lite.datasets import titled
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what was left out is listed below, all of it
@@ -48,6 +49,7 @@ def check(
         typer.echo(f"  {line}")
     if sheet:
         title = f"{found.name}: {min(len(found), 96)} of {len(found)} images, evenly spread"
+        title = titled(title, found.name)
         typer.echo(short(figures.save_figure(figures.gallery(found.images, 96, title, columns=12), sheet)))
     else:
         typer.echo("--sheet FILE.png draws a contact sheet")
@@ -60,9 +62,9 @@ def fetch(
 ) -> None:
     """Downloads a data set that can be downloaded, with progress; a broken download goes on when asked again."""
     from hagan_lite import data
-    from hagan_lite.datasets import _fetch, acdc, brats2018
+    from hagan_lite.datasets import _fetch, acdc, brats2018, lgg
 
-    known = {"covid-ct": "", "acdc": acdc.HELP, "brats2018": brats2018.HELP}
+    known = {"covid-ct": "", "acdc": acdc.HELP, "brats2018": brats2018.HELP, "lgg": lgg.HELP}
     if (base := paper_name(name)) not in known:
         raise ValueError(f"{name}: nothing to fetch; there are {', '.join(known)}, and mni152, which is embedded")
     if known[base]:

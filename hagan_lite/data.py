@@ -182,9 +182,13 @@ def _groups(names: list[tuple[str, str]]) -> tuple[np.ndarray, bool]:
 def _read(source: Source, size: int, channels: int, notes: Counter[str]) -> tuple[str, Iterator[np.ndarray]]:
     """(the patient, where the file itself says who it is, its images) of one Source."""
     what = folder.kind(source.path)
-    if what == "picture":
+    if source.series:
+        from hagan_lite.datasets import _tiff
+
+        patient, planes = "", _tiff.slices(source.path, source.series, size, notes)
+    elif what == "picture":
         return "", iter([decode(source.path, size, channels)])
-    if what == "volume":
+    elif what == "volume":
         from hagan_lite.datasets import _nifti
 
         patient, planes = "", _nifti.slices(source, size, notes)

@@ -31,9 +31,32 @@ def smoke_run() -> Path:
     return run
 
 
+def _point_at_real(monkeypatch: pytest.MonkeyPatch, file: str, size: int) -> None:
+    """Point HAGAN_DATA at the copy of a data set that was measured with: the one in which `file` has `size` bytes.
+
+    It is looked for where HAGAN_DATA points already, then in SHARED; without it the test is skipped.
+    """
+    for root in (ROOT / os.environ.get("HAGAN_DATA", "data"), SHARED):
+        if (root / file).is_file() and (root / file).stat().st_size == size:
+            monkeypatch.setenv("HAGAN_DATA", str(root))
+            return
+    name = file.split("/")[0]
+    pytest.skip(f"the copy of {name} that was measured with is not on this machine (data/README.md says which it is)")
+
+
 @pytest.fixture
 def covid_ct(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Points HAGAN_DATA at the real COVID-CT images, or skips."""
-    if not (SHARED / "covid-ct" / "CT_NonCOVID").is_dir():
-        pytest.skip("the real COVID-CT images are not on this machine (data/README.md says where they come from)")
-    monkeypatch.setenv("HAGAN_DATA", str(SHARED))
+    """Point HAGAN_DATA at the real COVID-CT images, or skip."""
+    _point_at_real(monkeypatch, "covid-ct/CT_NonCOVID/997.png", 82_863)
+
+
+@pytest.fixture
+def acdc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point HAGAN_DATA at the real ACDC, or skip."""
+    _point_at_real(monkeypatch, "acdc/training/patient100/patient100_frame01.nii.gz", 418_633)
+
+
+@pytest.fixture
+def lgg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point HAGAN_DATA at the real LGG MRI Segmentation, or skip."""
+    _point_at_real(monkeypatch, "lgg/kaggle_3m/TCGA_HT_A61B_19991127/TCGA_HT_A61B_19991127_26.tif", 33_174)

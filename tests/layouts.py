@@ -4,6 +4,7 @@ import functools
 
 import nibabel as nib
 import numpy as np
+from PIL import Image
 
 
 @functools.cache
@@ -52,3 +53,30 @@ def brats(root, high: int = 2, low: int = 1, between: str = "") -> None:
         for k, modality in enumerate(("t1", "t1ce", "t2", "flair")):
             nifti(folder / f"{name}_{modality}.nii.gz", np.int16(patient(10 * n + k) * 900))
         nifti(folder / f"{name}_seg.nii.gz", np.uint8(brain() > 0.8))
+
+
+def flair(number: int, darker: int = 1) -> np.ndarray:
+    """Return twelve slices (12, 78, 66) uint8 of one patient, with a noise floor around the head."""
+    planes = np.rot90(patient(number)[:, :, 14:50:3], axes=(0, 1)).transpose(2, 0, 1)
+    noise = np.random.default_rng(number).uniform(0, 0.03, planes.shape)
+    return np.uint8((planes * 0.8 + noise).clip(0, 1) * 255 / darker)
+
+
+def lgg(
+    root, patients: int = 3, between: str = "kaggle_3m", channels: int = 3, masks: bool = True, darker: int = 5
+) -> None:
+    """lgg/[between/]TCGA_XX_000n_19960909/: twelve slices a patient, FLAIR in the middle, and a mask beside each.
+
+    The last patient's scanner gives grey levels that are so many times `darker` than the others'.
+    """
+    place = root / "lgg" / between
+    for n in range(1, patients + 1):
+        name = f"TCGA_XX_{n:04d}_19960909"
+        (place / name).mkdir(parents=True, exist_ok=True)
+        for k, plane in enumerate(flair(n, darker if n == patients else 1), start=1):
+            others = [255 - plane, plane // 3]  # before and after contrast
+            pixels = plane if channels == 1 else np.stack([others[0], plane, others[1]], axis=-1)
+            Image.fromarray(pixels).save(place / name / f"{name}_{k}.tif")
+            if masks:
+                Image.fromarray(np.uint8(plane > 200) * 255).save(place / name / f"{name}_{k}_mask.tif")
+    (place / "data.csv").write_text("Patient,age_at_initial_pathologic\n")

@@ -34,6 +34,7 @@ def test_data_lists_what_is_here_and_what_is_not(monkeypatch, tmp_path):
     out = hagan("data").output
     assert re.search(r"^mni152 .*\n +embedded$", out, re.M)
     assert re.search(r"^covid-ct .*\n +not here; 'hagan data fetch covid-ct'", out, re.M)
+    assert re.search(r"^lgg .*\n +not here; 'hagan data fetch lgg'", out, re.M)
 
 
 def test_a_check_says_what_would_be_used_and_draws_only_where_told(tmp_path):

@@ -1,5 +1,8 @@
 """The paper's data sets in their published layouts, and what scanners write, in a folder of anybody's own."""
 
+import dataclasses
+import itertools
+import shutil
 import struct
 import sys
 import warnings
@@ -9,10 +12,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from PIL import Image
+from typer.testing import CliRunner
 
-from hagan_lite import data
-from hagan_lite.config import BUILD
-from hagan_lite.datasets import brats2018
+from hagan_lite import cli, data, figures
+from hagan_lite.config import BUILD, PAPER_IMAGES
+from hagan_lite.datasets import _tiff, brats2018, source_of, titled
 
 
 @pytest.fixture
@@ -96,6 +101,49 @@ def test_acdc_is_cropped_around_the_centre_and_a_folder_of_ones_own_padded(root)
     assert wide[0] > 1.1 * wide[1]  # 66 columns fill the frame, or 66 of 78 do
 
 
+def test_acdc_1798_is_the_first_1798_slices(root, monkeypatch):
+    layouts.acdc(root)
+    every = data.load("acdc")
+    assert np.array_equal(data.load("acdc-1798").images, every.images)  # of fewer than 1798 slices it takes all
+    found = data.find("acdc-1798")
+    assert found.limit == 1798 and data.find("acdc").limit is None
+    monkeypatch.setattr(data, "find", lambda name: dataclasses.replace(found, limit=17))
+    some = data.load("acdc-1798")
+    assert len(some) == 17 and np.array_equal(some.images, every.images[:17])
+    assert some.groups.tolist() == [0] * 10 + [1] * 7
+
+
+def test_one_heart_under_two_patients_names_is_one_group_and_alike_hearts_are_not(root):
+    """As patient074 and patient076 are in the copy of ACDC that we have: the same files, byte by byte."""
+    layouts.acdc(root, patients=6)
+    for number in (2, 5):  # drawn from one brain, they happen to be nearly the first one's copies
+        shutil.rmtree(root / f"acdc/training/patient{number:03d}")
+    for phase in ("frame01", "frame03"):
+        copied = (root / f"acdc/training/patient001/patient001_{phase}.nii.gz").read_bytes()
+        (root / f"acdc/training/patient004/patient004_{phase}.nii.gz").write_bytes(copied)
+    d = data.load("acdc")
+    assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [20, 10, 10]
+    assert d.groups.tolist() == [0] * 10 + [1] * 10 + [0] * 10 + [2] * 10
+    assert any(note.startswith("1 near duplicates") for note in d.notes)
+
+
+def test_the_real_acdc(acdc):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        d = data.load("acdc", 64)
+        fewer = data.load("acdc-1798", 64)
+    assert d.images.shape == (1902, 1, 64, 64) and d.left_out == ()
+    assert d.fingerprint == "71a9a931afcb"  # or the committed records are of other images
+    assert len(np.unique(d.groups)) == 99  # patient074 and patient076 are the same files
+    assert "1902 images are here; the paper used 1798" in d.notes
+    assert np.array_equal(fewer.images, d.images[:1798]) and fewer.fingerprint != d.fingerprint
+    assert len(np.unique(fewer.groups)) == 95  # patient096 is cut short, patient097 to patient100 are absent
+    assert not any("the paper used" in note for note in fewer.notes)
+    for found in (d, fewer):
+        train, heldout = found.split(0.1)
+        assert not set(found.groups[train]) & set(found.groups[heldout])
+
+
 # BraTS
 
 
@@ -126,11 +174,206 @@ def test_a_case_without_the_modality_is_named(root):
         assert len(data.load("brats2018")) == 46
 
 
-@pytest.mark.parametrize("name", ["acdc", "brats2018", "brats2018-flair", "covid-ct-396"])
+@pytest.mark.parametrize("name", ["acdc", "acdc-1798", "brats2018", "brats2018-flair", "covid-ct-396", "lgg"])
 def test_a_data_set_that_is_not_here_says_where_to_get_it(root, name):
     with pytest.raises(data.DataError, match=f"^{name}: no .*(register|public)") as error:
         data.load(name)
     assert str(root) in str(error.value) and "mni152" in str(error.value)
+
+
+# LGG
+
+
+def saved(array, path, **kw):
+    """Write a TIFF as tifffile does, which knows more kinds than Pillow."""
+    tifffile = pytest.importorskip("tifffile")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, array, **kw)
+
+
+@pytest.mark.parametrize("between", ["kaggle_3m", "", "lgg-mri-segmentation/kaggle_3m"])
+def test_lgg_is_read_as_it_is_published(root, between):
+    layouts.lgg(root, between=between)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # masks are not left out: nobody wants to hear of them
+        d = data.load("lgg")
+    assert d.name == "lgg" and d.images.shape == (3 * 12, 1, 64, 64) and d.left_out == ()
+    assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [12] * 3
+    assert "36 files of other kinds, not looked at" in d.notes
+    assert not any("the paper" in note for note in d.notes)
+    train, heldout = d.split(0.3)
+    assert not set(d.groups[train]) & set(d.groups[heldout])
+
+
+def test_of_three_channels_the_middle_one_is_used(root, tmp_path_factory, monkeypatch):
+    layouts.lgg(root)
+    three = data.load("lgg").images
+    other = tmp_path_factory.mktemp("flair")
+    layouts.lgg(other, channels=1, masks=False)
+    monkeypatch.setenv("HAGAN_DATA", str(other))
+    assert np.array_equal(data.load("lgg").images, three)
+
+
+def test_of_two_copies_of_lgg_one_is_read(root):
+    """Kaggle's archive holds every file twice."""
+    layouts.lgg(root)
+    layouts.lgg(root, between="lgg-mri-segmentation/kaggle_3m")
+    assert len(data.load("lgg")) == 36
+
+
+def test_slices_are_in_the_order_of_their_numbers(root):
+    layouts.lgg(root, patients=1)
+    numbers = [int(source.path.stem.split("_")[-1]) for source in data.find("lgg").sources]
+    assert numbers == list(range(1, 13))
+
+
+def test_two_examinations_of_one_patient_are_one_group_with_a_window_each(root):
+    layouts.lgg(root, patients=2)  # the second is five times darker
+    apart_they_are = data.load("lgg").images
+    (root / "lgg/kaggle_3m/TCGA_XX_0002_19960909").rename(root / "lgg/kaggle_3m/TCGA_XX_0001_19990909")
+    d = data.load("lgg")
+    assert len(d) == 24 and len(np.unique(d.groups)) == 1
+    assert np.array_equal(d.images, apart_they_are)  # in the same order
+
+
+def test_a_dark_scanner_is_windowed_like_a_bright_one(root, tmp_path_factory, monkeypatch):
+    layouts.lgg(root)
+    with_dark = data.load("lgg").images
+    other = tmp_path_factory.mktemp("bright")
+    layouts.lgg(other, darker=1)
+    monkeypatch.setenv("HAGAN_DATA", str(other))
+    bright = data.load("lgg").images
+    assert np.array_equal(with_dark[:24], bright[:24])  # the dark patient does not change the others
+    assert apart(with_dark[24:], bright[24:]) < 4  # a few grey levels were lost in the file
+    assert np.median(with_dark[:, 0, :5, :5]) < 15  # the noise around the head stays dark
+
+
+def test_all_slices_of_an_examination_have_one_window(root):
+    """With a window of its own each slice would be as bright as the next."""
+    layouts.lgg(root, patients=1, darker=1)
+    stored = layouts.flair(1).mean(axis=(1, 2))
+    shown = data.load("lgg").images.mean(axis=(1, 2, 3))
+    assert np.corrcoef(stored, shown)[0, 1] > 0.99
+
+
+def test_constant_slices_of_lgg_are_dropped_and_counted(root):
+    layouts.lgg(root)
+    folder = root / "lgg/kaggle_3m/TCGA_XX_0001_19960909"
+    for number, value in ((13, 0), (14, 40)):
+        Image.new("L", (66, 78), value).save(folder / f"{folder.name}_{number}.tif")
+    black = root / "lgg/kaggle_3m/TCGA_XX_0009_19960909"
+    black.mkdir()
+    Image.new("L", (66, 78), 0).save(black / f"{black.name}_1.tif")
+    d = data.load("lgg")
+    assert len(d) == 36 and "3 constant slices, dropped" in d.notes and d.left_out == ()
+
+
+def test_slices_of_lgg_that_cannot_be_used_are_named_with_the_remedy_and_the_rest_is_used(root):
+    layouts.lgg(root)
+    whole = data.load("lgg")
+    folder = root / "lgg/kaggle_3m/TCGA_XX_0001_19960909"
+    good = (folder / f"{folder.name}_1.tif").read_bytes()
+    plane = layouts.flair(1)[0]
+    tiff = {
+        name: folder / f"{name}_20.tif" for name in ("two", "four", "deep", "pages", "cut", "empty", "text", "hole")
+    }
+    saved(np.stack([plane] * 2, axis=-1), tiff["two"], photometric="minisblack", planarconfig="contig")
+    saved(np.stack([plane] * 4, axis=-1), tiff["four"], photometric="rgb")
+    saved(np.stack([plane.astype(np.uint16) * 99] * 3, axis=-1), tiff["deep"], photometric="rgb")
+    saved(np.stack([plane] * 2), tiff["pages"], photometric="minisblack")
+    tiff["cut"].write_bytes(good[: len(good) // 2])
+    tiff["empty"].touch()
+    tiff["text"].write_text("no picture")
+    broken = bytearray(tiff["pages"].read_bytes())
+    broken[-200:] = b"\xff" * 200
+    tiff["hole"].write_bytes(bytes(broken[: len(broken) // 2]))
+    with pytest.warns(UserWarning, match="left out 8 of 44"):
+        d = data.load("lgg")
+    assert np.array_equal(d.images, whole.images)  # what cannot be read does not move the window
+    said = dict(line.split(": ", 1) for line in d.left_out)
+    said = {name: said[f"kaggle_3m/{folder.name}/{path.name}"] for name, path in tiff.items()}
+    assert said["two"].startswith("2 channels; ") and said["four"].startswith("4 channels; ")
+    assert "save FLAIR alone as grey" in said["two"]
+    assert said["deep"].startswith("three channels of 16 bits; save")
+    assert said["pages"] == "2 pages in one file; save each slice as a file of its own"
+    for name in ("cut", "empty", "text", "hole"):
+        assert said[name].startswith("the TIFF file is damaged (") and said[name].endswith("from where you have it")
+    with pytest.raises(data.DataError, match="strict"):
+        data.load("lgg", strict=True)
+
+
+@pytest.mark.parametrize("kind", ["u2", "f4"])
+def test_grey_slices_of_more_bits_are_read_too(root, kind):
+    for k, plane in enumerate(layouts.flair(1), start=1):
+        saved(plane.astype(kind) * 7, root / "lgg/TCGA_XX_0001_19960909" / f"TCGA_XX_0001_19960909_{k}.tif")
+    layouts.lgg(root / "bytes", patients=2, between="")
+    wide = data.load("lgg").images
+    assert apart(wide, np.stack([p for p in own_lgg(root / "bytes")])) < 1
+
+
+def own_lgg(root):
+    """Return the first patient's twelve images of the copy below `root`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HAGAN_DATA", str(root))
+        return data.load("lgg").images[:12]
+
+
+def test_a_folder_with_masks_only_is_named(root):
+    layouts.lgg(root, patients=2)
+    folder = root / "lgg/kaggle_3m/TCGA_XX_0001_19960909"
+    for path in folder.glob("*[0-9].tif"):
+        path.unlink()
+    with pytest.warns(UserWarning, match=r"kaggle_3m/TCGA_XX_0001_19960909: no slices .* unpack the archive again"):
+        assert len(data.load("lgg")) == 12
+    for path in (root / "lgg").rglob("*[0-9].tif"):
+        path.unlink()
+    with pytest.raises(data.DataError, match=r"^lgg: no image: 24 masks .* and no slices in .*kaggle_3m; register"):
+        data.load("lgg")
+
+
+def test_one_examination_is_in_memory_at_a_time(root, monkeypatch):
+    """Every file is opened twice: for the window of its examination, when the first slice is read, and by itself."""
+    layouts.lgg(root)
+    opened = []
+    real = _tiff.read_plane
+    monkeypatch.setattr(_tiff, "read_plane", lambda path: opened.append(path.parent) or real(path))
+    data.load("lgg")
+    changes = sum(a != b for a, b in itertools.pairwise(opened))
+    assert len(opened) == 2 * 36 and changes == 2
+
+
+def test_the_real_lgg(lgg):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        d = data.load("lgg", 64)
+    assert d.images.shape == (1328, 1, 64, 64) and d.left_out == ()
+    assert len(np.unique(d.groups)) == 110
+    assert d.fingerprint == "2456e244fdb0"  # or the committed records are of other images
+    brightest = [d.images[d.groups == g].max() for g in np.unique(d.groups)]
+    assert min(brightest) > 200  # three scanners give no more than 92, 83 and 154 of 255 grey levels
+    assert (np.median(d.images[:, 0, :6, :6], axis=(1, 2)) < 25).all()  # noise around the head stays dark
+
+
+# Sources
+
+
+def test_who_must_be_named_beside_the_images_is_known():
+    assert source_of("acdc") == source_of("acdc-1798") == "Bernard et al. 2018, CC BY-NC-SA 4.0"
+    assert source_of("lgg") == "Buda et al. 2019, CC BY-NC-SA 4.0"
+    assert source_of("mni152") == source_of("covid-ct") == source_of("folder") == ""
+    assert titled("hagan on lgg", "lgg") == "hagan on lgg\nBuda et al. 2019, CC BY-NC-SA 4.0"
+    assert titled("hagan on mni152", "mni152") == "hagan on mni152"
+    assert "lgg" not in PAPER_IMAGES
+
+
+def test_a_contact_sheet_names_the_source(root, monkeypatch):
+    layouts.lgg(root)
+    drawn = []
+    real = figures.gallery
+    monkeypatch.setattr(figures, "gallery", lambda *a, **kw: drawn.append(real(*a, **kw)) or drawn[-1])
+    done = CliRunner().invoke(cli.app, ["data", "check", "lgg", "--sheet", str(root / "sheet.png")])
+    assert done.exit_code == 0, done.output
+    assert drawn[0].get_suptitle() == "lgg: 36 of 36 images, evenly spread\nBuda et al. 2019, CC BY-NC-SA 4.0"
 
 
 # NIfTI
@@ -419,8 +662,6 @@ def test_without_pydicom_the_remedy_is_said(tmp_path, plane, monkeypatch):
 
 def test_files_of_real_scanners_are_read(tmp_path):
     """pydicom ships a CT and an MR slice from real scanners, ultrasound with a palette, and colour in two spaces."""
-    import shutil
-
     from pydicom.data import get_testdata_file
 
     for name in ("CT_small.dcm", "MR_small.dcm", "SC_rgb_rle.dcm", "examples_palette.dcm", "examples_jpeg2k.dcm"):

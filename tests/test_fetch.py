@@ -178,7 +178,7 @@ def test_the_command_fetches_and_says_what_there_is(server, tmp_path, monkeypatc
     assert "covid-ct: 2 images" in done.output and "sha256" in done.output
 
 
-@pytest.mark.parametrize("name", ["acdc", "brats2018-flair"])
+@pytest.mark.parametrize("name", ["acdc", "brats2018-flair", "lgg"])
 def test_what_needs_registration_says_where_and_what_to_put_where(name, tmp_path, monkeypatch):
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
     done = CliRunner().invoke(cli.app, ["data", "fetch", name])

@@ -1,8 +1,10 @@
 """ACDC, the Automated Cardiac Diagnosis Challenge (Bernard et al. 2018): short-axis cine-MRI of 100 patients.
 
 Read as the challenge ships it: training/patient001/ with Info.cfg, which says which frames are end diastole (ED) and
-end systole (ES), a file for each of the two, and the whole cycle as patient001_4d.nii.gz. The paper used 1798 slices;
-of which frames, it does not say: we take ED and ES. Its reference for the data set is another one, of street scenes.
+end systole (ES), a file for each of the two, and the whole cycle as patient001_4d.nii.gz. We take ED and ES, which
+gives 1902 slices. The paper used 1798 and says neither of which frames they are nor which slices it left out. The
+variant "1798" takes the first 1798 in the order of the patients' names: the last four patients are absent from it, and
+the fifth from the end is cut short. The paper's reference for the data set is another one, of street scenes.
 """
 
 import re
@@ -18,7 +20,10 @@ HELP = (
 
 
 def find(root: Path, variant: str = "") -> Found:
-    """ED and ES of each patient below `root`/acdc. Raises DataError where there is no patient's folder."""
+    """Return ED and ES of each patient below `root`/acdc; the variant "1798" limits them to the first 1798 slices.
+
+    Raises DataError if there is no patient's folder.
+    """
     patients: list[Path] = []
     for depth in ("", "*/", "*/*/"):  # of two copies the one that lies higher
         patients = patients or sorted(p for p in (root / "acdc").glob(f"{depth}training/patient*") if p.is_dir())
@@ -29,7 +34,7 @@ def find(root: Path, variant: str = "") -> Found:
         frames, missing = _frames(patient)
         sources += frames
         left_out += [(patient, why) for why in missing]
-    return Found(root / "acdc", sources, left_out, patients=True)
+    return Found(root / "acdc", sources, left_out, patients=True, limit=int(variant) if variant else None)
 
 
 def _frames(patient: Path) -> tuple[list[Source], list[str]]:
