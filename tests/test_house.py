@@ -17,6 +17,7 @@ FLOW += [
     "model",
     "hagan",
     "complexity",
+    "inception",
     "features",
     "metrics",
     "audit",
