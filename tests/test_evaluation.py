@@ -1,5 +1,6 @@
 import json
 
+import inception_weights
 import numpy as np
 import pytest
 import torch
@@ -71,7 +72,9 @@ def test_an_unknown_extractor_is_refused_before_anything_is_sampled(smoke_run, m
         evaluation.of_run(smoke_run, "efficientnet-lite0,vgg")
 
 
-def test_two_folders_are_compared_by_two_extractors(cheap_inception, tmp_path):
+def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
+    monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", str(tmp_path / "trunk.pth"))
+    torch.save(inception_weights.trunk_of(inception_weights.whole()), tmp_path / "trunk.pth")
     images = data.load("mni152").images
     real, fake = save(images[:24:2], tmp_path / "real"), save(images[1:24:2], tmp_path / "fake")
     names = "efficientnet-lite0,inception-768"

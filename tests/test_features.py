@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from inception_weights import trunk_of, whole
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from hagan_lite import data, features, inception, metrics
@@ -23,22 +24,6 @@ def no_cache(monkeypatch, tmp_path):
     return tmp_path / "cache" / "features"
 
 
-@pytest.fixture(scope="module")
-def state():
-    """Random weights for the whole of Inception, at a scale at which images still have different features."""
-    rng = torch.Generator().manual_seed(0)
-    names = inception._without_weights("2048").state_dict()
-    made = {}
-    for key, like in names.items():
-        if key.endswith("conv.weight") or key == "fc.weight":
-            made[key] = torch.randn(like.shape, generator=rng) * (2 / like[0].numel()) ** 0.5
-        elif key.endswith("num_batches_tracked"):
-            made[key] = torch.tensor(0)
-        else:
-            made[key] = torch.full(like.shape, float(key.endswith(("bn.weight", "running_var"))))
-    return made
-
-
 @pytest.fixture
 def save(monkeypatch, tmp_path):
     """Writes weights, or any other object, to the file that HAGAN_INCEPTION_WEIGHTS names."""
@@ -53,13 +38,9 @@ def save(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def weights(save, state):
+def weights(save):
     """All of Inception, random, in a file where HAGAN_INCEPTION_WEIGHTS says."""
-    return save(state)
-
-
-def trunk_of(state):
-    return {k: v for k, v in state.items() if k.partition(".")[0] not in inception.BEHIND_TRUNK}
+    return save(whole())
 
 
 def test_features_are_extracted_once(images, no_cache, monkeypatch):
@@ -129,21 +110,21 @@ def test_inceptions_features_are_torch_fidelitys(name, layer, images, weights, n
     torch.testing.assert_close(found.float(), wanted, atol=1e-4, rtol=1e-3)
 
 
-def test_the_trunk_alone_gives_the_same_768_features_as_all_weights(images, state, save, monkeypatch, tmp_path):
+def test_the_trunk_alone_gives_the_same_768_features_as_all_weights(images, save):
     found = []
-    for given in (state, trunk_of(state)):
+    for given in (whole(), trunk_of(whole())):
         save(given)
         found.append(features._extract(images[:2], "inception-768", torch.device("cpu"), 2))
     assert torch.equal(*found)
 
 
-def test_older_weights_without_counters_of_training_batches_are_read(state, save):
-    path = save({k: v for k, v in state.items() if not k.endswith("num_batches_tracked")})
-    assert set(inception.read_weights(path)) == set(state)
+def test_older_weights_without_counters_of_training_batches_are_read(save):
+    path = save({k: v for k, v in whole().items() if not k.endswith("num_batches_tracked")})
+    assert set(inception.read_weights(path)) == set(whole())
 
 
-def test_nothing_behind_the_trunk_is_there_to_compute_with(state, save):
-    for given in (state, trunk_of(state)):
+def test_nothing_behind_the_trunk_is_there_to_compute_with(save):
+    for given in (whole(), trunk_of(whole())):
         save(given)
         net = features.EXTRACTORS["inception-768"].build()
         assert not [k for k in net.state_dict() if any(name in k for name in inception.BEHIND_TRUNK)]
@@ -155,8 +136,8 @@ def distances(a, b):
     return metrics.frechet_distance(a, b), theirs["frechet_inception_distance"]
 
 
-def test_fid_768_is_torch_fidelitys(state, save, no_cache):
-    save(trunk_of(state))
+def test_fid_768_is_torch_fidelitys(save, no_cache):
+    save(trunk_of(whole()))
     images = data.load("mni152").images
     a, b = (features.features(part, "inception-768") for part in (images[:12], images[60:72]))
     ours, theirs = distances(a, b)
@@ -180,18 +161,18 @@ def test_fid_768_with_the_real_trunk_is_torch_fidelitys_too(monkeypatch, no_cach
     assert to_neighbours < 0.5 * to_noise
 
 
-def test_auto_is_every_extractor_that_has_its_weights(state, save, monkeypatch):
-    save(trunk_of(state))
+def test_auto_is_every_extractor_that_has_its_weights(save, monkeypatch):
+    save(trunk_of(whole()))
     assert features.choose_all("auto") == ["efficientnet-lite0", "inception-768"]
-    path = save(state)
+    path = save(whole())
     assert features.choose_all("auto") == ["efficientnet-lite0", "inception-768", "inception"]
     assert features.choose("auto") == "efficientnet-lite0"
     monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", os.path.relpath(path, ROOT))
     assert "inception" in features.choose_all("auto")  # a relative path starts at the checkout
 
 
-def test_all_of_inception_from_its_trunk_alone_is_refused_with_the_remedy(images, state, save, no_cache):
-    path = save(trunk_of(state))
+def test_all_of_inception_from_its_trunk_alone_is_refused_with_the_remedy(images, save, no_cache):
+    path = save(trunk_of(whole()))
     with pytest.raises(ValueError, match=r"inception-768.*weights-inception") as refused:
         features.features(images, "inception")
     assert str(path) in str(refused.value)
@@ -221,8 +202,8 @@ BAD = {
 @pytest.mark.parametrize(
     ("kind", "part"), [*((kind, dict) for kind in BAD), *((kind, trunk_of) for kind in BAD if "behind" not in kind)]
 )
-def test_wrong_weights_are_refused_by_their_files_name(kind, part, images, state, save, no_cache):
-    path = save(BAD[kind](part(state)))
+def test_wrong_weights_are_refused_by_their_files_name(kind, part, images, save, no_cache):
+    path = save(BAD[kind](part(whole())))
     for use in (
         lambda: features.features(images, "inception"),
         lambda: features.features(images, "inception-768"),
@@ -235,10 +216,10 @@ def test_wrong_weights_are_refused_by_their_files_name(kind, part, images, state
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
-def test_damaged_weights_are_refused_by_their_files_name(damage, images, state, save, no_cache):
-    path = save(trunk_of(state))
-    whole = path.read_bytes()
-    path.write_bytes(dict(truncated=whole[: len(whole) // 2], text=b"these are no weights\n", empty=b"")[damage])
+def test_damaged_weights_are_refused_by_their_files_name(damage, images, save, no_cache):
+    path = save(trunk_of(whole()))
+    written = path.read_bytes()
+    path.write_bytes(dict(truncated=written[: len(written) // 2], text=b"these are no weights\n", empty=b"")[damage])
     for name in ("inception", "inception-768"):
         with pytest.raises(ValueError, match="not the weights of") as refused:
             features.features(images, name)
