@@ -182,7 +182,7 @@ def _distances_in_words(scores: dict[str, Any]) -> str:
     from hagan_lite.features import DISTANCES, EXTRACTORS
 
     key = EXTRACTORS[scores["extractor"]].distance
-    label, digits = DISTANCES[key]
+    label, digits, _ = DISTANCES[key]
     whole, at_floor, floor = (f"{scores[k]:.{digits}f}" for k in (key, f"{key}_at_floor_n", "floor"))
     return (
         f"\n{label}, a Fréchet distance ({scores['extractor']}, {scores['n_fake']} generated against "

@@ -132,11 +132,14 @@ def in_words(found: Evaluation) -> str:
 
 def _scores_in_words(scores: Scores) -> str:
     key = EXTRACTORS[scores["extractor"]].distance
-    label, digits = DISTANCES[key]
+    label, digits, kid_digits = DISTANCES[key]
 
     def shown(distance: float) -> str:
         return f"{distance:.{digits}f}"
 
+    kid, kid_se, kid_floor, kid_floor_se = (
+        f"{scores[name]:.{kid_digits}f}" for name in ("kid", "kid_se", "kid_floor", "kid_floor_se")
+    )
     lines = [
         f"{scores['n_fake']} generated against {scores['n_real']} real images; {scores['extractor']}, "
         f"{scores['resize']}, seed {scores['seed']}",
@@ -149,8 +152,7 @@ def _scores_in_words(scores: Scores) -> str:
     lines += [
         f"{'':10}{shown(at_floor):>10} with {scores['n_floor']} images (sd {shown(sd)}), "
         f"floor there {shown(scores['floor'])}",
-        f"{'KID':10}{scores['kid']:10.4f} +- {scores['kid_se']:.4f}, "
-        f"floor {scores['kid_floor']:.4f} +- {scores['kid_floor_se']:.4f}",
+        f"{'KID':10}{kid:>10} +- {kid_se}, floor {kid_floor} +- {kid_floor_se}",
     ]
     for name in ("precision", "recall"):
         lines.append(f"{name:10}{scores[name]:10.2f} floor {scores[name + '_floor']:.2f}")

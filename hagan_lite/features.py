@@ -18,13 +18,14 @@ from hagan_lite.storage import write_atomically
 
 
 class Distance(NamedTuple):
-    """How a Fréchet distance is printed. Each is comparable with its like only."""
+    """How a Fréchet distance is printed, and KID of the same features. Each is comparable with its like only."""
 
     label: str
     digits: int
+    kid_digits: int
 
 
-DISTANCES = {"fd": Distance("FD", 1), "fid": Distance("FID", 1), "fid768": Distance("FID-768", 3)}
+DISTANCES = {"fd": Distance("FD", 1, 4), "fid": Distance("FID", 1, 4), "fid768": Distance("FID-768", 3, 6)}
 """By the key that records have. FID is that of Inception's 2048 features alone; 768 features have other magnitudes."""
 
 

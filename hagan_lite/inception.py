@@ -76,8 +76,8 @@ def read_weights(path: Path) -> State:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zipfile and torch raise many kinds
-        reason = str(error).partition("\n")[0]  # torch goes on with advice to load it unsafely
-        raise _bad_weights(path, f"it cannot be read: {type(error).__name__}, {reason}") from None
+        # Their text is left out: torch's advises to load the file unsafely.
+        raise _bad_weights(path, f"it cannot be read as tensors: {type(error).__name__}") from None
     if not isinstance(state, dict) or not all(isinstance(weights, Tensor) for weights in state.values()):
         raise _bad_weights(path, "it holds other objects than named tensors")
     wanted = _without_weights("2048").state_dict()

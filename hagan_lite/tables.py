@@ -188,7 +188,7 @@ def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
     """Sum up what the runs of one experiment on the same images say, by seed, with the budget they were made at."""
     metrics, e = [r["metrics"] for r in same], same[0]["experiment"]
     kind = next(kind for kind in DISTANCES if kind in metrics[0])
-    label, digits = DISTANCES[kind]
+    label, digits, _ = DISTANCES[kind]
     ours = f"our {label} ({metrics[0]['extractor']})" if kind == "fd" else f"our {label}"
     scores = pd.Series([distance_of(r) for r in same])
     kids = _of_every_seed(same, [m.get("kid") for m in metrics])
