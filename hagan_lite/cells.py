@@ -18,6 +18,7 @@ from hagan_lite.data import load
 from hagan_lite.metrics import FEWEST
 from hagan_lite.results import load_records
 from hagan_lite.storage import read_json, write_json, written_now
+from hagan_lite.tables import distance_of
 
 Records = list[dict[str, Any]]
 COLUMNS = ("experiment", "model", "data", "preset", "changed", "seed", "state", "FD", "minutes", "left")
@@ -101,7 +102,7 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
         else:
             state, left = _under_way(cell, _expected(e, records)) if live else ("waiting", _expected(e, records))
         changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
-        score = r["metrics"].get("fd", r["metrics"].get("fid")) if r else None
+        score = distance_of(r) if r else None
         told = (state, score, r and r["minutes"], left)
         rows.append((cell.name, e.model, e.data_label, e.preset, changed, e.seed, *told))
     return pd.DataFrame(rows, columns=COLUMNS).astype({"FD": float, "minutes": float, "left": float})

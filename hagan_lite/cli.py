@@ -56,13 +56,11 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
     typer.echo("5/5  the table")
     table = tables.table_2(cells.all_records())
     made += tables.save_table(table, figures / "table2")
-    metrics, stem = read_json(record)["metrics"], run.name
-    typer.echo(
-        f"\nFréchet distance ({metrics['extractor']}, {metrics['n_fake']} generated against {metrics['n_real']} real "
-        f"images): {metrics['fd']:.1f}\nAt {metrics['n_floor']} against {metrics['n_floor']} images: generated "
-        f"{metrics['fd_at_floor_n']:.1f}, one half of the real images against the other {metrics['floor']:.1f}\n\nMade:"
-    )
-    for path in [*sorted(figures.glob(f"{stem}*.png")), *made, run / "run_experiment.ipynb", record, run]:
+    result = read_json(record)
+    for scores in (result["metrics"], *result.get("also", {}).values()):
+        typer.echo(_distances_in_words(scores))
+    typer.echo("\nMade:")
+    for path in [*sorted(figures.glob(f"{run.name}*.png")), *made, run / "run_experiment.ipynb", record, run]:
         typer.echo(f"  {short(path)}")
 
 
@@ -152,13 +150,13 @@ def evaluate(
     from hagan_lite import data, evaluation
 
     if len(what) == 1:
-        scores, audits = evaluation.of_run(what[0], extractor, sets, seed, device, dataset)
+        found = evaluation.of_run(what[0], extractor, sets, seed, device, dataset)
     elif len(what) == 2:
         real, fake = (data.load(located(str(folder)), size) for folder in what)
-        scores, audits = evaluation.of_images(real, fake.images, extractor, seed, device)
+        found = evaluation.of_images(real, fake.images, extractor, seed, device)
     else:
         raise ValueError("give one run folder, or two folders of images: the real ones, then the generated ones")
-    typer.echo(evaluation.in_words(scores, audits))
+    typer.echo(evaluation.in_words(found))
 
 
 @app.command()
@@ -179,6 +177,19 @@ def main() -> None:
     except (ValueError, OSError, NotebookError, RuntimeError) as error:
         typer.echo(f"hagan: {error}", err=True)
         sys.exit(1)
+
+
+def _distances_in_words(scores: dict[str, Any]) -> str:
+    from hagan_lite.features import DISTANCES, EXTRACTORS
+
+    key = EXTRACTORS[scores["extractor"]].distance
+    label, digits, _ = DISTANCES[key]
+    whole, at_floor, floor = (f"{scores[k]:.{digits}f}" for k in (key, f"{key}_at_floor_n", "floor"))
+    return (
+        f"\n{label}, a Fréchet distance ({scores['extractor']}, {scores['n_fake']} generated against "
+        f"{scores['n_real']} real images): {whole}\nAt {scores['n_floor']} against {scores['n_floor']} images: "
+        f"generated {at_floor}, one half of the real images against the other {floor}"
+    )
 
 
 def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) -> tuple[Path, Path]:

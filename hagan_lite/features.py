@@ -1,12 +1,10 @@
-"""Images to feature vectors: two extractors, and a cache, so that nothing is computed twice."""
+"""Images to feature vectors: three extractors, and a cache, so that nothing is computed twice (Section IV-A)."""
 
 import contextlib
 import hashlib
 import io
-import os
-import urllib.error
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,16 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hagan_lite.config import BUILD, ROOT
+from hagan_lite.config import BUILD
+from hagan_lite.inception import Inception, has_every_layer, inception_weights, read_weights
 from hagan_lite.storage import write_atomically
 
-INCEPTION_URL = (
-    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
-)
+
+class Distance(NamedTuple):
+    """How a Fréchet distance is printed, and KID of the same features. Each is comparable with its like only."""
+
+    label: str
+    digits: int
+    kid_digits: int
+
+
+DISTANCES = {"fd": Distance("FD", 1, 4), "fid": Distance("FID", 1, 4), "fid768": Distance("FID-768", 3, 6)}
+"""By the key that records have. FID is that of Inception's 2048 features alone; 768 features have other magnitudes."""
 
 
 class Extractor(NamedTuple):
-    """Its distance is called `distance`: only Inception's is FID. `resize` is what happens to an image first."""
+    """A network, the key of its distance in DISTANCES, and `resize`, which is what happens to an image first."""
 
     distance: str
     resize: str
@@ -48,40 +55,41 @@ class EfficientNet(nn.Module):
         return self.net.extract_features(x).mean((2, 3))
 
 
-class Inception(nn.Module):
-    """InceptionV3's pooled features, 2048, with the TensorFlow weights: the literature's FID, by torch-fidelity."""
-
-    def __init__(self) -> None:
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-        super().__init__()
-        path = inception_weights() if inception_weights().is_file() else _download_inception()
-        try:
-            torch.load(path, weights_only=True)  # torch-fidelity unpickles whatever is there; look at it first
-            self.net = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
-        except Exception as error:  # pickle, zipfile and torch raise many kinds
-            raise ValueError(f"{path}: not the weights of {INCEPTION_URL} ({error}); delete it and try again") from None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-1] > 299:  # the network's own resize, TensorFlow's, is not antialiased; it may only enlarge
-            x = F.interpolate(x.float(), (299, 299), mode="bicubic", antialias=True, align_corners=False)
-            x = x.round().clamp(0, 255).to(torch.uint8)
-        return self.net(x)[0]
-
-
 EXTRACTORS = {
     "efficientnet-lite0": Extractor("fd", "bicubic-antialias-224", EfficientNet),
-    "inception": Extractor("fid", "tf1-bilinear-299", Inception),
+    "inception-768": Extractor("fid768", "tf1-bilinear-299", partial(Inception, "768")),
+    "inception": Extractor("fid", "tf1-bilinear-299", partial(Inception, "2048")),
 }
 
 
 def choose(extractor: str = "auto") -> str:
-    """'auto' is Inception where its weights lie on this machine, EfficientNet-Lite0 elsewhere."""
-    if extractor == "auto":
-        return "inception" if inception_weights().is_file() else "efficientnet-lite0"
-    if extractor not in EXTRACTORS:
+    """Return the one extractor of that name; 'auto' is EfficientNet-Lite0, which every machine has."""
+    name = "efficientnet-lite0" if extractor == "auto" else extractor
+    if name not in EXTRACTORS:
         raise ValueError(f"extractor={extractor!r}: choose auto, {', '.join(EXTRACTORS)}")
-    return extractor
+    return name
+
+
+def choose_all(extractors: str = "auto") -> list[str]:
+    """Return the extractors that a comma-separated text names, in its order; the first one is the main one.
+
+    'auto' is all that this machine has weights for: EfficientNet-Lite0 first, always, then what the file of Inception's
+    weights is enough for. Raises ValueError for unknown or repeated names, and for a file that holds no such weights.
+    """
+    if extractors == "auto":
+        return ["efficientnet-lite0", *_by_inceptions_weights()]
+    names = [name.strip() for name in extractors.split(",")]
+    if len(set(names)) < len(names) or not set(names) <= set(EXTRACTORS):
+        several = "or several of these with commas between them, each once"
+        raise ValueError(f"extractor={extractors!r}: choose auto, {', '.join(EXTRACTORS)}, {several}")
+    return names
+
+
+def _by_inceptions_weights() -> list[str]:
+    path = inception_weights()
+    if not path.is_file():
+        return []
+    return ["inception-768", "inception"] if has_every_layer(read_weights(path)) else ["inception-768"]
 
 
 def features(images: np.ndarray, extractor: str = "auto", device: torch.device | str = "cpu", batch=16) -> Tensor:
@@ -110,22 +118,3 @@ def _extract(images: np.ndarray, name: str, device: torch.device, batch: int) ->
     net = EXTRACTORS[name].build().eval().to(device, memory_format=torch.channels_last)
     parts = (torch.tensor(images[i : i + batch], device=device) for i in range(0, len(images), batch))
     return torch.cat([net(part.expand(-1, 3, -1, -1)).float().cpu() for part in parts])
-
-
-def inception_weights() -> Path:
-    """Where Inception's weights lie or should lie: HAGAN_INCEPTION_WEIGHTS, else where torch.hub keeps downloads."""
-    given = os.environ.get("HAGAN_INCEPTION_WEIGHTS")
-    return ROOT / given if given else Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_URL.rpartition("/")[2]
-
-
-def _download_inception() -> Path:
-    path = inception_weights()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(INCEPTION_URL, path, hash_prefix="6726825d")
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
-        raise ConnectionError(
-            f"no Inception weights: {error}. Put {INCEPTION_URL} at {path}, or set HAGAN_INCEPTION_WEIGHTS to where it "
-            "is; or use extractor='efficientnet-lite0', whose weights are here: its distance is FD, not FID"
-        ) from error
-    return path

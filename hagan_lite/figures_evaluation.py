@@ -12,6 +12,7 @@ from skimage.util import montage
 from torch import Tensor
 
 from hagan_lite.audit import Audit
+from hagan_lite.features import DISTANCES
 from hagan_lite.figures import COLOURS, FAKE, MIXED, PHASE, REAL, _figure, _picture
 
 
@@ -162,6 +163,7 @@ def learning_curves(groups: dict[str, list[dict]], title: str = "") -> Figure:
         axis.text(0.5, 0.5, "no record has a curve: hagan run --curve", ha="center", transform=axis.transAxes)
         return figure
     axis.axhline(np.mean(floors), color=PHASE, ls="--", lw=1, label="one half of the real images against the other")
-    axis.set(title=title, xlabel="training step", ylabel=f"{kind.upper()} (ring: the smallest)", ylim=(0, None))
+    label = f"{DISTANCES[kind].label} (ring: the smallest)"
+    axis.set(title=title, xlabel="training step", ylabel=label, ylim=(0, None))
     axis.legend(fontsize=8)
     return figure

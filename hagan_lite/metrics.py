@@ -1,7 +1,7 @@
 """How far generated images are from real ones: Fréchet distance, KID, precision and recall, with their size and floor.
 
-FID is the Fréchet distance of InceptionV3's features; with another extractor's it is called FD. Each is comparable with
-its like only: same extractor, resize and number of images.
+FID is the Fréchet distance of InceptionV3's 2048 features. With its 768 features it is called FID-768, with another
+network's FD (features.DISTANCES). Each is comparable with its like only: same extractor, resize and number of images.
 """
 
 import warnings
@@ -81,11 +81,12 @@ def evaluate(
 ) -> dict[str, Any]:
     """Every score of uint8 `fake` against uint8 `real`, and what it takes to read it.
 
-    `fd`, or `fid` for Inception: the Fréchet distance. `floor`: that of one random half of the real images against the
-    other half; `fd_at_floor_n`: the model's with as many images as a half has, mean over random subsets drawn without
-    replacement (a bootstrap repeats images, which biases it), and `fd_at_floor_n_sd` their spread. FD falls as n grows,
-    so these two compare; `fd` and `floor` do not. KID, precision and recall come with floors of their own.
-    `fresh`: more sample sets of the same model, whose distances are `fd_sets`. Raises ValueError for fewer than FEWEST.
+    `fd`, or `fid` and `fid768` for Inception's 2048 and 768 features: the Fréchet distance. `floor`: that of one random
+    half of the real images against the other half; `fd_at_floor_n`: the model's with as many images as a half has, mean
+    over random subsets drawn without replacement (a bootstrap repeats images, which biases it), and `fd_at_floor_n_sd`
+    their spread. FD falls as n grows, so these two compare; `fd` and `floor` do not. KID, precision and recall come
+    with floors of their own. `fresh`: more sample sets of the same model, whose distances are `fd_sets`. Raises
+    ValueError for fewer than FEWEST.
     """
     if min(len(real), len(fake)) < FEWEST:
         raise ValueError(f"{len(real)} real and {len(fake)} generated images: FD and its floor need {FEWEST} of each")

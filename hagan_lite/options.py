@@ -19,7 +19,13 @@ Compile = Annotated[bool, typer.Option("--compile", help="torch.compile both net
 Curve = Annotated[
     bool, typer.Option("--curve", help="keep ten generators of a run that begins now, and measure FD over its training")
 ]
-Extractor = Annotated[str, typer.Option(help="efficientnet-lite0 (FD), inception (FID), or auto")]
+Extractor = Annotated[
+    str,
+    typer.Option(
+        help="efficientnet-lite0 (FD), inception-768 (FID-768), inception (FID), several with commas between them, or "
+        "auto: all that this machine has weights for"
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="stop where any file must be left out")]
 Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")]
 

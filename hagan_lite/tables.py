@@ -11,6 +11,7 @@ import pandas as pd
 
 from hagan_lite.complexity import costs
 from hagan_lite.config import SEARCH_SEED, Experiment, paper_name
+from hagan_lite.features import DISTANCES
 from hagan_lite.storage import write_atomically
 
 PAPER: dict[str, Any] = json.loads((files("hagan_lite") / "paper.json").read_text())
@@ -23,6 +24,12 @@ PARAMS, FLOPS = "params, 10^6", "FLOPs of 64 images, 2^30"
 """Table I's columns, with the units that the paper leaves out."""
 _DIGITS = {"paper's FID": 3, "KID": 3, "p_value": 3, "nearer": 2, "power": 2, "rho": 2, "low": 2, "high": 2}
 _DIGITS |= {f"paper's {FLOPS}": 2, FLOPS: 2}  # as the paper prints; 1 elsewhere
+FID_768 = DISTANCES["fid768"].label
+_DIGITS |= {
+    column: DISTANCES["fid768"].digits
+    for column in (FID_768, f"our {FID_768}", f"{FID_768} of real halves", f"{FID_768} at their n")
+}
+_WHOLE_NUMBERS = ("seeds", "runs", "KID's runs", f"{FID_768}'s runs", "steps")
 
 
 def table_1() -> pd.DataFrame:
@@ -70,7 +77,8 @@ def by_experiment(records: list[dict[str, Any]], size: int, printed: str) -> pd.
     """One row per (data, model, changes, preset, steps) at a size, mean and standard deviation over seeds.
 
     Records of different data fingerprints, extractors or image counts never share a row. Columns: the paper's FID where
-    it has one; FD with its extractor, floor and numbers of images. A cell without a record is blank.
+    it has one; FD with its extractor, floor and numbers of images; FID-768 where any record has it. A cell without a
+    record is blank.
     """
     rows: dict[tuple, list[dict]] = {}
     for r in (r for r in records if r["experiment"]["size"] == size):
@@ -86,7 +94,7 @@ def by_experiment(records: list[dict[str, Any]], size: int, printed: str) -> pd.
         row |= {"T": same[0]["experiment"]["augment"] or "none"}
         row |= {"paper's FID": PAPER[printed]["fid"].get(model, {}).get(paper_name(name))}
         table.append(row | _scores(each_once(same)))
-    return _counts(pd.DataFrame(table))
+    return _tidied(pd.DataFrame(table))
 
 
 def table_4(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> pd.DataFrame:
@@ -109,7 +117,7 @@ def of_rows(
         changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
         row = {"row": name, "model": e.model, "changed": changed, "paper's FID": printed.get(name)}
         table.append(row | (_scores(known[name]) if name in known else {}))
-    return _counts(pd.DataFrame(table))
+    return _tidied(pd.DataFrame(table))
 
 
 def with_records(table: pd.DataFrame) -> pd.DataFrame:
@@ -146,15 +154,18 @@ def each_once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The runs of one experiment, by seed.
 
     The same seed on another device, number of threads or processor is another run: sums are rounded in another order,
-    and hundreds of steps later it is as far away as another seed. What was repeated to the last digit counts once.
+    and hundreds of steps later it is as far away as another seed. What was repeated to the last digit counts once,
+    by the record that carries further extractors' scores where one does.
     """
-    runs = {(r["experiment"]["seed"], r["device"], distance_of(r)): r for r in records}
+    by_what_they_carry = sorted(records, key=lambda r: "also" in r)
+    runs = {(r["experiment"]["seed"], r["device"], distance_of(r)): r for r in by_what_they_carry}
     return [runs[key] for key in sorted(runs)]
 
 
-def distance_of(r: dict[str, Any], at: str = "") -> float:
-    """A record's FD, or FID; with `at` that of another number of images, as metrics.evaluate names it."""
-    return r["metrics"].get(f"fd{at}", r["metrics"].get(f"fid{at}"))
+def distance_of(r: dict[str, Any], at: str = "") -> float | None:
+    """Return the distance of a record's main extractor; `at` is the rest of another key of it in metrics.evaluate."""
+    keys = (f"{kind}{at}" for kind in DISTANCES)
+    return next((r["metrics"][key] for key in keys if key in r["metrics"]), None)
 
 
 def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -166,33 +177,56 @@ def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [r for r, kind in zip(records, kinds, strict=True) if chosen[kind[0]] == kind]
 
 
-def _counts(table: pd.DataFrame) -> pd.DataFrame:
-    """With blanks among them whole numbers would become floats."""
-    return table.astype({c: "Int64" for c in ("seeds", "runs", "KID's runs", "steps") if c in table})
+def _tidied(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out FID-768's columns where no row has it, and keep counts whole: with blanks they would become floats."""
+    if FID_768 in table and table[FID_768].isna().all():
+        table = table.drop(columns=[FID_768, f"{FID_768}'s runs", f"{FID_768} of real halves"])
+    return table.astype({column: "Int64" for column in _WHOLE_NUMBERS if column in table})
 
 
 def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the runs of one experiment on the same images say, by seed, with the budget they were made at."""
+    """Sum up what the runs of one experiment on the same images say, by seed, with the budget they were made at."""
     metrics, e = [r["metrics"] for r in same], same[0]["experiment"]
-    kind, label = ("fid", "FID") if "fid" in metrics[0] else ("fd", f"FD ({metrics[0]['extractor']})")
-    scores, seeds = pd.Series([distance_of(r) for r in same]), {r["experiment"]["seed"] for r in same}
-    # Old records have no KID: a mean over some seeds, beside an FD over all of them, would compare the two by luck.
-    kids = [(r["experiment"]["seed"], r["metrics"]["kid"]) for r in same if "kid" in r["metrics"]]
-    kids = [kid for _, kid in kids] if {seed for seed, _ in kids} == seeds else []
+    kind = next(kind for kind in DISTANCES if kind in metrics[0])
+    label, digits, _ = DISTANCES[kind]
+    ours = f"our {label} ({metrics[0]['extractor']})" if kind == "fd" else f"our {label}"
+    scores = pd.Series([distance_of(r) for r in same])
+    kids = _of_every_seed(same, [m.get("kid") for m in metrics])
     return {
-        f"our {label}": scores.mean(),
+        ours: scores.mean(),
         "sd": scores.std() if len(scores) > 1 else None,
-        "each run": ", ".join(f"{s:.1f}" for s in scores),
+        "each run": ", ".join(f"{s:.{digits}f}" for s in scores),
         "KID": sum(kids) / len(kids) if kids else None,
         "KID's runs": len(kids) or None,
-        f"{kind.upper()} of real halves": pd.Series([m["floor"] for m in metrics]).mean(),
-        f"{kind.upper()} at their n": pd.Series([m[f"{kind}_at_floor_n"] for m in metrics]).mean(),
-        "seeds": len(seeds),
+        **_fid_768(same),
+        f"{label} of real halves": pd.Series([m["floor"] for m in metrics]).mean(),
+        f"{label} at their n": pd.Series([m[f"{kind}_at_floor_n"] for m in metrics]).mean(),
+        "seeds": len({r["experiment"]["seed"] for r in same}),
         "runs": len(same),
         "n real / fake": f"{metrics[0]['n_real']} / {metrics[0]['n_fake']}",
         "preset": e["preset"],
         "steps": e["steps"],
         "comparable": "at the same steps" if e["preset"] in COMPARABLE else "no: too short",
+    }
+
+
+def _of_every_seed(same: list[dict[str, Any]], values: list[Any]) -> list[Any]:
+    """Return the runs' `values` that are not None, or nothing unless every seed has at least one.
+
+    Older records lack some scores. A mean over some seeds, beside an FD over all of them, would compare them by luck.
+    """
+    seeds = [r["experiment"]["seed"] for r in same]
+    with_value = {seed for seed, value in zip(seeds, values, strict=True) if value is not None}
+    return [value for value in values if value is not None] if with_value == set(seeds) else []
+
+
+def _fid_768(same: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the columns of FID-768, as a mean over the runs that have it; blank unless every seed has one."""
+    scores = _of_every_seed(same, [r.get("also", {}).get("inception-768") for r in same])
+    return {
+        FID_768: sum(s["fid768"] for s in scores) / len(scores) if scores else None,
+        f"{FID_768}'s runs": len(scores) or None,
+        f"{FID_768} of real halves": sum(s["floor"] for s in scores) / len(scores) if scores else None,
     }
 
 

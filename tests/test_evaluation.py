@@ -1,11 +1,13 @@
 import json
 
+import inception_weights
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from hagan_lite import data, evaluation
+from hagan_lite import data, evaluation, features, results
 from hagan_lite.cli import app
 
 
@@ -14,6 +16,74 @@ def save(images, folder):
     for i, image in enumerate(images):
         Image.fromarray(image[0]).save(folder / f"{i:03d}.png")
     return folder
+
+
+@pytest.fixture
+def cheap_inception(monkeypatch):
+    """Stands in for both of Inception's layers: means and spreads of rows and columns, without weights."""
+
+    class Rows(torch.nn.Module):
+        def forward(self, x):
+            x = x[:, 0].float() / 255
+            return torch.cat([x.mean(1), x.mean(2), x.std(1)], 1)
+
+    for name in ("inception-768", "inception"):
+        monkeypatch.setitem(features.EXTRACTORS, name, features.EXTRACTORS[name]._replace(build=Rows))
+
+
+def test_several_extractors_score_the_same_images_and_the_first_one_is_the_main_one(
+    cheap_inception, tmp_path, smoke_run
+):
+    images = data.load("mni152")
+    fake = images.images[::-1, :, :, ::-1].copy()
+    names = "efficientnet-lite0,inception-768,inception"
+    found = evaluation.of_images(images, fake, names, device="cpu")
+    alone = evaluation.of_images(images, fake, "efficientnet-lite0", device="cpu")
+    assert found.metrics == alone.metrics and alone.also == {}
+    assert list(found.also) == ["inception-768", "inception"]
+    for name, key in (("inception-768", "fid768"), ("inception", "fid")):
+        scores = found.also[name]
+        renamed = {k.replace("fd", key) for k in found.metrics}
+        assert set(scores) == renamed
+        assert scores["extractor"] == name
+        assert [scores[k] for k in ("n_real", "n_fake", "n_floor")] == [113, 113, 56]
+        assert scores == evaluation.of_images(images, fake, name, device="cpu").metrics
+    assert set(found.audits) == {"efficientnet-lite0", "pixels"}
+    record = results.make_record(smoke_run, found.metrics, also=found.also, audit=evaluation.summaries(found.audits))
+    results.save_record(record, "a", tmp_path)
+    (kept,) = results.load_records(tmp_path)
+    assert (kept["metrics"], kept["also"]) == (found.metrics, found.also)
+    assert "also" not in results.make_record(smoke_run, alone.metrics, also=alone.also)
+
+
+def test_a_run_evaluated_by_several_extractors_keeps_and_prints_each(cheap_inception, smoke_run):
+    found = evaluation.of_run(smoke_run, "efficientnet-lite0,inception-768", sets=2, device="cpu")
+    kept = json.loads((smoke_run / "evaluation.json").read_text())
+    assert kept["metrics"] == found.metrics
+    assert kept["also"] == found.also
+    assert len(found.also["inception-768"]["fid768_sets"]) == 2
+    lines = evaluation.in_words(found).splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("F")] == ["FD", "FID-768"]
+
+
+def test_an_unknown_extractor_is_refused_before_anything_is_sampled(smoke_run, monkeypatch):
+    monkeypatch.setattr(evaluation.runs, "sample", lambda *_: pytest.fail("sampled"))
+    with pytest.raises(ValueError, match="choose auto"):
+        evaluation.of_run(smoke_run, "efficientnet-lite0,vgg")
+
+
+def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
+    monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", str(tmp_path / "trunk.pth"))
+    torch.save(inception_weights.trunk_of(inception_weights.whole()), tmp_path / "trunk.pth")
+    images = data.load("mni152").images
+    real, fake = save(images[:24:2], tmp_path / "real"), save(images[1:24:2], tmp_path / "fake")
+    names = "efficientnet-lite0,inception-768"
+    done = CliRunner().invoke(app, ["evaluate", str(real), str(fake), "--extractor", names], catch_exceptions=False)
+    assert done.exit_code == 0
+    printed = [line.split()[0] for line in done.output.splitlines() if line and not line[0].isspace()]
+    assert printed.count("FD") == printed.count("FID-768") == 1
+    assert "FID" not in printed
+    assert "audit in inception-768" not in done.output
 
 
 def test_a_run_is_evaluated_with_spread_floor_and_audit(smoke_run):
@@ -54,5 +124,5 @@ def test_a_run_is_not_judged_by_other_images(smoke_run, tmp_path):
 def test_where_nothing_can_be_held_out_the_audit_says_so():
     images = data.load("mni152")
     few = data.Dataset("folder", images.images[:20], images.groups[:20] * 0, "x")
-    _, audits = evaluation.of_images(few, images.images[20:40], "efficientnet-lite0", device="cpu")
-    assert "not audited" in audits["pixels"]
+    found = evaluation.of_images(few, images.images[20:40], "efficientnet-lite0", device="cpu")
+    assert "not audited" in found.audits["pixels"]

@@ -1,11 +1,16 @@
+import os
+import pickle
 import urllib.error
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from inception_weights import trunk_of, whole
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from hagan_lite import data, features
-from hagan_lite.config import BUILD
+from hagan_lite import data, features, inception, metrics
+from hagan_lite.config import BUILD, ROOT
 
 
 @pytest.fixture
@@ -20,19 +25,22 @@ def no_cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def weights(monkeypatch, tmp_path):
-    """Inception with random weights, in a file where HAGAN_INCEPTION_WEIGHTS says."""
-    from torch_fidelity import feature_extractor_inceptionv3 as fidelity
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fidelity, "load_state_dict_from_url", lambda *_, **__: {})
-        patch.setattr(torch.nn.Module, "load_state_dict", lambda *_, **__: None)
-        torch.manual_seed(0)
-        net = fidelity.FeatureExtractorInceptionV3("inception", ["2048"])
+def save(monkeypatch, tmp_path):
+    """Writes weights, or any other object, to the file that HAGAN_INCEPTION_WEIGHTS names."""
     path = tmp_path / "weights.pth"
-    torch.save(net.state_dict(), path)
     monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", str(path))
-    return path
+
+    def write(given):
+        torch.save(given, path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def weights(save):
+    """All of Inception, random, in a file where HAGAN_INCEPTION_WEIGHTS says."""
+    return save(whole())
 
 
 def test_features_are_extracted_once(images, no_cache, monkeypatch):
@@ -80,32 +88,164 @@ def test_without_weights_and_network_the_error_says_where_to_put_them(images, mo
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    assert features.choose("auto") == "efficientnet-lite0"
-    with pytest.raises(ConnectionError, match=r"no route.*weights-inception.*inception\.pth.*efficientnet-lite0"):
-        features.features(images, "inception")
+    assert features.choose_all("auto") == ["efficientnet-lite0"]
+    for name in ("inception", "inception-768"):
+        with pytest.raises(ConnectionError, match=r"no route.*weights-inception.*inception\.pth.*efficientnet-lite0"):
+            features.features(images, name)
 
 
-def test_inception_is_torch_fidelitys(images, weights, no_cache):
+def torch_fidelitys(layer, path, images):
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    assert features.choose("auto") == "inception"
-    found = features.features(images[:3], "inception")
-    net = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(weights))
-    wanted = net(torch.from_numpy(images[:3]).expand(-1, 3, -1, -1))[0]
-    torch.testing.assert_close(found.float(), wanted, atol=1e-3, rtol=1e-3)
+    net = FeatureExtractorInceptionV3("inception", [layer], feature_extractor_weights_path=str(path))
+    return net(torch.from_numpy(images).expand(-1, 3, -1, -1))[0]
 
 
-def test_a_pickle_that_is_no_weights_is_not_executed(images, weights, tmp_path):
-    import pickle
+@pytest.mark.parametrize(("name", "layer"), [("inception", "2048"), ("inception-768", "768")])
+def test_inceptions_features_are_torch_fidelitys(name, layer, images, weights, no_cache):
+    found = features.features(images[:3], name)
+    assert found.shape == (3, int(layer))
+    wanted = torch_fidelitys(layer, weights, images[:3])
+    assert wanted.std(0).mean() > 0  # images differ, so that the comparison says something
+    torch.testing.assert_close(found.float(), wanted, atol=1e-4, rtol=1e-3)
 
+
+def test_the_trunk_alone_gives_the_same_768_features_as_all_weights(images, save):
+    found = []
+    for given in (whole(), trunk_of(whole())):
+        save(given)
+        found.append(features._extract(images[:2], "inception-768", torch.device("cpu"), 2))
+    assert torch.equal(*found)
+
+
+def test_older_weights_without_counters_of_training_batches_are_read(save):
+    path = save({k: v for k, v in whole().items() if not k.endswith("num_batches_tracked")})
+    assert set(inception.read_weights(path)) == set(whole())
+
+
+def test_nothing_behind_the_trunk_is_there_to_compute_with(save):
+    for given in (whole(), trunk_of(whole())):
+        save(given)
+        net = features.EXTRACTORS["inception-768"].build()
+        assert not [k for k in net.state_dict() if any(name in k for name in inception.BEHIND_TRUNK)]
+        assert not [k for k, v in net.state_dict().items() if v.is_meta]
+
+
+def distances(a, b):
+    theirs = fid_statistics_to_metric(fid_features_to_statistics(a), fid_features_to_statistics(b), False)
+    return metrics.frechet_distance(a, b), theirs["frechet_inception_distance"]
+
+
+def test_fid_768_is_torch_fidelitys(save, no_cache):
+    save(trunk_of(whole()))
+    images = data.load("mni152").images
+    a, b = (features.features(part, "inception-768") for part in (images[:12], images[60:72]))
+    ours, theirs = distances(a, b)
+    assert ours > 0
+    assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-3)
+
+
+def test_fid_768_with_the_real_trunk_is_torch_fidelitys_too(monkeypatch, no_cache):
+    shared = Path(os.environ.get("HAGAN_SHARED", ROOT.parent / "shared"))
+    path = shared / "inception" / "inception-2015-12-05-to-768.pth"
+    if not path.is_file():
+        pytest.skip(f"{path} is not on this machine: it holds the trunk of Inception's weights")
+    monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", str(path))
+    assert features.choose_all("auto") == ["efficientnet-lite0", "inception-768"]
+    images = data.load("mni152").images
+    near, other, noise = images[:24:2], images[1:24:2], np.random.default_rng(0).integers(0, 256, (12, 1, 64, 64))
+    sets = [features.features(part, "inception-768") for part in (near, other, noise.astype(np.uint8))]
+    (to_neighbours, theirs), (to_noise, theirs_too) = distances(*sets[:2]), distances(sets[0], sets[2])
+    assert to_neighbours == pytest.approx(theirs, rel=1e-3, abs=1e-3)
+    assert to_noise == pytest.approx(theirs_too, rel=1e-3, abs=1e-3)
+    assert to_neighbours < 0.5 * to_noise
+
+
+def test_auto_is_every_extractor_that_has_its_weights(save, monkeypatch):
+    save(trunk_of(whole()))
+    assert features.choose_all("auto") == ["efficientnet-lite0", "inception-768"]
+    path = save(whole())
+    assert features.choose_all("auto") == ["efficientnet-lite0", "inception-768", "inception"]
+    assert features.choose("auto") == "efficientnet-lite0"
+    monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", os.path.relpath(path, ROOT))
+    assert "inception" in features.choose_all("auto")  # a relative path starts at the checkout
+
+
+def test_all_of_inception_from_its_trunk_alone_is_refused_with_the_remedy(images, save, no_cache):
+    path = save(trunk_of(whole()))
+    with pytest.raises(ValueError, match=r"inception-768.*weights-inception") as refused:
+        features.features(images, "inception")
+    assert str(path) in str(refused.value)
+    assert not no_cache.exists()
+
+
+def changed(state, **given):
+    return state | {key.replace("__", "."): weights for key, weights in given.items()}
+
+
+BAD = {
+    "half precision": lambda s: {k: v.half() if v.is_floating_point() else v for k, v in s.items()},
+    "not a number": lambda s: changed(s, Mixed_6e__branch_pool__bn__bias=torch.full((192,), torch.nan)),
+    "another shape": lambda s: changed(s, Mixed_6e__branch_pool__bn__bias=torch.zeros(3)),
+    "one missing in the trunk": lambda s: {k: v for k, v in s.items() if k != "Conv2d_1a_3x3.conv.weight"},
+    "one missing behind it": lambda s: {k: v for k, v in s.items() if k != "fc.bias"},
+    "one too many": lambda s: changed(s, AuxLogits__fc__bias=torch.zeros(3)),
+    "another network": lambda s: torch.nn.Linear(3, 3).state_dict(),
+    "nothing": lambda s: {},
+    "within another object": lambda s: {"state_dict": s, "step": 3},
+    "a list": lambda s: list(s.values())[:2],
+    "an array": lambda s: np.zeros(3),
+    "a whole network": lambda s: torch.nn.Linear(3, 3),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"), [*((kind, dict) for kind in BAD), *((kind, trunk_of) for kind in BAD if "behind" not in kind)]
+)
+def test_wrong_weights_are_refused_by_their_files_name(kind, part, images, save, no_cache):
+    path = save(BAD[kind](part(whole())))
+    for use in (
+        lambda: features.features(images, "inception"),
+        lambda: features.features(images, "inception-768"),
+        lambda: features.choose_all("auto"),
+    ):
+        with pytest.raises(ValueError, match="not the weights of") as refused:
+            use()
+        assert str(path) in str(refused.value)
+    assert not no_cache.exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
+def test_damaged_weights_are_refused_by_their_files_name(damage, images, save, no_cache):
+    path = save(trunk_of(whole()))
+    written = path.read_bytes()
+    path.write_bytes(dict(truncated=written[: len(written) // 2], text=b"these are no weights\n", empty=b"")[damage])
+    for name in ("inception", "inception-768"):
+        with pytest.raises(ValueError, match="not the weights of") as refused:
+            features.features(images, name)
+        assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["inception", "inception-768"])
+def test_a_pickle_that_is_no_weights_is_not_executed(name, images, weights, tmp_path):
     class Evil:
         def __reduce__(self):
             return (exec, (f"open({str(tmp_path / 'executed')!r}, 'w')",))
 
     weights.write_bytes(pickle.dumps(Evil()))
     with pytest.raises(ValueError, match=r"weights\.pth: not the weights"):
-        features.features(images, "inception")
+        features.features(images, name)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("names", ["vgg", "inception,vgg", "", "inception,", "auto,inception", "inception, inception"])
+def test_unknown_and_repeated_extractors_are_refused(names):
+    with pytest.raises(ValueError, match="choose auto, efficientnet-lite0, inception-768, inception"):
+        features.choose_all(names)
+
+
+def test_several_extractors_keep_their_order():
+    assert features.choose_all("inception-768, efficientnet-lite0") == ["inception-768", "efficientnet-lite0"]
 
 
 def test_an_unknown_extractor_is_refused():

@@ -15,6 +15,7 @@ FLOW += [
     "model",
     "hagan",
     "complexity",
+    "inception",
     "features",
     "metrics",
     "audit",

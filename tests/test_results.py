@@ -264,6 +264,59 @@ def test_kid_is_of_runs_of_every_seed_or_blank(record):
     assert runs(a=0.5, b=0.5, c=None)[["KID", "KID's runs"]].isna().all()
 
 
+def with_fid_768(record, seed, distance, floor=0.2, **fields):
+    scores = {} if distance is None else {"inception-768": dict(fid768=distance, floor=floor)}
+    return changed(record, experiment__seed=seed, device=f"{seed} {distance}", **fields) | dict(also=scores)
+
+
+def test_fid_768_is_a_mean_over_its_runs_where_every_seed_has_one(record):
+    columns = ["FID-768", "FID-768's runs", "FID-768 of real halves"]
+
+    def row(*distances):
+        made = [with_fid_768(record, seed, distance) for seed, distance in distances]
+        return tables.table_2(made).reindex(columns=columns).iloc[0]
+
+    assert row((0, 1.0), (1, 2.0)).tolist() == [1.5, 2, 0.2]
+    assert row((0, 1.0), (0, None), (1, 2.0)).tolist() == [1.5, 2, 0.2]
+    assert row((0, 1.0), (1, None)).isna().all()
+
+
+def test_fid_768_stands_beside_fd_and_never_in_fids_column(record):
+    covid = dict(data__name="covid-ct", experiment__preset="cpu")
+    both = [with_fid_768(record, 0, 1.25, **covid), changed(record, experiment__preset="quick")]
+    table = tables.table_2(both).set_index("data")
+    assert table.loc["covid-ct", "paper's FID"] == 88.852
+    assert table["FID-768"].dropna().tolist() == [1.25]
+    assert table["our FD (efficientnet-lite0)"].tolist() == [200.0, 200.0]
+    assert "our FID" not in table
+    shown = tables.markdown(table.reset_index())
+    assert "| 1.250 | 1 | 0.200 |" in shown and "nan" not in shown.lower()
+    without = tables.table_2([record])
+    assert not [c for c in without if c.startswith("FID-768")]
+
+
+def test_a_records_further_scores_do_not_decide_what_it_is_compared_with(record):
+    plain, more = record, with_fid_768(record, 1, 1.0)
+    assert len(tables.comparable([plain, more])) == 2
+    assert tables.distance_of(more) == 200.0
+
+
+def test_a_repeated_run_counts_once_by_the_record_with_further_scores(record):
+    more = with_fid_768(record, 0, 1.0)
+    for order in ([more, changed(more, also={})], [changed(more, also={}), more]):
+        bare = [{k: v for k, v in r.items() if k != "also" or v} for r in order]
+        assert tables.table_2(bare)[["runs", "FID-768"]].iloc[0].tolist() == [1, 1.0]
+
+
+def test_a_record_whose_main_extractor_is_inceptions_768_is_named_so(record):
+    main = changed(record, metrics__extractor="inception-768")
+    scores = {k: v for k, v in main["metrics"].items() if not k.startswith("fd")}
+    main["metrics"] = scores | dict(fid768=0.75, fid768_at_floor_n=0.5, floor=0.25)
+    table = tables.table_2([main, record])
+    assert table["our FID-768"].dropna().tolist() == [0.75]
+    assert "our FID" not in table
+
+
 def test_each_row_of_the_ladder_is_another_experiment():
     rows = ladder("covid-ct", "cpu")
     assert len({e.hash for _, e in rows}) == len({name for name, _ in rows}) == len(rows)
