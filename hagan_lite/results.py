@@ -15,7 +15,7 @@ NEEDED = ("experiment", "hash", "data", "metrics", "versions", "device", "commit
 def make_record(run: Path, metrics: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A record of a finished run. `metrics` come from metrics.evaluate, with n, extractor, resize, seed and floor;
     `more` may be `also`, the same of further extractors by name (evaluation.Evaluation), `audit`
-    (evaluation.summaries) and `curve` (evaluation.learning_curve).
+    (evaluation.summaries), `curve` (evaluation.learning_curve) and `figure_7` (figure7.chances).
 
     `weights` says which were judged: always the averaged generator after the last step, never the best by the metric.
     Commit, versions, device and precision are the run's: those it was begun with.

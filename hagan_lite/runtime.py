@@ -4,7 +4,9 @@ import contextlib
 import ctypes
 import importlib.metadata
 import platform
+import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,10 +44,22 @@ def describe(device: torch.device) -> str:
     return f"{device.type} ({torch.get_num_threads()} threads)"
 
 
+def processor() -> str:
+    """Return the processor's name, with family and model where Linux gives them: sums are rounded as it rounds them."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file():
+        return platform.processor() or platform.machine()
+    first = cpuinfo.read_text().partition("\n\n")[0]
+    fields = dict(re.findall(r"^(.+?)\s*: (.*)$", first, re.MULTILINE))
+    parts = [fields.get("model name", platform.machine())]
+    parts += [f"{name} {fields[key]}" for key, name in (("cpu family", "family"), ("model", "model")) if key in fields]
+    return ", ".join(parts)
+
+
 def provenance(device: torch.device, precision: str = "auto") -> dict[str, Any]:
-    """Commit, versions, device and precision: what a run writes down when it begins, for its record."""
+    """Commit, versions, device, processor and precision: what a run writes down when it begins, for its record."""
     versions = {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES}
-    about = dict(device=describe(device), precision=resolve_precision(device, precision))
+    about = dict(device=describe(device), processor=processor(), precision=resolve_precision(device, precision))
     return dict(commit=commit(), versions=versions) | about
 
 

@@ -7,6 +7,7 @@ import sys
 
 import nbformat
 import pytest
+import torch
 from nbclient import NotebookClient
 
 from hagan_lite import runtime
@@ -49,3 +50,8 @@ def test_on_other_systems_nothing_is_touched(monkeypatch, system, libc):
     monkeypatch.setattr(platform, "libc_ver", lambda: (libc, "1"))
     monkeypatch.setattr(ctypes, "CDLL", lambda *_: pytest.fail("a C library was opened"))
     runtime.keep_heap()
+
+
+def test_a_run_says_on_which_processor_it_was_made():
+    assert runtime.processor()
+    assert runtime.provenance(torch.device("cpu"))["processor"] == runtime.processor()
