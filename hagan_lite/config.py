@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hagan_lite.datasets import DATASETS, PAPER_IMAGES, paper_name
+from hagan_lite.config import DATASETS
+from hagan_lite.paper import PAPER_IMAGES
+from hagan_lite.paper import paper_name
 
 _checkout = Path(__file__).resolve().parents[1]
 ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()

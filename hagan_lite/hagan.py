@@ -7,11 +7,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hagan_lite import attnmix, augment, losses
+from hagan_lite import attnmix
+from hagan_lite import augment
+from hagan_lite import losses
 from hagan_lite.config import Experiment
-from hagan_lite.discriminator import Discriminator, judge
-from hagan_lite.generator import Generator, row_entropy
-from hagan_lite.model import Logs, Model, device_of, draw_z
+from hagan_lite.discriminator import Discriminator
+from hagan_lite.discriminator import judge
+from hagan_lite.generator import Generator
+from hagan_lite.generator import row_entropy
+from hagan_lite.model import Logs
+from hagan_lite.model import Model
+from hagan_lite.model import device_of
+from hagan_lite.model import draw_z
 
 
 def make_generator(e: Experiment) -> Generator:

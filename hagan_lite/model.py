@@ -17,7 +17,7 @@ from torch.optim.swa_utils import update_bn
 
 from hagan_lite import augment
 from hagan_lite.config import Experiment
-from hagan_lite.runtime import autocast
+from hagan_lite.system.runtime import autocast
 
 Logs = dict[str, Tensor]
 

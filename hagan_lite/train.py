@@ -15,10 +15,17 @@ from tqdm.auto import tqdm
 
 from hagan_lite import runs
 from hagan_lite.config import Experiment
-from hagan_lite.data import Dataset, load
-from hagan_lite.model import Logs, Model, model_of
-from hagan_lite.runtime import pick_device
-from hagan_lite.storage import load_checkpoint, name_a_full_disk, only_writer, save_checkpoint, write_atomically
+from hagan_lite.datasets.loading import Dataset
+from hagan_lite.datasets.loading import load
+from hagan_lite.model import Logs
+from hagan_lite.model import Model
+from hagan_lite.model import model_of
+from hagan_lite.system.runtime import pick_device
+from hagan_lite.system.storage import load_checkpoint
+from hagan_lite.system.storage import name_a_full_disk
+from hagan_lite.system.storage import only_writer
+from hagan_lite.system.storage import save_checkpoint
+from hagan_lite.system.storage import write_atomically
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Of lambda - lambda_0 within a batch, in this order, in the log's field "shift"."""

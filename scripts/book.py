@@ -21,8 +21,10 @@ from urllib.parse import unquote
 import nbformat
 import yaml
 
-from hagan_lite.config import BUILD, ROOT
-from hagan_lite.notebooks import NotebookError, execute
+from hagan_lite.system.paths import BUILD
+from hagan_lite.system.paths import ROOT
+from hagan_lite.batch.notebooks import NotebookError
+from hagan_lite.batch.notebooks import execute
 
 LINK = re.compile(r"\]\(<?([^)>#\s]+)|(?:src|href)=\"([^\"#]+)")
 LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src", "video": "src"}

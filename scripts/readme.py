@@ -9,11 +9,19 @@ from functools import partial
 
 import pandas as pd
 
-from hagan_lite import claims, results, tables
-from hagan_lite.config import COMMITTED, ROOT, Experiment
-from hagan_lite.grids import EARLIER, LONGER, ladder, rows_of
+from hagan_lite.report import verdicts
+from hagan_lite.report import claims
+from hagan_lite import runs
+from hagan_lite.report import tables
+from hagan_lite.system.paths import COMMITTED
+from hagan_lite.system.paths import ROOT
+from hagan_lite.config import Experiment
+from hagan_lite.report.experiments import EARLIER
+from hagan_lite.report.experiments import LONGER
+from hagan_lite.report.experiments import ladder
+from hagan_lite.report.experiments import rows_of
 
-ORDER = [claims.HELD, claims.NOT, claims.UNDECIDED, claims.UNTESTED]
+ORDER = [verdicts.HELD, verdicts.NOT, verdicts.UNDECIDED, verdicts.UNTESTED]
 
 
 def measured(rows: list[tuple[str, Experiment]], called: str, records: list[dict]) -> str:
@@ -47,7 +55,7 @@ PARTS: dict[str, Callable[[list[dict]], str]] = dict(
 
 def written(text: str) -> str:
     """The README's text with every part drawn anew."""
-    records = results.load_records(COMMITTED)
+    records = runs.load_records(COMMITTED)
     for name, draw in PARTS.items():
         begin, end = f"<!-- {name}: scripts/readme.py -->\n", f"<!-- end of {name} -->"
         text = re.sub(f"{begin}.*?{end}", lambda _, d=draw, b=begin, e=end: f"{b}{d(records)}{e}", text, flags=re.S)

@@ -4,7 +4,7 @@ import functools
 
 import torch
 
-from hagan_lite import inception
+from hagan_lite.evaluation import inception
 
 
 @functools.cache

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from hagan_lite import data
-from hagan_lite.audit import audit, audit_by_folds
+from hagan_lite import datasets
+from hagan_lite.evaluation.audit import audit
+from hagan_lite.evaluation.audit import audit_by_folds
 
 
 def cloud(n, seed=0, d=8):
@@ -73,7 +74,7 @@ def test_an_empty_part_is_refused():
 
 
 def test_real_chest_cts_are_not_suspected_and_copies_of_them_are(covid_ct):
-    found = data.load("covid-ct")
+    found = datasets.load("covid-ct")
     training, out = found.split(0.3)
     half = out[::2], out[1::2]  # one half plays the samples, the other is held out
     train = flat(found.images[training])

@@ -7,11 +7,22 @@ import sys
 import pytest
 import torch
 
-from hagan_lite import data, features, metrics, pixels, runs, train
-from hagan_lite.baselines import infogan, unetgan, wgan
-from hagan_lite.config import MODELS, ROOT, Experiment, choices_of
+from hagan_lite import datasets
+from hagan_lite.evaluation import features
+from hagan_lite.evaluation import metrics
+from hagan_lite.datasets import pixels
+from hagan_lite import runs
+from hagan_lite import train
+from hagan_lite.baselines import infogan
+from hagan_lite.baselines import unetgan
+from hagan_lite.baselines import wgan
+from hagan_lite.config import MODELS
+from hagan_lite.system.paths import ROOT
+from hagan_lite.config import Experiment
+from hagan_lite.config import choices_of
 from hagan_lite.hagan import Hagan
-from hagan_lite.model import Model, model_of
+from hagan_lite.model import Model
+from hagan_lite.model import model_of
 
 BASELINES = [m for m in MODELS if m != "hagan"]
 CPU = torch.device("cpu")
@@ -22,7 +33,7 @@ def tiny(model, **changes):
 
 
 def real(n=4, size=32):
-    return torch.from_numpy(pixels.to_tensor_range(data.load("mni152", size).images[40 : 40 + n]))
+    return torch.from_numpy(pixels.to_tensor_range(datasets.load("mni152", size).images[40 : 40 + n]))
 
 
 def test_there_are_six_and_each_file_keeps_the_protocol():
@@ -44,7 +55,7 @@ def test_a_hundred_steps_on_sixteen_images_halve_the_distance_to_them(model):
     how |= dict(lr_g=1e-3) if model in ("dcgan", "sagan", "unetgan") else {}
     how |= dict(lr_g=2e-3, lr_d=5e-4) if model == "infogan" else {}
     e = tiny(model, **how)
-    images, trained = data.load("mni152", 32).images[40:56], model_of(e)(e, CPU)
+    images, trained = datasets.load("mni152", 32).images[40:56], model_of(e)(e, CPU)
     x = torch.from_numpy(pixels.to_tensor_range(images))
 
     def distance():
@@ -61,7 +72,7 @@ def test_a_hundred_steps_on_sixteen_images_halve_the_distance_to_them(model):
 
 @pytest.mark.parametrize("model", BASELINES)
 def test_a_resumed_run_ends_like_one_that_never_stopped(model, tmp_path, monkeypatch):
-    e, images = tiny(model, steps=8, **({"ddim_steps": 2} if model == "ddpm" else {})), data.load("mni152", 32)
+    e, images = tiny(model, steps=8, **({"ddim_steps": 2} if model == "ddpm" else {})), datasets.load("mni152", 32)
     through = train.train(e, tmp_path / "through", images)
 
     step, stop = model_of(e).step, [7]  # two steps after a checkpoint

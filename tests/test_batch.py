@@ -14,9 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
-from hagan_lite import batch, cells, data, grids, runs
-from hagan_lite.config import ROOT, Experiment
-from hagan_lite.storage import read_json
+from hagan_lite.batch import workers
+from hagan_lite.batch import progress
+from hagan_lite import datasets
+from hagan_lite.report import experiments
+from hagan_lite import runs
+from hagan_lite.system.paths import ROOT
+from hagan_lite.config import Experiment
+from hagan_lite.system.storage import read_json
 
 STEPS = 80
 GRID = ["table2", "--preset", "smoke", "--models", "hagan,dcgan", "--seeds", "0,1,2,3"]
@@ -26,9 +31,9 @@ REFERENCE = """if True:
     from hagan_lite import cells, grids, metrics, results, runs
     from hagan_lite.train import train
     changes = dict(size=32, width=4, steps=int(sys.argv[2]))
-    asked = grids.experiments("table2", "smoke", [0, 1, 2, 3], ["hagan", "dcgan"], [sys.argv[1]], changes)
-    for cell in cells.plan(asked):
-        images = cells.load(cell.e.dataset, 32)
+    asked = experiments.experiments("table2", "smoke", [0, 1, 2, 3], ["hagan", "dcgan"], [sys.argv[1]], changes)
+    for cell in progress.plan(asked):
+        images = progress.load(cell.e.dataset, 32)
         run = train(cell.e, dataset=images)
         scores = metrics.evaluate(images.images, runs.sample(run, len(images), dataset=images), torch.device("cpu"))
         results.save_record(results.make_record(run, scores), run.name)
@@ -56,7 +61,7 @@ def hagan(*words, build):
 def scans(tmp_path_factory):
     """Six images: enough to measure, and measured at once."""
     folder = tmp_path_factory.mktemp("scans")
-    for i, image in enumerate(data.load("mni152").images[40:46, 0]):
+    for i, image in enumerate(datasets.load("mni152").images[40:46, 0]):
         Image.fromarray(image).save(folder / f"{i}.png")
     return folder
 
@@ -220,8 +225,8 @@ def test_with_cuda_every_worker_has_a_gpu_to_itself(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     monkeypatch.delenv("OMP_NUM_THREADS")
     with pytest.raises(ValueError, match="2 GPUs"):
-        batch.local_cluster(3)
-    with batch.local_cluster() as cluster, Client(cluster) as client:
+        workers.local_cluster(3)
+    with workers.local_cluster() as cluster, Client(cluster) as client:
         client.wait_for_workers(2)
         own = client.run(lambda: (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]))
         resources = [w["resources"] for w in client.scheduler_info()["workers"].values()]
@@ -232,21 +237,21 @@ def test_with_cuda_every_worker_has_a_gpu_to_itself(monkeypatch):
 
 
 def test_a_worker_with_another_build_folder_says_so(scans, tmp_path):
-    (cell,) = cells.plan([Experiment.make("hagan", str(scans), "smoke")])
+    (cell,) = progress.plan([Experiment.make("hagan", str(scans), "smoke")])
     with pytest.raises(RuntimeError, match="HAGAN_BUILD"):
-        batch.run_cell(cell, tmp_path)
+        workers.run_cell(cell, tmp_path)
 
 
 def test_a_thousand_experiments_that_are_done_need_no_worker(monkeypatch, tmp_path):
-    asked = grids.experiments("table2", "smoke", list(range(143)), [], ["mni152"], {})
-    grid = cells.plan(asked)
+    asked = experiments.experiments("table2", "smoke", list(range(143)), [], ["mni152"], {})
+    grid = progress.plan(asked)
     for cell in grid:
         record = dict(experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint), metrics={}, minutes=0.1)
         (tmp_path / f"{cell.name}.json").write_text(json.dumps(record))
-    monkeypatch.setattr(cells, "RECORDS", tmp_path)
-    monkeypatch.setattr(batch, "local_cluster", None)  # to start one would fail
+    monkeypatch.setattr(progress, "RECORDS", tmp_path)
+    monkeypatch.setattr(workers, "local_cluster", None)  # to start one would fail
     said = []
-    assert batch.run_batch(grid, say=said.append) == {}
+    assert workers.run_batch(grid, say=said.append) == {}
     assert said == ["1001 experiments, 1001 of them done already"]
 
 

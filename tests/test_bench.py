@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from hagan_lite import augment
-from hagan_lite.config import AUGMENTATIONS, ROOT
+from hagan_lite.config import AUGMENTATIONS
+from hagan_lite.system.paths import ROOT
 
 BENCH = ROOT / "tests" / "bench"
 

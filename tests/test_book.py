@@ -10,7 +10,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from hagan_lite.config import BUILD, ROOT
+from hagan_lite.system.paths import BUILD
+from hagan_lite.system.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import book  # scripts/book.py

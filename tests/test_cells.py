@@ -4,9 +4,20 @@ import json
 import pytest
 from test_cli import hagan
 
-from hagan_lite import cells, cli_batch, grids, options, results, runs, storage, train
-from hagan_lite.config import COMMITTED, MODELS, SEARCH_SEED, SEARCHED, Experiment
-from hagan_lite.tables import PAPER, by_row
+from hagan_lite.batch import progress
+from hagan_lite.cli import batch
+from hagan_lite.report import experiments
+from hagan_lite.cli import options
+from hagan_lite import runs
+from hagan_lite.system import storage
+from hagan_lite import train
+from hagan_lite.system.paths import COMMITTED
+from hagan_lite.config import MODELS
+from hagan_lite.system.paths import SEARCH_SEED
+from hagan_lite.system.paths import SEARCHED
+from hagan_lite.config import Experiment
+from hagan_lite.paper import PAPER
+from hagan_lite.runs.record import by_row
 
 TINY = dict(preset="smoke", width=4, batch_size=4, steps=12)
 
@@ -21,20 +32,20 @@ def record(cell, **metrics):
 
 
 def test_table_2_has_the_papers_models_in_its_order_and_changes_go_where_the_field_is():
-    asked = grids.experiments("table2", "cpu", [0, 3], [], ["mni152", "covid-ct"], dict(critic_steps=2, width=16))
+    asked = experiments.experiments("table2", "cpu", [0, 3], [], ["mni152", "covid-ct"], dict(critic_steps=2, width=16))
     assert [e.model for e in asked[:7]] == list(PAPER["table_2"]["fid"])
     assert [(e.dataset, e.seed) for e in asked[::7]] == [("mni152", 0), ("mni152", 3), ("covid-ct", 0), ("covid-ct", 3)]
     assert {e.width for e in asked} == {16} and len({e.hash for e in asked}) == len(asked) == 28
     assert [e.critic_steps for e in asked if e.model == "wgan"] == [2] * 4
-    table3 = grids.experiments("table3", "paper", [0], ["hagan"], ["covid-ct"], {})
+    table3 = experiments.experiments("table3", "paper", [0], ["hagan"], ["covid-ct"], {})
     assert [(e.size, e.batch_size, e.z_dim) for e in table3] == [(256, 2, 1000)]
-    (small,) = grids.experiments("table3", "cpu", [0], ["hagan"], ["covid-ct"], {})
+    (small,) = experiments.experiments("table3", "cpu", [0], ["hagan"], ["covid-ct"], {})
     assert (small.size, small.batch_size, small.z_dim, small.steps) == (256, 2, 1000, 2000)
-    assert [e.model for e in grids.experiments("figure7", "cpu", [0, 1], [], ["mni152"], {})] == ["hagan"] * 2
+    assert [e.model for e in experiments.experiments("figure7", "cpu", [0, 1], [], ["mni152"], {})] == ["hagan"] * 2
 
 
 def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
-    rows = dict(grids.ladder("mni152", "cpu", steps=500))
+    rows = dict(experiments.ladder("mni152", "cpu", steps=500))
 
     def differ(a, b):
         a, b = (dataclasses.asdict(rows[name]) for name in (a, b))
@@ -69,7 +80,7 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
 
 
 def test_the_ladder_of_the_earlier_protocol_has_no_row_twice():
-    rows = dict(grids.ladder("mni152", "cpu", **grids.EARLIER))
+    rows = dict(experiments.ladder("mni152", "cpu", **experiments.EARLIER))
     assert len({e.hash for e in rows.values()}) == len(rows) == 23
     full = rows["+ training strategy = hagan"]
     assert (full.saliency, full.fresh_noise) == ("received", True)
@@ -95,7 +106,7 @@ def test_what_cannot_be_asked_for_is_refused_by_name(words, said, monkeypatch, t
 
 def test_data_sets_that_are_not_here_are_named_and_left_out(monkeypatch, tmp_path):
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
-    monkeypatch.setattr(cells, "RECORDS", tmp_path)  # other tests' records would be done cells
+    monkeypatch.setattr(progress, "RECORDS", tmp_path)  # other tests' records would be done cells
     done = hagan("batch", "table2", "--preset", "smoke", "--dry-run")
     assert "covid-ct is not here" in done.output and "0 of 7 done" in done.output
     assert done.output.count("-mni152-smoke-s0-") == 7
@@ -104,7 +115,7 @@ def test_data_sets_that_are_not_here_are_named_and_left_out(monkeypatch, tmp_pat
 
 def test_the_commands_of_a_grid_make_the_same_experiments():
     """A line per cell, for job arrays, whatever is done."""
-    asked = grids.experiments("table4", "smoke", [0, 1], [], ["mni152"], dict(width=4))
+    asked = experiments.experiments("table4", "smoke", [0, 1], [], ["mni152"], dict(width=4))
     done = hagan(
         "batch",
         "table4",
@@ -119,9 +130,9 @@ def test_the_commands_of_a_grid_make_the_same_experiments():
         "--commands",
     )
     lines = done.output.splitlines()
-    assert lines == [cli_batch.command(e) for e in asked]
+    assert lines == [batch.command(e) for e in asked]
     for line, e in zip(lines, asked, strict=True):
-        words = cli_batch.shlex.split(line)[2:]
+        words = batch.shlex.split(line)[2:]
         given = dict(zip(words[:8:2], words[1:8:2], strict=True))
         changes = options.parse([e.model], words[9::2])
         assert (
@@ -130,26 +141,26 @@ def test_the_commands_of_a_grid_make_the_same_experiments():
 
 
 def test_a_cell_is_done_by_a_record_of_the_same_choices_on_the_same_images():
-    (cell,) = cells.plan([tiny()])
-    assert cells.done([cell], [record(cell)]) == {cell: record(cell)}
-    assert not cells.done([cell], [record(dataclasses.replace(cell, fingerprint="other"))])
-    assert not cells.done([cell], [record(dataclasses.replace(cell, e=tiny(seed=1)))])
-    assert cells.done([cells.Cell(tiny())], [record(cell)])  # whichever images the record was made on
+    (cell,) = progress.plan([tiny()])
+    assert progress.done([cell], [record(cell)]) == {cell: record(cell)}
+    assert not progress.done([cell], [record(dataclasses.replace(cell, fingerprint="other"))])
+    assert not progress.done([cell], [record(dataclasses.replace(cell, e=tiny(seed=1)))])
+    assert progress.done([progress.Cell(tiny())], [record(cell)])  # whichever images the record was made on
     relabelled = record(cell)
     relabelled["experiment"]["preset"] = "cpu"  # a label, not a choice
-    assert cells.done([cell], [relabelled])
+    assert progress.done([cell], [relabelled])
 
 
 def test_a_cell_has_every_run_on_its_images():
-    cell, other = cells.Cell(tiny(), "x"), cells.Cell(tiny(seed=1), "x")
-    one, two, elsewhere = record(cell), record(cell, fd=101.0), record(cells.Cell(tiny(), "y"))
-    assert cells.runs_of([cell, other], [one, two, elsewhere]) == {cell: [one, two]}
-    assert cells.runs_of([cells.Cell(cell.e)], [elsewhere]) == {cells.Cell(cell.e): [elsewhere]}
-    assert cells.done([cell, other], [one, two, elsewhere]) == {cell: two}
+    cell, other = progress.Cell(tiny(), "x"), progress.Cell(tiny(seed=1), "x")
+    one, two, elsewhere = record(cell), record(cell, fd=101.0), record(progress.Cell(tiny(), "y"))
+    assert progress.runs_of([cell, other], [one, two, elsewhere]) == {cell: [one, two]}
+    assert progress.runs_of([progress.Cell(cell.e)], [elsewhere]) == {progress.Cell(cell.e): [elsewhere]}
+    assert progress.done([cell, other], [one, two, elsewhere]) == {cell: two}
 
 
 def test_the_status_is_read_from_files(tmp_path):
-    grid = [dataclasses.replace(c, run=tmp_path / c.name) for c in cells.plan([tiny(seed=s) for s in range(6)])]
+    grid = [dataclasses.replace(c, run=tmp_path / c.name) for c in progress.plan([tiny(seed=s) for s in range(6)])]
     waiting, done, stopped, running, failed, trained = grid
     for cell, step in ((stopped, 6), (running, 6), (failed, 3), (trained, 12)):
         cell.run.mkdir()
@@ -158,7 +169,7 @@ def test_the_status_is_read_from_files(tmp_path):
     error = dict(output_type="error", ename="ValueError", evalue="x", traceback=[])
     (failed.run / "run_experiment.ipynb").write_text(json.dumps(dict(cells=[dict(outputs=[error])])))
     with storage.only_writer(running.run):
-        shown = cells.status(grid, [record(done)])
+        shown = progress.status(grid, [record(done)])
     states = [
         "waiting",
         "done",
@@ -170,17 +181,17 @@ def test_the_status_is_read_from_files(tmp_path):
     assert shown["state"].tolist() == states
     assert shown["left"].tolist() == [2.0, 0.0, 3.0, 3.0, 4.5, 0.0]  # by the record's pace, or by the run's own
     assert shown["FD"].dropna().tolist() == [100.0]
-    assert cells.time_left(shown, workers=5) == "about 2 min left" and cells.time_left(shown[1:2]) == "nothing left"
-    assert cells.time_left(cells.status(grid, [])[:1]) == "time left unknown"
-    assert cells.time_left(cells.status([], [])) == "nothing left"
-    assert cells.status(grid, [record(done)], live=False)["state"].tolist() == ["waiting", "done"] + ["waiting"] * 4
+    assert progress.time_left(shown, workers=5) == "about 2 min left" and progress.time_left(shown[1:2]) == "nothing left"
+    assert progress.time_left(progress.status(grid, [])[:1]) == "time left unknown"
+    assert progress.time_left(progress.status([], [])) == "nothing left"
+    assert progress.status(grid, [record(done)], live=False)["state"].tolist() == ["waiting", "done"] + ["waiting"] * 4
 
 
 def test_status_shows_the_grids_that_were_asked_for(monkeypatch, tmp_path):
-    monkeypatch.setattr(cells, "BUILD", tmp_path)
-    monkeypatch.setattr(cells, "RECORDS", tmp_path)  # other tests' records would tell how long it takes
+    monkeypatch.setattr(progress, "BUILD", tmp_path)
+    monkeypatch.setattr(progress, "RECORDS", tmp_path)  # other tests' records would tell how long it takes
     assert "no grid of table2" in str(hagan("status", "table2").exception)
-    cells.save_plan("table2-smoke", cells.plan([tiny(seed=90), tiny(seed=91, model="wgan", critic_steps=2)]))
+    progress.save_plan("table2-smoke", progress.plan([tiny(seed=90), tiny(seed=91, model="wgan", critic_steps=2)]))
     out = hagan("status", "table2").output
     assert "table2-smoke: 0 of 2 done, time left unknown" in out and "wgan-mni152-smoke-s91-" in out
     assert "no grid of figure7" in str(hagan("status", "figure7").exception)
@@ -189,25 +200,26 @@ def test_status_shows_the_grids_that_were_asked_for(monkeypatch, tmp_path):
 def test_table_2_is_printed_with_this_machines_records(monkeypatch, tmp_path, smoke_run):
     from test_results import SCORE
 
-    from hagan_lite import results
+    from hagan_lite import runs
 
-    results.save_record(results.make_record(smoke_run, SCORE | dict(fd=123.4)), "mine", tmp_path)
-    monkeypatch.setattr(cells, "RECORDS", tmp_path)
+    runs.save_record(runs.make_record(smoke_run, SCORE | dict(fd=123.4)), "mine", tmp_path)
+    monkeypatch.setattr(progress, "RECORDS", tmp_path)
     out = hagan("table", "2").output
     assert "| covid-ct |" in out and "| 123.4 |" in out
     assert "table 5: there are 1, 2, 3, 4" in str(hagan("table", "5").exception)
 
 
 def test_the_paper_preset_reproduces_through_the_batch(monkeypatch):
-    from hagan_lite import cli, notebooks
+    from hagan_lite.cli import app
+    from hagan_lite.batch import notebooks
 
     asked = []
 
     def stop(*words, **options):
         asked.append((words, options))
-        raise cli.typer.Exit(3)
+        raise app.typer.Exit(3)
 
-    monkeypatch.setattr(cli_batch, "batch", stop)
+    monkeypatch.setattr(batch, "batch", stop)
     monkeypatch.setattr(notebooks, "execute", lambda *a, **b: None)
     assert hagan("reproduce", "--preset", "paper", "--seed", "4").exit_code == 3
     assert asked == [(("table2", "paper", "4"), dict(datasets="mni152", device="auto"))]
@@ -223,16 +235,16 @@ def test_one_process_writes_in_a_run_folder_and_the_other_is_told_where(monkeypa
 
 
 def test_every_model_can_be_in_a_grid():
-    assert set(grids.PAPERS_MODELS) == set(MODELS)
+    assert set(experiments.PAPERS_MODELS) == set(MODELS)
 
 
 def test_what_was_tried_is_compared_on_a_seed_that_no_table_reports():
-    tried = dict(grids.tried("covid-ct", "cpu"))
+    tried = dict(experiments.tried("covid-ct", "cpu"))
     assert {e.seed for e in tried.values()} == {SEARCH_SEED}
     assert len({e.hash for e in tried.values()}) == len(tried)
-    best = dict(grids.ladder("covid-ct", "cpu", **grids.EARLIER))[grids.BEST]
+    best = dict(experiments.ladder("covid-ct", "cpu", **experiments.EARLIER))[experiments.BEST]
     assert dataclasses.replace(best, seed=SEARCH_SEED) in tried.values()
-    searched, reported = (results.load_records(place) for place in (SEARCHED, COMMITTED))
+    searched, reported = (runs.load_records(place) for place in (SEARCHED, COMMITTED))
     assert {r["experiment"]["seed"] for r in searched} <= {SEARCH_SEED}
     assert SEARCH_SEED not in {r["experiment"]["seed"] for r in reported}
     scores = {name: same[0]["metrics"]["fd"] for name, same in by_row(list(tried.items()), searched).items()}
@@ -241,8 +253,8 @@ def test_what_was_tried_is_compared_on_a_seed_that_no_table_reports():
 
 
 def test_the_searchs_seed_gets_into_no_mean():
-    row = ("hagan", Experiment.make("hagan", "covid-ct", "cpu", **grids.EARLIER))
-    searched, reported = (results.load_records(place) for place in (SEARCHED, COMMITTED))
+    row = ("hagan", Experiment.make("hagan", "covid-ct", "cpu", **experiments.EARLIER))
+    searched, reported = (runs.load_records(place) for place in (SEARCHED, COMMITTED))
     assert {r["experiment"]["seed"] for r in by_row([row], searched + reported)["hagan"]} == {0, 1, 2}
     asked = ("hagan", dataclasses.replace(row[1], seed=SEARCH_SEED))
     assert {r["experiment"]["seed"] for r in by_row([asked], searched + reported)["hagan"]} == {SEARCH_SEED}

@@ -4,9 +4,15 @@ import pytest
 import scipy.stats
 import yaml
 
-from hagan_lite import claims, claims_printed, results
-from hagan_lite.config import COMMITTED, ROOT
-from hagan_lite.grids import EARLIER, ladder
+from hagan_lite.report import verdicts
+from hagan_lite.report import claims
+from hagan_lite.report import claims_measured
+from hagan_lite.report import claims_counted
+from hagan_lite import runs
+from hagan_lite.system.paths import COMMITTED
+from hagan_lite.system.paths import ROOT
+from hagan_lite.report.experiments import EARLIER
+from hagan_lite.report.experiments import ladder
 
 
 def runs_of(row, *scores, curve=None, figure_7=None, **changes):
@@ -34,7 +40,7 @@ def decide(records, **test):
 
 @pytest.mark.parametrize(
     ("rival", "verdict"),
-    [((300, 310, 305), claims.HELD), ((100, 110, 105), claims.NOT), ((199, 207, 211), claims.UNDECIDED)],
+    [((300, 310, 305), verdicts.HELD), ((100, 110, 105), verdicts.NOT), ((199, 207, 211), verdicts.UNDECIDED)],
 )
 def test_a_claim_is_held_only_where_the_seeds_are_told_apart(rival, verdict):
     records = runs_of("+ training strategy = hagan", 200, 210, 205) + runs_of("base", *rival)
@@ -47,12 +53,12 @@ def test_one_seed_is_taken_to_scatter_as_others_do():
     """Pooled over two rows of three seeds, sd 10 with 4 degrees of freedom: t must exceed 2.78."""
     spread = runs_of("base", 240, 250, 260) + runs_of("base with T", 215, 225, 235)
     test = dict(row="+ training strategy = hagan", than=["base"])
-    assert claims.spread(claims.by_name(spread, "cpu"), spread[0]) == (10.0, 4)
-    assert decide(spread + runs_of("+ training strategy = hagan", 215), better=test).verdict == claims.HELD  # t = 3.0
+    assert claims_measured.spread(claims.by_name(spread, "cpu"), spread[0]) == (10.0, 4)
+    assert decide(spread + runs_of("+ training strategy = hagan", 215), better=test).verdict == verdicts.HELD  # t = 3.0
     near = decide(spread + runs_of("+ training strategy = hagan", 220), better=test)  # t = 2.6
-    assert near.verdict == claims.UNDECIDED and "+2.6 standard errors, p = 0.06" in near.because
+    assert near.verdict == verdicts.UNDECIDED and "+2.6 standard errors, p = 0.06" in near.because
     alone = runs_of("base", 300) + runs_of("+ training strategy = hagan", 100)
-    assert decide(alone, better=test).verdict == claims.UNDECIDED  # no spread is known
+    assert decide(alone, better=test).verdict == verdicts.UNDECIDED  # no spread is known
 
 
 def test_the_test_is_students():
@@ -64,11 +70,11 @@ def test_the_test_is_students():
 def test_it_must_be_better_than_all():
     records = runs_of("+ training strategy = hagan", 200, 201) + runs_of("base", 300, 301) + runs_of("sagan", 100, 101)
     test = dict(row="+ training strategy = hagan", than=["base", "sagan"])
-    assert decide(records, better=test).verdict == claims.NOT
+    assert decide(records, better=test).verdict == verdicts.NOT
     missing = decide(records[:4], better=test)
-    assert missing.verdict == claims.UNTESTED and "no record of sagan" in missing.because
+    assert missing.verdict == verdicts.UNTESTED and "no record of sagan" in missing.because
     behind = decide(records[:2] + records[4:], better=test)  # a rival that is ahead refutes, whoever else is missing
-    assert behind.verdict == claims.NOT and "no record of base" in behind.because
+    assert behind.verdict == verdicts.NOT and "no record of base" in behind.because
 
 
 def test_a_claim_of_several_parts_needs_all_of_them_and_one_refutes_it():
@@ -77,9 +83,9 @@ def test_a_claim_of_several_parts_needs_all_of_them_and_one_refutes_it():
     known = claims.by_name(runs + runs_of("base", 300, 301) + runs_of("sagan", 100, 101), "cpu")
     parts = {than: dict(better=dict(row=row, than=[than])) for than in ("base", "sagan", "sagan with T")}
     for names, verdict in (
-        (("base",), claims.HELD),
-        (("base", "sagan with T"), claims.UNTESTED),
-        (("base", "sagan with T", "sagan"), claims.NOT),
+        (("base",), verdicts.HELD),
+        (("base", "sagan with T"), verdicts.UNTESTED),
+        (("base", "sagan with T", "sagan"), verdicts.NOT),
     ):
         found = claims.decide([parts[name] for name in names], known)
         assert found.verdict == verdict and all(name in found.because for name in names)
@@ -90,31 +96,31 @@ def test_sooner_needs_three_seeds_and_all_of_them():
     slow, fast = dict(step=[400, 800], fd=[260.0, 250.0]), dict(step=[400, 800], fd=[240.0, 200.0])
     test = dict(row="+ reverse skip", than="+ AttnMix generator")
     for mine, others, verdict in (
-        ([fast] * 3, [slow] * 3, claims.HELD),
-        ([slow] * 3, [fast] * 3, claims.NOT),
-        ([fast, fast, slow], [slow, slow, fast], claims.UNDECIDED),
-        ([fast] * 2, [slow] * 2, claims.UNTESTED),
+        ([fast] * 3, [slow] * 3, verdicts.HELD),
+        ([slow] * 3, [fast] * 3, verdicts.NOT),
+        ([fast, fast, slow], [slow, slow, fast], verdicts.UNDECIDED),
+        ([fast] * 2, [slow] * 2, verdicts.UNTESTED),
     ):
         records = []
         for row, curves in (("+ reverse skip", mine), ("+ AttnMix generator", others)):
             made = runs_of(row, *[200] * len(curves))
             records += [r | dict(curve=curve) for r, curve in zip(made, curves, strict=True)]
         assert decide(records, sooner=test).verdict == verdict
-    assert decide(runs_of("+ reverse skip", 1, 2, 3), sooner=test).verdict == claims.UNTESTED
+    assert decide(runs_of("+ reverse skip", 1, 2, 3), sooner=test).verdict == verdicts.UNTESTED
 
 
 def test_a_dip_that_does_not_stay_is_not_sooner():
     dip, slow = dict(step=[400, 800], fd=[240.0, 260.0]), dict(step=[400, 800], fd=[260.0, 250.0])
     records = runs_of("+ reverse skip", *[260] * 3, curve=dip) + runs_of("+ AttnMix generator", *[250] * 3, curve=slow)
-    assert decide(records, sooner=dict(row="+ reverse skip", than="+ AttnMix generator")).verdict == claims.NOT
+    assert decide(records, sooner=dict(row="+ reverse skip", than="+ AttnMix generator")).verdict == verdicts.NOT
 
 
 def test_steadier_is_an_f_test():
     test = dict(row="+ reverse skip", than="+ AttnMix generator")
     wild = runs_of("+ AttnMix generator", 100, 200, 300)
-    assert decide(runs_of("+ reverse skip", 200, 201, 202) + wild, steadier=test).verdict == claims.HELD
-    assert decide(runs_of("+ reverse skip", 150, 200, 250) + wild, steadier=test).verdict == claims.UNDECIDED
-    assert decide(wild, steadier=test | dict(row="base")).verdict == claims.UNTESTED
+    assert decide(runs_of("+ reverse skip", 200, 201, 202) + wild, steadier=test).verdict == verdicts.HELD
+    assert decide(runs_of("+ reverse skip", 150, 200, 250) + wild, steadier=test).verdict == verdicts.UNDECIDED
+    assert decide(wild, steadier=test | dict(row="base")).verdict == verdicts.UNTESTED
 
 
 FULL = "+ training strategy = hagan"
@@ -122,7 +128,7 @@ FULL = "+ training strategy = hagan"
 
 @pytest.mark.parametrize(
     ("chances", "verdict"),
-    [((0.2, 0.1), claims.HELD), ((0.01, 0.001), claims.NOT), ((0.2, 0.01), claims.UNDECIDED), ((), claims.UNTESTED)],
+    [((0.2, 0.1), verdicts.HELD), ((0.01, 0.001), verdicts.NOT), ((0.2, 0.01), verdicts.UNDECIDED), ((), verdicts.UNTESTED)],
 )
 def test_shifts_are_like_the_papers_where_its_examples_are_likely_under_the_runs_own_map(chances, verdict):
     records = [
@@ -131,23 +137,23 @@ def test_shifts_are_like_the_papers_where_its_examples_are_likely_under_the_runs
     ]
     assert decide(records + runs_of("base", 250), shifts_like_the_papers=dict(row=FULL)).verdict == verdict
     received = runs_of("hagan, received map", 200, figure_7=dict(output=0.2, received=0.001))
-    assert decide(received, shifts_like_the_papers=dict(row="hagan, received map")).verdict == claims.NOT
+    assert decide(received, shifts_like_the_papers=dict(row="hagan, received map")).verdict == verdicts.NOT
 
 
 def test_rows_of_two_protocols_are_never_compared():
     test = dict(row=FULL, than=["base"])
     earlier = runs_of(FULL, 200, 201, 202, **EARLIER) + runs_of("base", 250, 251, 252, **EARLIER)
     found = decide(earlier + runs_of(FULL, 100, 101), better=test)  # the present one has no base
-    assert found.verdict == claims.HELD and "201.0 against 251.0" in found.because and "earlier" in found.because
+    assert found.verdict == verdicts.HELD and "201.0 against 251.0" in found.because and "earlier" in found.because
     both = decide(earlier + runs_of(FULL, 300, 301, 302) + runs_of("base", 250, 251, 252), better=test)
-    assert both.verdict == claims.NOT and "earlier" not in both.because
+    assert both.verdict == verdicts.NOT and "earlier" not in both.because
     across = decide(runs_of(FULL, 100, 101) + runs_of("base", 250, 251, **EARLIER), better=test)
-    assert across.verdict == claims.UNTESTED
+    assert across.verdict == verdicts.UNTESTED
 
 
 def test_images_as_near_as_real_ones_would_hold():
-    assert decide(runs_of(FULL, 36), as_near_as_real=dict(row=FULL)).verdict == claims.HELD
-    assert decide(runs_of(FULL, 60), as_near_as_real=dict(row=FULL)).verdict == claims.NOT
+    assert decide(runs_of(FULL, 36), as_near_as_real=dict(row=FULL)).verdict == verdicts.HELD
+    assert decide(runs_of(FULL, 60), as_near_as_real=dict(row=FULL)).verdict == verdicts.NOT
 
 
 def test_what_the_paper_contradicts_itself_on_is_found():
@@ -162,13 +168,13 @@ def test_every_claim_has_its_place_and_every_verdict_its_record():
     said = yaml.safe_load(claims.CLAIMS.read_text())
     assert len(said) >= 20 and all(c["where"] and set(c) & {"paper", "ours"} for c in said)
     assert all(set(c) <= {"claim", "where", "paper", "ours", "controls"} for c in said)
-    records = results.load_records(COMMITTED)
-    names = {r["name"] for r in records} | {claims_printed.COUNTED, claims_printed.PRINTED}
+    records = runs.load_records(COMMITTED)
+    names = {r["name"] for r in records} | {claims_counted.COUNTED, claims_counted.PRINTED}
     for row in claims.ledger(records).to_dict("records"):
-        assert row["here"] in (claims.HELD, claims.NOT, claims.UNDECIDED, claims.UNTESTED) and row["because"]
+        assert row["here"] in (verdicts.HELD, verdicts.NOT, verdicts.UNDECIDED, verdicts.UNTESTED) and row["because"]
         assert set(row["records"]) <= names
-        assert row["records"] or row["here"] == claims.UNTESTED
-    assert all((ROOT / path).is_file() for path in (claims_printed.COUNTED, claims_printed.PRINTED))
+        assert row["records"] or row["here"] == verdicts.UNTESTED
+    assert all((ROOT / path).is_file() for path in (claims_counted.COUNTED, claims_counted.PRINTED))
 
 
 def test_every_row_that_a_claim_names_is_one():
@@ -187,10 +193,10 @@ def test_every_row_that_a_claim_names_is_one():
 
 def test_without_records_nothing_that_a_training_decides_has_a_verdict():
     bare = claims.ledger([])
-    files = {claims_printed.COUNTED, claims_printed.PRINTED}
-    decided = bare[bare["here"] != claims.UNTESTED]
+    files = {claims_counted.COUNTED, claims_counted.PRINTED}
+    decided = bare[bare["here"] != verdicts.UNTESTED]
     assert len(decided) and all(names and set(names) <= files for names in decided["records"])
-    assert claims.ledger(results.load_records(COMMITTED), "smoke")["here"].equals(bare["here"])
+    assert claims.ledger(runs.load_records(COMMITTED), "smoke")["here"].equals(bare["here"])
 
 
 def test_an_fid_never_gets_into_a_mean_of_fds_nor_another_copy_of_the_data():

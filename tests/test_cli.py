@@ -12,13 +12,17 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
 
-from hagan_lite import cli, options, runs
-from hagan_lite.config import RECORDS, ROOT, RUNS
-from hagan_lite.storage import read_json
+from hagan_lite.cli import app
+from hagan_lite.cli import options
+from hagan_lite import runs
+from hagan_lite.system.paths import RECORDS
+from hagan_lite.system.paths import ROOT
+from hagan_lite.system.paths import RUNS
+from hagan_lite.system.storage import read_json
 
 
 def hagan(*words):
-    return CliRunner().invoke(cli.app, words)
+    return CliRunner().invoke(app.app, words)
 
 
 def test_sample_writes_one_png_per_image(smoke_run, tmp_path):

@@ -6,16 +6,22 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hagan_lite import complexity, tables
-from hagan_lite.complexity import costs, training_flops
-from hagan_lite.config import MODELS, ROOT, Experiment
-from hagan_lite.grids import experiments
+from hagan_lite.evaluation import stopwatch
+from hagan_lite.evaluation import complexity
+from hagan_lite.report import table1
+from hagan_lite.report import tables
+from hagan_lite.evaluation.complexity import costs
+from hagan_lite.evaluation.complexity import training_flops
+from hagan_lite.config import MODELS
+from hagan_lite.system.paths import ROOT
+from hagan_lite.config import Experiment
+from hagan_lite.report.experiments import experiments
 from hagan_lite.model import model_of
 
 
 @pytest.fixture(scope="module")
 def table():
-    return tables.table_1().set_index(["model", "network"])
+    return table1.table_1().set_index(["model", "network"])
 
 
 @pytest.mark.parametrize(
@@ -53,21 +59,21 @@ def test_parameters_are_table_ones(table, model, network, parameters):
     ],
 )
 def test_multiply_accumulates_are_those_that_were_found_by_hand(table, model, network, units):
-    assert table.loc[(model, network), tables.FLOPS] == pytest.approx(units, abs=1e-4)
+    assert table.loc[(model, network), table1.FLOPS] == pytest.approx(units, abs=1e-4)
 
 
 def test_every_printed_cell_has_a_verdict_and_every_blank_one_has_none(table):
-    for quantity in (tables.PARAMS, tables.FLOPS):
+    for quantity in (table1.PARAMS, table1.FLOPS):
         printed = table[f"paper's {quantity}"].notna()
         assert set(table.loc[printed, f"{quantity}: verdict"]) == {"agrees", "as a sum", "differs"}
         assert set(table.loc[~printed, f"{quantity}: verdict"]) <= {""}
 
 
 def test_the_cells_that_differ_are_these(table):
-    differ = {q: set(table.index[table[f"{q}: verdict"] == "differs"]) for q in (tables.PARAMS, tables.FLOPS)}
-    assert differ[tables.PARAMS] == {("infogan", "G"), ("infogan", "D"), ("infogan", "all")}
+    differ = {q: set(table.index[table[f"{q}: verdict"] == "differs"]) for q in (table1.PARAMS, table1.FLOPS)}
+    assert differ[table1.PARAMS] == {("infogan", "G"), ("infogan", "D"), ("infogan", "all")}
     with_pixels = {("hagan", "D"), ("hagan", "all")}
-    assert differ[tables.FLOPS] == {("unetgan", "D"), ("unetgan", "all")} | with_pixels
+    assert differ[table1.FLOPS] == {("unetgan", "D"), ("unetgan", "all")} | with_pixels
 
 
 def test_a_convolution_and_its_norm_cost_what_the_rule_says():
@@ -87,14 +93,14 @@ def test_counting_leaves_the_fused_attention_in_place():
 @pytest.mark.parametrize("model", MODELS)
 def test_a_models_costs_on_this_machine_can_be_measured(model):
     e = Experiment.make(model, preset="smoke", size=32, **({"ddim_steps": 2} if model == "ddpm" else {}))
-    found = complexity.measure(e, torch.device("cpu"), n=1)
+    found = stopwatch.measure(e, torch.device("cpu"), n=1)
     assert found.step > 0 and found.image > 0
     weights = sum(c.parameters for name, c in complexity.costs(e).items() if name == "all")
     assert found.memory > 4 * 3 * weights  # float32, with gradients and the optimiser's state
 
 
 def test_the_bytes_that_are_alive_are_counted():
-    with complexity._Alive([]) as alive:
+    with stopwatch._Alive([]) as alive:
         a = torch.zeros(1000)
         b = a + 1
         del a
@@ -105,7 +111,7 @@ def test_the_bytes_that_are_alive_are_counted():
 
 
 def test_the_committed_table_is_counted_from_the_networks(tmp_path):
-    markdown, csv, _ = tables.save_table(tables.table_1(), tmp_path / "table1")
+    markdown, csv, _ = tables.save_table(table1.table_1(), tmp_path / "table1")
     for path in (markdown, csv):
         assert path.read_text() == (ROOT / "figures" / path.name).read_text()
 

@@ -2,7 +2,9 @@ import dataclasses
 
 import pytest
 
-from hagan_lite.config import MODELS, PRESETS, Experiment
+from hagan_lite.config import MODELS
+from hagan_lite.config import PRESETS
+from hagan_lite.config import Experiment
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -11,8 +11,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from hagan_lite import data, pixels, runs, runtime, train
-from hagan_lite.config import MODELS, Experiment
+from hagan_lite import datasets
+from hagan_lite.datasets import pixels
+from hagan_lite import runs
+from hagan_lite.system import runtime
+from hagan_lite import train
+from hagan_lite.config import MODELS
+from hagan_lite.config import Experiment
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
 
@@ -25,7 +30,7 @@ def tiny(**changes):
 
 
 def real(n=4):
-    return torch.from_numpy(pixels.to_tensor_range(data.load("mni152").images[40 : 40 + n]))
+    return torch.from_numpy(pixels.to_tensor_range(datasets.load("mni152").images[40 : 40 + n]))
 
 
 class Watch(TorchDispatchMode):

@@ -11,13 +11,16 @@ import pytest
 import tifffile
 from PIL import Image
 
-from hagan_lite import cache, data, pixels
+from hagan_lite.datasets import cache
+from hagan_lite import datasets
+from hagan_lite.datasets import loading
+from hagan_lite.datasets import pixels
 
 
 @pytest.fixture
 def brain():
     """A real slice, 40 x 64 pixels, uint8."""
-    return data.load("mni152").images[60, 0, :40]
+    return datasets.load("mni152").images[60, 0, :40]
 
 
 def save(folder, name, array, mode=None):
@@ -26,7 +29,7 @@ def save(folder, name, array, mode=None):
 
 
 def test_the_embedded_data_set_is_axial_brains():
-    d = data.load("mni152", 64)
+    d = datasets.load("mni152", 64)
     assert d.images.shape[1:] == (1, 64, 64)
     assert d.images.dtype == np.uint8
     assert 105 <= len(d) <= 125
@@ -36,7 +39,7 @@ def test_the_embedded_data_set_is_axial_brains():
 
 
 def test_grey_and_white_matter_are_told_apart():
-    values = data.load("mni152").images[40:80]
+    values = datasets.load("mni152").images[40:80]
     counts, edges = np.histogram(values[values > 20], bins=40, range=(20, 255))
     assert ((values > 110) & (values < 170)).sum() > 0.15 * (values > 20).sum()  # grey matter
     assert (values > 190).sum() > 0.25 * (values > 20).sum()  # white matter
@@ -45,21 +48,21 @@ def test_grey_and_white_matter_are_told_apart():
 def test_a_folder_is_read_at_any_size(tmp_path, brain):
     save(tmp_path / "sizes", "a.png", brain)
     for size in (20, 48, 100, 512):
-        assert data.load(str(tmp_path / "sizes"), size).images.shape == (1, 1, size, size)
+        assert datasets.load(str(tmp_path / "sizes"), size).images.shape == (1, 1, size, size)
 
 
 def test_all_three_axes_by_option():
-    assert 340 <= len(data.load("mni152-all")) <= 400
+    assert 340 <= len(datasets.load("mni152-all")) <= 400
 
 
 @pytest.mark.parametrize(("size", "channels"), [(64, 3), (256, 1)])
 def test_other_sizes_and_channels(size, channels):
-    assert data.load("mni152", size, channels).images.shape[1:] == (channels, size, size)
+    assert datasets.load("mni152", size, channels).images.shape[1:] == (channels, size, size)
 
 
 @pytest.mark.parametrize("name", ["mni152", "mni152-all"])
 def test_no_group_is_on_both_sides_of_the_split(name):
-    d = data.load(name)
+    d = datasets.load(name)
     train, heldout = d.split(0.1)
     assert len(train) + len(heldout) == len(d)
     assert 0.05 * len(d) < len(heldout) < 0.25 * len(d)
@@ -68,7 +71,7 @@ def test_no_group_is_on_both_sides_of_the_split(name):
 
 
 def test_the_brains_held_out_slices_are_contiguous_blocks():
-    _, heldout = data.load("mni152").split(0.1)
+    _, heldout = datasets.load("mni152").split(0.1)
     assert (np.diff(heldout) == 1).mean() > 0.8
 
 
@@ -83,7 +86,7 @@ def test_a_folder_of_every_mode_becomes_the_same_picture(tmp_path, brain):
     save(tmp_path / "modes", "f.png", (grey.astype(np.uint16) * 200))
     save(tmp_path / "modes", "g.tif", grey.astype(np.float32) / 7 - 3)
     Image.fromarray(grey).save(tmp_path / "modes" / "h.jpg", quality=95)
-    d = data.load(str(tmp_path / "modes"))
+    d = datasets.load(str(tmp_path / "modes"))
     assert len(d) == 8
     assert d.name == "folder"
     scale = 255 / grey.max()  # 16-bit and float images are windowed by their own range
@@ -95,7 +98,7 @@ def test_a_folder_of_every_mode_becomes_the_same_picture(tmp_path, brain):
 def test_alpha_is_composited_on_black(tmp_path, brain):
     half = np.dstack([np.full_like(brain, 200)] * 3 + [np.full_like(brain, 0)])
     save(tmp_path / "alpha", "a.png", half)
-    assert data.load(str(tmp_path / "alpha")).images.max() == 0
+    assert datasets.load(str(tmp_path / "alpha")).images.max() == 0
 
 
 def test_broken_images_are_left_out_and_named(tmp_path, brain):
@@ -109,7 +112,7 @@ def test_broken_images_are_left_out_and_named(tmp_path, brain):
     bad[3, 3] = np.nan
     save(folder, "nan.tif", bad)
     with pytest.warns(UserWarning, match="left out 4 of 5") as caught:
-        d = data.load(str(folder))
+        d = datasets.load(str(folder))
     assert len(d) == 1
     for name in ("text.png", "empty.jpg", "truncated.png", "nan.tif"):
         assert name in str(caught[0].message)
@@ -119,43 +122,43 @@ def test_broken_images_are_left_out_and_named(tmp_path, brain):
 def test_nothing_usable_is_one_clear_error(tmp_path, content):
     if content:
         (tmp_path / content).write_text("nothing")
-    with pytest.raises(data.DataError, match="mni152") as error:
-        data.load(str(tmp_path))
+    with pytest.raises(datasets.DataError, match="mni152") as error:
+        datasets.load(str(tmp_path))
     assert str(tmp_path) in str(error.value)
 
 
 def test_a_missing_data_set_names_folder_source_and_alternative(tmp_path, monkeypatch):
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
-    with pytest.raises(data.DataError, match="CT_NonCOVID") as error:
-        data.load("covid-ct")
+    with pytest.raises(datasets.DataError, match="CT_NonCOVID") as error:
+        datasets.load("covid-ct")
     assert "2003.13865" in str(error.value) and "mni152" in str(error.value) and str(tmp_path) in str(error.value)
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(data.DataError, match="covid-ct"):
-        data.load("no-such-thing")
+    with pytest.raises(datasets.DataError, match="covid-ct"):
+        datasets.load("no-such-thing")
 
 
 def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path, brain):
     for place in ("one", "two"):
         save(tmp_path / place, "a.png", brain)
     save(tmp_path / "three", "a.png", 255 - brain)
-    one, two, three = (data.load(str(tmp_path / p)).fingerprint for p in ("one", "two", "three"))
+    one, two, three = (datasets.load(str(tmp_path / p)).fingerprint for p in ("one", "two", "three"))
     assert one == two != three
-    assert data.load("mni152", 64).fingerprint == data.load("mni152", 128).fingerprint
+    assert datasets.load("mni152", 64).fingerprint == datasets.load("mni152", 128).fingerprint
 
 
 def test_a_changed_folder_is_read_again(tmp_path, brain):
     save(tmp_path / "grows", "a.png", brain)
-    assert len(data.load(str(tmp_path / "grows"))) == 1
+    assert len(datasets.load(str(tmp_path / "grows"))) == 1
     save(tmp_path / "grows", "b.png", brain)
-    assert len(data.load(str(tmp_path / "grows"))) == 2
+    assert len(datasets.load(str(tmp_path / "grows"))) == 2
 
 
 def test_a_damaged_cache_is_made_again(tmp_path, brain, monkeypatch):
     monkeypatch.setattr(cache, "BUILD", tmp_path / "build")
     save(tmp_path / "cached", "a.png", brain)
-    first = data.load(str(tmp_path / "cached"))
+    first = datasets.load(str(tmp_path / "cached"))
     wanted = first.images.copy()
     for ending, damage in [
         (".npy", lambda b: b[:100]),
@@ -166,32 +169,32 @@ def test_a_damaged_cache_is_made_again(tmp_path, brain, monkeypatch):
     ]:
         (path,) = (tmp_path / "build" / "cache").glob(f"*{ending}")
         path.write_bytes(damage(path.read_bytes()))
-        again = data.load(str(tmp_path / "cached"))
+        again = datasets.load(str(tmp_path / "cached"))
         assert np.array_equal(again.images, wanted) and again.fingerprint == first.fingerprint
 
 
 def test_the_cache_is_mapped_and_cannot_be_written_by_mistake(tmp_path, brain):
     save(tmp_path / "mapped", "a.png", brain)
     with pytest.raises(ValueError, match="read-only"):
-        data.load(str(tmp_path / "mapped")).images[0] = 0
+        datasets.load(str(tmp_path / "mapped")).images[0] = 0
 
 
 def test_a_second_load_opens_no_image(tmp_path, brain, monkeypatch):
     save(tmp_path / "once", "a.png", brain)
-    first = data.load(str(tmp_path / "once"))
-    monkeypatch.setattr(data, "_read", None)  # it would raise
-    assert np.array_equal(data.load(str(tmp_path / "once")).images, first.images)
+    first = datasets.load(str(tmp_path / "once"))
+    monkeypatch.setattr(loading, "_read", None)  # it would raise
+    assert np.array_equal(datasets.load(str(tmp_path / "once")).images, first.images)
 
 
 def test_two_processes_may_build_the_same_cache(tmp_path, brain):
     for i in range(40):
         save(tmp_path / "scans", f"{i}.png", np.roll(brain, 3 * i))
-    script = "import sys; from hagan_lite import data; print(data.load(sys.argv[1]).images.sum())"
+    script = "import sys; from hagan_lite import data; print(datasets.load(sys.argv[1]).images.sum())"
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
     command = [sys.executable, "-c", script, str(tmp_path / "scans")]
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = {process.communicate()[0] for process in both}
-    assert said == {f"{data.load(str(tmp_path / 'scans')).images.sum()}\n"}
+    assert said == {f"{datasets.load(str(tmp_path / 'scans')).images.sum()}\n"}
     assert sorted(p.suffix for p in (tmp_path / "build" / "cache").iterdir()) == [".json", ".npy"]
 
 
@@ -205,9 +208,9 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, brain, monkeypatch):
             raise KeyboardInterrupt
         return pixels.decode(path, 64, 1)
 
-    monkeypatch.setattr(data, "decode", stopped)
+    monkeypatch.setattr(loading, "decode", stopped)
     with pytest.raises(KeyboardInterrupt):
-        data.load(str(tmp_path / "scans"))
+        datasets.load(str(tmp_path / "scans"))
     assert list((tmp_path / "build" / "cache").iterdir()) == []
 
 
@@ -217,7 +220,7 @@ def test_the_cache_names_no_file(tmp_path, brain, monkeypatch):
     (tmp_path / "smith" / "john.png").write_text("no picture")
     (tmp_path / "smith" / "john\nsmith.png").write_text("no picture")  # its repr is what Pillow's message has
     with pytest.warns(UserWarning, match="john.png"):
-        data.load(str(tmp_path / "smith"))
+        datasets.load(str(tmp_path / "smith"))
     for file in (tmp_path / "build" / "cache").iterdir():
         assert not [name for name in (b"smith", b"jane", b"john") if name in file.read_bytes() + file.name.encode()]
 
@@ -230,7 +233,7 @@ def test_links_that_lead_in_a_circle_or_nowhere_are_named(tmp_path, brain):
     (tmp_path / "scans" / "nowhere.png").symlink_to(tmp_path / "gone.png")
     (tmp_path / "scans" / "itself.png").symlink_to(tmp_path / "scans" / "itself.png")
     with pytest.warns(UserWarning, match="left out 3 of 5") as caught:
-        assert len(data.load(str(tmp_path / "scans"))) == 2
+        assert len(datasets.load(str(tmp_path / "scans"))) == 2
     for name in ("a/loop: a link to a folder that was met before", "nowhere.png: ", "itself.png: "):
         assert name in str(caught[0].message)
 
@@ -239,7 +242,7 @@ def test_what_macos_leaves_behind_is_no_image(tmp_path, brain):
     save(tmp_path / "mac", "a.png", brain)
     (tmp_path / "mac" / "._a.png").write_text("a resource fork")
     save(tmp_path / "mac" / "__MACOSX", "b.png", brain)
-    assert len(data.load(str(tmp_path / "mac"))) == 1
+    assert len(datasets.load(str(tmp_path / "mac"))) == 1
 
 
 def test_unreadable_files_are_left_out(tmp_path, brain, monkeypatch):
@@ -254,16 +257,16 @@ def test_unreadable_files_are_left_out(tmp_path, brain, monkeypatch):
 
     monkeypatch.setattr(Path, "open", forbidden)
     with pytest.warns(UserWarning, match="b.png: .*Permission denied"):
-        assert len(data.load(str(tmp_path))) == 1
+        assert len(datasets.load(str(tmp_path))) == 1
 
 
 def test_near_duplicates_of_two_patients_are_one_group(tmp_path):
-    slices = data.load("mni152").images[::15, 0]  # far apart: unlike
+    slices = datasets.load("mni152").images[::15, 0]  # far apart: unlike
     for i, image in enumerate(slices):
         save(tmp_path, f"patient{i}.png", image)
     again = Image.fromarray(slices[0]).resize((90, 90))
     again.point(lambda v: v * 0.8 + 10).save(tmp_path / "somebody-else.jpg", quality=70)
-    d = data.load(str(tmp_path))
+    d = datasets.load(str(tmp_path))
     assert len(np.unique(d.groups)) == len(slices)
     assert d.groups[0] == d.groups[-1]
     assert any("1 near duplicates" in note for note in d.notes)
@@ -271,10 +274,10 @@ def test_near_duplicates_of_two_patients_are_one_group(tmp_path):
 
 def test_slices_that_are_all_neighbours_do_not_become_one_group(tmp_path):
     """But a copy of one of them is one with it, and a note says that likeness told nothing."""
-    for i, image in enumerate(data.load("mni152").images[30:70:2, 0]):
+    for i, image in enumerate(datasets.load("mni152").images[30:70:2, 0]):
         save(tmp_path, f"{i:02d}.png", image)
-    save(tmp_path, "again.png", data.load("mni152").images[40, 0])
-    d = data.load(str(tmp_path))
+    save(tmp_path, "again.png", datasets.load("mni152").images[40, 0])
+    d = datasets.load(str(tmp_path))
     assert len(np.unique(d.groups)) == 20 and d.groups[5] == d.groups[-1]
     assert any("nearly all alike" in note for note in d.notes)
 
@@ -290,7 +293,7 @@ def test_sixteen_bits_in_several_channels_are_left_out_not_blackened(tmp_path, b
     content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     (tmp_path / "deep.png").write_bytes(content)
     with pytest.warns(UserWarning, match=r"deep\.png: 16 bits in several channels"):
-        assert len(data.load(str(tmp_path))) == 1
+        assert len(datasets.load(str(tmp_path))) == 1
 
 
 @pytest.mark.parametrize(
@@ -311,7 +314,7 @@ def test_every_kind_of_grey_tiff_is_the_same_picture(tmp_path, brain, dtype, how
     save(tmp_path / "plain", "a.png", np.uint8(brain * (255 / brain.max())))
     (tmp_path / "tiff").mkdir()
     tifffile.imwrite(tmp_path / "tiff" / "a.tif", values, **how)
-    plain, tiff = (data.load(str(tmp_path / name)).images.astype(int) for name in ("plain", "tiff"))
+    plain, tiff = (datasets.load(str(tmp_path / name)).images.astype(int) for name in ("plain", "tiff"))
     assert np.abs(plain - tiff).mean() < 2
 
 
@@ -319,37 +322,37 @@ def test_a_disk_that_failed_is_asked_again(tmp_path, brain, monkeypatch):
     """What is damaged stays left out without being read again; what could not be read just now does not."""
     for name in ("a.png", "b.png"):
         save(tmp_path, name, np.roll(brain, ord(name[0])))
-    decode = data.decode
+    decode = datasets.decode
 
     def fails(path, *how):
         if path.name == "b.png":
             raise OSError(5, "Input/output error", str(path))
         return decode(path, *how)
 
-    monkeypatch.setattr(data, "decode", fails)
+    monkeypatch.setattr(loading, "decode", fails)
     with pytest.warns(UserWarning, match="b.png"):
-        assert len(data.load(str(tmp_path))) == 1
+        assert len(datasets.load(str(tmp_path))) == 1
     monkeypatch.undo()
-    assert len(data.load(str(tmp_path))) == 2
+    assert len(datasets.load(str(tmp_path))) == 2
 
 
 def test_names_in_any_encoding_are_read(tmp_path, brain):
     save(tmp_path, "plain.png", brain)
     os.rename(tmp_path / "plain.png", os.fsencode(tmp_path) + b"/M\xfcller.png")
-    assert len(data.load(str(tmp_path))) == 1
+    assert len(datasets.load(str(tmp_path))) == 1
 
 
 def test_a_patient_in_train_and_test_is_one_patient(tmp_path):
     for i, place in enumerate(("train/smith", "test/smith", "train/jones", "val/brown")):
-        save(tmp_path / place, f"{i}.png", data.load("mni152").images[20 * i + 10, 0])
-    d = data.load(str(tmp_path))
+        save(tmp_path / place, f"{i}.png", datasets.load("mni152").images[20 * i + 10, 0])
+    d = datasets.load(str(tmp_path))
     assert len(d) == 4 and len(np.unique(d.groups)) == 3
 
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_size_that_is_none_is_refused(tmp_path, size):
-    with pytest.raises(data.DataError, match="1 or more pixels"):
-        data.load("mni152", size)
+    with pytest.raises(datasets.DataError, match="1 or more pixels"):
+        datasets.load("mni152", size)
 
 
 def test_other_patients_folders_are_another_split(tmp_path, brain):
@@ -358,7 +361,7 @@ def test_other_patients_folders_are_another_split(tmp_path, brain):
         for i, patient in enumerate(layout):
             (tmp_path / layout / patient).mkdir(parents=True, exist_ok=True)
             save(tmp_path / layout / patient, f"{i}.png", brain // (i + 1))
-        split[layout] = data.load(str(tmp_path / layout))
+        split[layout] = datasets.load(str(tmp_path / layout))
     assert split["aabb"].fingerprint != split["abbb"].fingerprint
     assert split["aabb"].groups.tolist() == [0, 0, 1, 1]
     assert split["abbb"].groups.tolist() == [0, 1, 1, 1]
@@ -370,28 +373,28 @@ def test_a_file_of_several_pages_is_left_out(tmp_path, brain):
     save(tmp_path, "one.png", brain)
     for _ in range(2):  # the second time from the cache: it must not fall silent
         with pytest.warns(UserWarning, match="pages.tif: 2 pages"):
-            assert len(data.load(str(tmp_path))) == 1
+            assert len(datasets.load(str(tmp_path))) == 1
 
 
 def test_images_of_one_patients_folder_stay_together(tmp_path):
-    slices = data.load("mni152").images[:, 0]
+    slices = datasets.load("mni152").images[:, 0]
     for patient in range(5):
         for i in range(3):
             save(tmp_path / "cases" / f"case{patient}", f"{i}.png", slices[20 * patient + i])
-    d = data.load(str(tmp_path / "cases"))
+    d = datasets.load(str(tmp_path / "cases"))
     assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [3] * 5
 
 
 def test_the_real_covid_ct_folder(covid_ct):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        d = data.load("covid-ct")
+        d = datasets.load("covid-ct")
     assert d.images.shape == (397, 1, 64, 64)
     assert d.left_out == ()
     assert len(np.unique(d.groups)) < 300  # 1%0.jpg and 1%1.jpg belong together
     assert "397 images are here; the paper used 396" in d.notes
     assert d.fingerprint == "bcd07372ef4e"  # or the committed records are of other images
-    fewer = data.load("covid-ct-396")
+    fewer = datasets.load("covid-ct-396")
     assert np.array_equal(fewer.images, d.images[:396]) and fewer.fingerprint != d.fingerprint
     train, heldout = d.split(0.1)
     assert not set(d.groups[train]) & set(d.groups[heldout])

@@ -15,9 +15,17 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from PIL import Image
 from typer.testing import CliRunner
 
-from hagan_lite import cli, data, figures
-from hagan_lite.config import BUILD, PAPER_IMAGES
-from hagan_lite.datasets import _tiff, brats2018, source_of, titled
+from hagan_lite.cli import app
+from hagan_lite import datasets
+from hagan_lite.datasets import loading
+from hagan_lite import drawing
+from hagan_lite.drawing import training
+from hagan_lite.system.paths import BUILD
+from hagan_lite.paper import PAPER_IMAGES
+from hagan_lite.datasets import _tiff
+from hagan_lite.datasets import brats2018
+from hagan_lite.datasets.sources import source_of
+from hagan_lite.datasets.sources import titled
 
 
 @pytest.fixture
@@ -30,7 +38,7 @@ def own(folder, **kw):
     """The folder's Dataset, without warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return data.load(str(folder), **kw)
+        return datasets.load(str(folder), **kw)
 
 
 def apart(a, b):
@@ -43,7 +51,7 @@ def apart(a, b):
 @pytest.mark.parametrize("between", ["", "database", "ACDC/database"])
 def test_acdc_is_read_as_it_is_published(root, between):
     layouts.acdc(root, between=between)
-    d = data.load("acdc")
+    d = datasets.load("acdc")
     assert len(d) == 3 * 2 * 5  # patients, ED and ES, slices; no segmentation
     assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [10] * 3
     assert d.left_out == () and "30 images are here; the paper used 1798" in d.notes
@@ -53,16 +61,16 @@ def test_acdc_is_read_as_it_is_published(root, between):
 
 def test_acdcs_frames_come_from_the_whole_cycle_where_they_have_no_file(root, tmp_path_factory, monkeypatch):
     layouts.acdc(root)
-    single = data.load("acdc").images
+    single = datasets.load("acdc").images
     other = tmp_path_factory.mktemp("cycle")
     layouts.acdc(other, single=False)
     monkeypatch.setenv("HAGAN_DATA", str(other))
-    assert np.array_equal(data.load("acdc").images, single)
+    assert np.array_equal(datasets.load("acdc").images, single)
 
 
 def test_acdc_without_info_takes_the_frames_that_have_a_file(root):
     layouts.acdc(root, patients=1, info=False)
-    assert len(data.load("acdc")) == 10
+    assert len(datasets.load("acdc")) == 10
 
 
 def test_a_patient_without_frames_is_named_and_the_rest_is_used(root):
@@ -70,18 +78,18 @@ def test_a_patient_without_frames_is_named_and_the_rest_is_used(root):
     for file in (root / "acdc/training/patient002").glob("*.nii.gz"):
         file.unlink()
     with pytest.warns(UserWarning, match=r"training/patient002: neither patient002_frame01 nor patient002_4d"):
-        assert len(data.load("acdc")) == 10
-    with pytest.raises(data.DataError, match="strict"):
-        data.load("acdc", strict=True)
+        assert len(datasets.load("acdc")) == 10
+    with pytest.raises(datasets.DataError, match="strict"):
+        datasets.load("acdc", strict=True)
 
 
 def test_acdc_tells_other_frames_apart(root):
     """Of the same file others were asked for: other images, another fingerprint."""
     layouts.acdc(root, single=False)
-    before = data.load("acdc")
+    before = datasets.load("acdc")
     for info in root.rglob("Info.cfg"):
         info.write_text("ED: 2\nES: 4\n")
-    after = data.load("acdc")
+    after = datasets.load("acdc")
     assert after.fingerprint != before.fingerprint and apart(after.images, before.images) > 1
 
 
@@ -90,25 +98,25 @@ def test_a_frame_that_is_not_there_is_named_and_a_second_copy_is_not_read(root):
     layouts.acdc(root, patients=1, between="database")
     (root / "acdc/training/patient001/Info.cfg").write_text("ED: 0\nES: 3\n")
     with pytest.warns(UserWarning, match="no frame 0"):
-        assert len(data.load("acdc")) == 5
+        assert len(datasets.load("acdc")) == 5
 
 
 def test_acdc_is_cropped_around_the_centre_and_a_folder_of_ones_own_padded(root):
     layouts.acdc(root, patients=1)
     (frame,) = root.rglob("patient001_frame01.nii.gz")
     layouts.nifti(root / "own" / "a.nii.gz", np.int16(nib.load(frame).get_fdata()), (1.5, 1.5, 10))
-    wide = [np.ptp(np.flatnonzero(d.images[2, 0].any(0))) for d in (data.load("acdc"), own(root / "own"))]
+    wide = [np.ptp(np.flatnonzero(d.images[2, 0].any(0))) for d in (datasets.load("acdc"), own(root / "own"))]
     assert wide[0] > 1.1 * wide[1]  # 66 columns fill the frame, or 66 of 78 do
 
 
 def test_acdc_1798_is_the_first_1798_slices(root, monkeypatch):
     layouts.acdc(root)
-    every = data.load("acdc")
-    assert np.array_equal(data.load("acdc-1798").images, every.images)  # of fewer than 1798 slices it takes all
-    found = data.find("acdc-1798")
-    assert found.limit == 1798 and data.find("acdc").limit is None
-    monkeypatch.setattr(data, "find", lambda name: dataclasses.replace(found, limit=17))
-    some = data.load("acdc-1798")
+    every = datasets.load("acdc")
+    assert np.array_equal(datasets.load("acdc-1798").images, every.images)  # of fewer than 1798 slices it takes all
+    found = datasets.find("acdc-1798")
+    assert found.limit == 1798 and datasets.find("acdc").limit is None
+    monkeypatch.setattr(loading, "find", lambda name: dataclasses.replace(found, limit=17))
+    some = datasets.load("acdc-1798")
     assert len(some) == 17 and np.array_equal(some.images, every.images[:17])
     assert some.groups.tolist() == [0] * 10 + [1] * 7
 
@@ -121,7 +129,7 @@ def test_one_heart_under_two_patients_names_is_one_group_and_alike_hearts_are_no
     for phase in ("frame01", "frame03"):
         copied = (root / f"acdc/training/patient001/patient001_{phase}.nii.gz").read_bytes()
         (root / f"acdc/training/patient004/patient004_{phase}.nii.gz").write_bytes(copied)
-    d = data.load("acdc")
+    d = datasets.load("acdc")
     assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [20, 10, 10]
     assert d.groups.tolist() == [0] * 10 + [1] * 10 + [0] * 10 + [2] * 10
     assert any(note.startswith("1 near duplicates") for note in d.notes)
@@ -130,8 +138,8 @@ def test_one_heart_under_two_patients_names_is_one_group_and_alike_hearts_are_no
 def test_the_real_acdc(acdc):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        d = data.load("acdc", 64)
-        fewer = data.load("acdc-1798", 64)
+        d = datasets.load("acdc", 64)
+        fewer = datasets.load("acdc-1798", 64)
     assert d.images.shape == (1902, 1, 64, 64) and d.left_out == ()
     assert d.fingerprint == "71a9a931afcb"  # or the committed records are of other images
     assert len(np.unique(d.groups)) == 99  # patient074 and patient076 are the same files
@@ -150,7 +158,7 @@ def test_the_real_acdc(acdc):
 @pytest.mark.parametrize("between", ["", "MICCAI_BraTS_2018_Data_Training"])
 def test_brats_is_one_modality_of_each_case(root, between):
     layouts.brats(root, between=between)
-    sets = {name: data.load(name) for name in ("brats2018", "brats2018-t1", "brats2018-t2", "brats2018-flair")}
+    sets = {name: datasets.load(name) for name in ("brats2018", "brats2018-t1", "brats2018-t2", "brats2018-flair")}
     for name, d in sets.items():
         assert d.name == name and len(d) == 3 * 23
         assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [23] * 3
@@ -161,9 +169,9 @@ def test_brats_is_one_modality_of_each_case(root, between):
 
 def test_brats_takes_as_many_as_the_paper_had(root, monkeypatch):
     layouts.brats(root)
-    every = data.load("brats2018")
+    every = datasets.load("brats2018")
     monkeypatch.setattr(brats2018, "LIMIT", 50)
-    some = data.load("brats2018")
+    some = datasets.load("brats2018")
     assert len(some) == 50 and np.array_equal(some.images, every.images[:50])
 
 
@@ -171,13 +179,13 @@ def test_a_case_without_the_modality_is_named(root):
     layouts.brats(root)
     (root / "brats2018/LGG/Brats18_002/Brats18_002_t1ce.nii.gz").unlink()
     with pytest.warns(UserWarning, match=r"LGG/Brats18_002: no Brats18_002_t1ce"):
-        assert len(data.load("brats2018")) == 46
+        assert len(datasets.load("brats2018")) == 46
 
 
 @pytest.mark.parametrize("name", ["acdc", "acdc-1798", "brats2018", "brats2018-flair", "covid-ct-396", "lgg"])
 def test_a_data_set_that_is_not_here_says_where_to_get_it(root, name):
-    with pytest.raises(data.DataError, match=f"^{name}: no .*(register|public)") as error:
-        data.load(name)
+    with pytest.raises(datasets.DataError, match=f"^{name}: no .*(register|public)") as error:
+        datasets.load(name)
     assert str(root) in str(error.value) and "mni152" in str(error.value)
 
 
@@ -196,7 +204,7 @@ def test_lgg_is_read_as_it_is_published(root, between):
     layouts.lgg(root, between=between)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # masks are not left out: nobody wants to hear of them
-        d = data.load("lgg")
+        d = datasets.load("lgg")
     assert d.name == "lgg" and d.images.shape == (3 * 12, 1, 64, 64) and d.left_out == ()
     assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [12] * 3
     assert "36 files of other kinds, not looked at" in d.notes
@@ -207,42 +215,42 @@ def test_lgg_is_read_as_it_is_published(root, between):
 
 def test_of_three_channels_the_middle_one_is_used(root, tmp_path_factory, monkeypatch):
     layouts.lgg(root)
-    three = data.load("lgg").images
+    three = datasets.load("lgg").images
     other = tmp_path_factory.mktemp("flair")
     layouts.lgg(other, channels=1, masks=False)
     monkeypatch.setenv("HAGAN_DATA", str(other))
-    assert np.array_equal(data.load("lgg").images, three)
+    assert np.array_equal(datasets.load("lgg").images, three)
 
 
 def test_of_two_copies_of_lgg_one_is_read(root):
     """Kaggle's archive holds every file twice."""
     layouts.lgg(root)
     layouts.lgg(root, between="lgg-mri-segmentation/kaggle_3m")
-    assert len(data.load("lgg")) == 36
+    assert len(datasets.load("lgg")) == 36
 
 
 def test_slices_are_in_the_order_of_their_numbers(root):
     layouts.lgg(root, patients=1)
-    numbers = [int(source.path.stem.split("_")[-1]) for source in data.find("lgg").sources]
+    numbers = [int(source.path.stem.split("_")[-1]) for source in datasets.find("lgg").sources]
     assert numbers == list(range(1, 13))
 
 
 def test_two_examinations_of_one_patient_are_one_group_with_a_window_each(root):
     layouts.lgg(root, patients=2)  # the second is five times darker
-    apart_they_are = data.load("lgg").images
+    apart_they_are = datasets.load("lgg").images
     (root / "lgg/kaggle_3m/TCGA_XX_0002_19960909").rename(root / "lgg/kaggle_3m/TCGA_XX_0001_19990909")
-    d = data.load("lgg")
+    d = datasets.load("lgg")
     assert len(d) == 24 and len(np.unique(d.groups)) == 1
     assert np.array_equal(d.images, apart_they_are)  # in the same order
 
 
 def test_a_dark_scanner_is_windowed_like_a_bright_one(root, tmp_path_factory, monkeypatch):
     layouts.lgg(root)
-    with_dark = data.load("lgg").images
+    with_dark = datasets.load("lgg").images
     other = tmp_path_factory.mktemp("bright")
     layouts.lgg(other, darker=1)
     monkeypatch.setenv("HAGAN_DATA", str(other))
-    bright = data.load("lgg").images
+    bright = datasets.load("lgg").images
     assert np.array_equal(with_dark[:24], bright[:24])  # the dark patient does not change the others
     assert apart(with_dark[24:], bright[24:]) < 4  # a few grey levels were lost in the file
     assert np.median(with_dark[:, 0, :5, :5]) < 15  # the noise around the head stays dark
@@ -252,7 +260,7 @@ def test_all_slices_of_an_examination_have_one_window(root):
     """With a window of its own each slice would be as bright as the next."""
     layouts.lgg(root, patients=1, darker=1)
     stored = layouts.flair(1).mean(axis=(1, 2))
-    shown = data.load("lgg").images.mean(axis=(1, 2, 3))
+    shown = datasets.load("lgg").images.mean(axis=(1, 2, 3))
     assert np.corrcoef(stored, shown)[0, 1] > 0.99
 
 
@@ -264,13 +272,13 @@ def test_constant_slices_of_lgg_are_dropped_and_counted(root):
     black = root / "lgg/kaggle_3m/TCGA_XX_0009_19960909"
     black.mkdir()
     Image.new("L", (66, 78), 0).save(black / f"{black.name}_1.tif")
-    d = data.load("lgg")
+    d = datasets.load("lgg")
     assert len(d) == 36 and "3 constant slices, dropped" in d.notes and d.left_out == ()
 
 
 def test_slices_of_lgg_that_cannot_be_used_are_named_with_the_remedy_and_the_rest_is_used(root):
     layouts.lgg(root)
-    whole = data.load("lgg")
+    whole = datasets.load("lgg")
     folder = root / "lgg/kaggle_3m/TCGA_XX_0001_19960909"
     good = (folder / f"{folder.name}_1.tif").read_bytes()
     plane = layouts.flair(1)[0]
@@ -288,7 +296,7 @@ def test_slices_of_lgg_that_cannot_be_used_are_named_with_the_remedy_and_the_res
     broken[-200:] = b"\xff" * 200
     tiff["hole"].write_bytes(bytes(broken[: len(broken) // 2]))
     with pytest.warns(UserWarning, match="left out 8 of 44"):
-        d = data.load("lgg")
+        d = datasets.load("lgg")
     assert np.array_equal(d.images, whole.images)  # what cannot be read does not move the window
     said = dict(line.split(": ", 1) for line in d.left_out)
     said = {name: said[f"kaggle_3m/{folder.name}/{path.name}"] for name, path in tiff.items()}
@@ -298,8 +306,8 @@ def test_slices_of_lgg_that_cannot_be_used_are_named_with_the_remedy_and_the_res
     assert said["pages"] == "2 pages in one file; save each slice as a file of its own"
     for name in ("cut", "empty", "text", "hole"):
         assert said[name].startswith("the TIFF file is damaged (") and said[name].endswith("from where you have it")
-    with pytest.raises(data.DataError, match="strict"):
-        data.load("lgg", strict=True)
+    with pytest.raises(datasets.DataError, match="strict"):
+        datasets.load("lgg", strict=True)
 
 
 @pytest.mark.parametrize("kind", ["u2", "f4"])
@@ -307,7 +315,7 @@ def test_grey_slices_of_more_bits_are_read_too(root, kind):
     for k, plane in enumerate(layouts.flair(1), start=1):
         saved(plane.astype(kind) * 7, root / "lgg/TCGA_XX_0001_19960909" / f"TCGA_XX_0001_19960909_{k}.tif")
     layouts.lgg(root / "bytes", patients=2, between="")
-    wide = data.load("lgg").images
+    wide = datasets.load("lgg").images
     assert apart(wide, np.stack([p for p in own_lgg(root / "bytes")])) < 1
 
 
@@ -315,7 +323,7 @@ def own_lgg(root):
     """Return the first patient's twelve images of the copy below `root`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HAGAN_DATA", str(root))
-        return data.load("lgg").images[:12]
+        return datasets.load("lgg").images[:12]
 
 
 def test_a_folder_with_masks_only_is_named(root):
@@ -324,11 +332,11 @@ def test_a_folder_with_masks_only_is_named(root):
     for path in folder.glob("*[0-9].tif"):
         path.unlink()
     with pytest.warns(UserWarning, match=r"kaggle_3m/TCGA_XX_0001_19960909: no slices .* unpack the archive again"):
-        assert len(data.load("lgg")) == 12
+        assert len(datasets.load("lgg")) == 12
     for path in (root / "lgg").rglob("*[0-9].tif"):
         path.unlink()
-    with pytest.raises(data.DataError, match=r"^lgg: no image: 24 masks .* and no slices in .*kaggle_3m; register"):
-        data.load("lgg")
+    with pytest.raises(datasets.DataError, match=r"^lgg: no image: 24 masks .* and no slices in .*kaggle_3m; register"):
+        datasets.load("lgg")
 
 
 def test_one_examination_is_in_memory_at_a_time(root, monkeypatch):
@@ -337,7 +345,7 @@ def test_one_examination_is_in_memory_at_a_time(root, monkeypatch):
     opened = []
     real = _tiff.read_plane
     monkeypatch.setattr(_tiff, "read_plane", lambda path: opened.append(path.parent) or real(path))
-    data.load("lgg")
+    datasets.load("lgg")
     changes = sum(a != b for a, b in itertools.pairwise(opened))
     assert len(opened) == 2 * 36 and changes == 2
 
@@ -345,7 +353,7 @@ def test_one_examination_is_in_memory_at_a_time(root, monkeypatch):
 def test_the_real_lgg(lgg):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        d = data.load("lgg", 64)
+        d = datasets.load("lgg", 64)
     assert d.images.shape == (1328, 1, 64, 64) and d.left_out == ()
     assert len(np.unique(d.groups)) == 110
     assert d.fingerprint == "2456e244fdb0"  # or the committed records are of other images
@@ -369,9 +377,9 @@ def test_who_must_be_named_beside_the_images_is_known():
 def test_a_contact_sheet_names_the_source(root, monkeypatch):
     layouts.lgg(root)
     drawn = []
-    real = figures.gallery
-    monkeypatch.setattr(figures, "gallery", lambda *a, **kw: drawn.append(real(*a, **kw)) or drawn[-1])
-    done = CliRunner().invoke(cli.app, ["data", "check", "lgg", "--sheet", str(root / "sheet.png")])
+    real = drawing.gallery
+    monkeypatch.setattr(training, "gallery", lambda *a, **kw: drawn.append(real(*a, **kw)) or drawn[-1])
+    done = CliRunner().invoke(app.app, ["data", "check", "lgg", "--sheet", str(root / "sheet.png")])
     assert done.exit_code == 0, done.output
     assert drawn[0].get_suptitle() == "lgg: 36 of 36 images, evenly spread\nBuda et al. 2019, CC BY-NC-SA 4.0"
 
@@ -494,7 +502,7 @@ def test_damaged_volumes_are_left_out_and_named(tmp_path):
     layouts.nifti(tmp_path / "plane.nii", np.ones((9, 9), np.float32))
     layouts.nifti(tmp_path / "pixels.nii", layouts.patient(1), (1, 500, 600))
     with pytest.warns(UserWarning, match="left out 8 of 9") as caught:
-        d = data.load(str(tmp_path))
+        d = datasets.load(str(tmp_path))
     for name in (
         "cut.nii.gz",
         "cut.nii",
@@ -554,7 +562,8 @@ def test_a_dicom_file_is_rescaled_and_windowed(tmp_path, plane):
     dicom(tmp_path / "a.dcm", plane, **tags)
     image = own(tmp_path).images[0, 0].astype(int)
     assert image.min() == 0 and image.max() == 255
-    from hagan_lite.pixels import pad_to_square, resize
+    from hagan_lite.datasets.pixels import pad_to_square
+    from hagan_lite.datasets.pixels import resize
 
     wanted = resize(pad_to_square(((np.int16(plane) - 1024 + 474 + 0.5) / 1100 + 0.5).clip(0, 1), 0), 64)
     assert apart(image, wanted) < 1
@@ -654,10 +663,10 @@ def test_dicom_files_without_an_image_and_damaged_ones_are_left_out(tmp_path, pl
 def test_without_pydicom_the_remedy_is_said(tmp_path, plane, monkeypatch):
     dicom(tmp_path / "a.dcm", plane)
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(data.DataError, match=r"a\.dcm: a DICOM file: pip install 'hagan-lite\[dicom\]'"):
-        data.load(str(tmp_path))
+    with pytest.raises(datasets.DataError, match=r"a\.dcm: a DICOM file: pip install 'hagan-lite\[dicom\]'"):
+        datasets.load(str(tmp_path))
     monkeypatch.undo()  # as if it were installed now
-    assert len(data.load(str(tmp_path))) == 1
+    assert len(datasets.load(str(tmp_path))) == 1
 
 
 def test_files_of_real_scanners_are_read(tmp_path):

@@ -7,8 +7,11 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from hagan_lite import data, evaluation, features, results
-from hagan_lite.cli import app
+from hagan_lite import datasets
+from hagan_lite import evaluation
+from hagan_lite.evaluation import features
+from hagan_lite import runs
+from hagan_lite.cli.app import app
 
 
 def save(images, folder):
@@ -34,7 +37,7 @@ def cheap_inception(monkeypatch):
 def test_several_extractors_score_the_same_images_and_the_first_one_is_the_main_one(
     cheap_inception, tmp_path, smoke_run
 ):
-    images = data.load("mni152")
+    images = datasets.load("mni152")
     fake = images.images[::-1, :, :, ::-1].copy()
     names = "efficientnet-lite0,inception-768,inception"
     found = evaluation.of_images(images, fake, names, device="cpu")
@@ -49,11 +52,11 @@ def test_several_extractors_score_the_same_images_and_the_first_one_is_the_main_
         assert [scores[k] for k in ("n_real", "n_fake", "n_floor")] == [113, 113, 56]
         assert scores == evaluation.of_images(images, fake, name, device="cpu").metrics
     assert set(found.audits) == {"efficientnet-lite0", "pixels"}
-    record = results.make_record(smoke_run, found.metrics, also=found.also, audit=evaluation.summaries(found.audits))
-    results.save_record(record, "a", tmp_path)
-    (kept,) = results.load_records(tmp_path)
+    record = runs.make_record(smoke_run, found.metrics, also=found.also, audit=evaluation.summaries(found.audits))
+    runs.save_record(record, "a", tmp_path)
+    (kept,) = runs.load_records(tmp_path)
     assert (kept["metrics"], kept["also"]) == (found.metrics, found.also)
-    assert "also" not in results.make_record(smoke_run, alone.metrics, also=alone.also)
+    assert "also" not in runs.make_record(smoke_run, alone.metrics, also=alone.also)
 
 
 def test_a_run_evaluated_by_several_extractors_keeps_and_prints_each(cheap_inception, smoke_run):
@@ -75,7 +78,7 @@ def test_an_unknown_extractor_is_refused_before_anything_is_sampled(smoke_run, m
 def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
     monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", str(tmp_path / "trunk.pth"))
     torch.save(inception_weights.trunk_of(inception_weights.whole()), tmp_path / "trunk.pth")
-    images = data.load("mni152").images
+    images = datasets.load("mni152").images
     real, fake = save(images[:24:2], tmp_path / "real"), save(images[1:24:2], tmp_path / "fake")
     names = "efficientnet-lite0,inception-768"
     done = CliRunner().invoke(app, ["evaluate", str(real), str(fake), "--extractor", names], catch_exceptions=False)
@@ -100,7 +103,7 @@ def test_a_run_is_evaluated_with_spread_floor_and_audit(smoke_run):
 
 
 def test_two_folders_are_compared_and_a_copying_one_is_caught(tmp_path):
-    images = data.load("mni152").images
+    images = datasets.load("mni152").images
     real = save(images[::2], tmp_path / "real")
     fake = save(np.clip(images[::2].astype(int) + 2, 0, 255).astype(np.uint8), tmp_path / "fake")
     done = CliRunner().invoke(app, ["evaluate", str(real), str(fake), "--extractor", "efficientnet-lite0"])
@@ -116,13 +119,13 @@ def test_three_folders_are_one_too_many(tmp_path):
 
 
 def test_a_run_is_not_judged_by_other_images(smoke_run, tmp_path):
-    other = save(data.load("mni152").images[:8], tmp_path / "other")
+    other = save(datasets.load("mni152").images[:8], tmp_path / "other")
     with pytest.raises(ValueError, match="other images"):
         evaluation.of_run(smoke_run, dataset=str(other))
 
 
 def test_where_nothing_can_be_held_out_the_audit_says_so():
-    images = data.load("mni152")
-    few = data.Dataset("folder", images.images[:20], images.groups[:20] * 0, "x")
+    images = datasets.load("mni152")
+    few = datasets.Dataset("folder", images.images[:20], images.groups[:20] * 0, "x")
     found = evaluation.of_images(few, images.images[20:40], "efficientnet-lite0", device="cpu")
     assert "not audited" in found.audits["pixels"]

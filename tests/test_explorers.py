@@ -3,8 +3,10 @@ import pytest
 import torch
 from PIL import Image
 
-from hagan_lite import attnmix, explorers, widgets
-from hagan_lite.pretrained import load_pretrained
+from hagan_lite import attnmix
+from hagan_lite.lessons import explorers
+from hagan_lite.lessons import widgets
+from hagan_lite.lessons.pretrained import load_pretrained
 
 
 @pytest.fixture(scope="module")

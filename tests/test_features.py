@@ -9,13 +9,17 @@ import torch
 from inception_weights import trunk_of, whole
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from hagan_lite import data, features, inception, metrics
-from hagan_lite.config import BUILD, ROOT
+from hagan_lite import datasets
+from hagan_lite.evaluation import features
+from hagan_lite.evaluation import inception
+from hagan_lite.evaluation import metrics
+from hagan_lite.system.paths import BUILD
+from hagan_lite.system.paths import ROOT
 
 
 @pytest.fixture
 def images():
-    return data.load("mni152").images[::16].copy()
+    return datasets.load("mni152").images[::16].copy()
 
 
 @pytest.fixture
@@ -64,7 +68,7 @@ def test_other_images_have_other_features_and_a_damaged_cache_is_made_again(imag
 
 
 def test_grey_and_the_same_in_three_channels_are_one():
-    grey = data.load("mni152").images[40:44]
+    grey = datasets.load("mni152").images[40:44]
     colour = features.features(grey.repeat(3, axis=1), "efficientnet-lite0")
     torch.testing.assert_close(features.features(grey, "efficientnet-lite0"), colour, atol=1e-5, rtol=1e-5)
 
@@ -138,7 +142,7 @@ def distances(a, b):
 
 def test_fid_768_is_torch_fidelitys(save, no_cache):
     save(trunk_of(whole()))
-    images = data.load("mni152").images
+    images = datasets.load("mni152").images
     a, b = (features.features(part, "inception-768") for part in (images[:12], images[60:72]))
     ours, theirs = distances(a, b)
     assert ours > 0
@@ -152,7 +156,7 @@ def test_fid_768_with_the_real_trunk_is_torch_fidelitys_too(monkeypatch, no_cach
         pytest.skip(f"{path} is not on this machine: it holds the trunk of Inception's weights")
     monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", str(path))
     assert features.choose_all("auto") == ["efficientnet-lite0", "inception-768"]
-    images = data.load("mni152").images
+    images = datasets.load("mni152").images
     near, other, noise = images[:24:2], images[1:24:2], np.random.default_rng(0).integers(0, 256, (12, 1, 64, 64))
     sets = [features.features(part, "inception-768") for part in (near, other, noise.astype(np.uint8))]
     (to_neighbours, theirs), (to_noise, theirs_too) = distances(*sets[:2]), distances(sets[0], sets[2])

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hagan_lite import cli, data
-from hagan_lite.datasets import DataError, _fetch
+from hagan_lite.cli import app
+from hagan_lite import datasets
+from hagan_lite.datasets.sources import DataError
+from hagan_lite.datasets import fetch
 
 
 def archive(names=("CT_NonCOVID/0.png", "CT_NonCOVID/1%0.jpg", "__MACOSX/CT_NonCOVID/._0.png"), **links) -> bytes:
@@ -65,7 +67,7 @@ def left(root):
 
 def test_a_dropped_download_goes_on_where_it_was(server, tmp_path, monkeypatch):
     server.drops = [200_000]
-    place, said = _fetch.fetch_covid_ct(tmp_path, server.url)
+    place, said = fetch.fetch_covid_ct(tmp_path, server.url)
     first, second = server.asked
     assert first is None and 130_000 < int(second[6:-1]) <= 200_000
     digest = hashlib.sha256(server.content).hexdigest()
@@ -76,43 +78,43 @@ def test_a_dropped_download_goes_on_where_it_was(server, tmp_path, monkeypatch):
         "covid-ct/CT_NonCOVID/1%0.jpg",
     ]
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
-    assert len(data.load("covid-ct")) == 2
+    assert len(datasets.load("covid-ct")) == 2
     assert place == tmp_path / "covid-ct" / "CT_NonCOVID"
 
 
 def test_a_later_call_goes_on_too(server, tmp_path):
     server.drops = [100_000, 100_000]
     with pytest.raises(DataError, match="was not fetched"):
-        _fetch.fetch_covid_ct(tmp_path, server.url, tries=2)
-    _fetch.fetch_covid_ct(tmp_path, server.url)
+        fetch.fetch_covid_ct(tmp_path, server.url, tries=2)
+    fetch.fetch_covid_ct(tmp_path, server.url)
     starts = [int(asked[6:-1]) if asked else 0 for asked in server.asked]
     assert starts[0] == 0 < starts[1] <= 100_000 < starts[2] <= 200_000
 
 
 def test_what_is_there_is_kept(server, tmp_path):
-    _fetch.fetch_covid_ct(tmp_path, server.url)
-    assert "already" in _fetch.fetch_covid_ct(tmp_path, server.url)[1]
+    fetch.fetch_covid_ct(tmp_path, server.url)
+    assert "already" in fetch.fetch_covid_ct(tmp_path, server.url)[1]
     assert len(server.asked) == 1
 
 
 def test_another_archive_than_the_first_time_is_refused(server, tmp_path):
-    place, _ = _fetch.fetch_covid_ct(tmp_path, server.url)
+    place, _ = fetch.fetch_covid_ct(tmp_path, server.url)
     for file in place.iterdir():
         file.unlink()
-    same = _fetch.fetch_covid_ct(tmp_path, server.url)[1]
+    same = fetch.fetch_covid_ct(tmp_path, server.url)[1]
     assert "as noted before" in same
     for file in place.iterdir():
         file.unlink()
     server.content = archive(("CT_NonCOVID/other.png",))
     with pytest.raises(DataError, match="hash"):
-        _fetch.fetch_covid_ct(tmp_path, server.url, tries=1)
+        fetch.fetch_covid_ct(tmp_path, server.url, tries=1)
     assert not list(place.iterdir())
 
 
 def test_a_download_that_is_too_large_is_refused(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(_fetch, "MOST_BYTES", 4000)
-    with pytest.raises(_fetch.Refused, match="more than the 4,000"):
-        _fetch.fetch_covid_ct(tmp_path, server.url)
+    monkeypatch.setattr(fetch, "MOST_BYTES", 4000)
+    with pytest.raises(fetch.Refused, match="more than the 4,000"):
+        fetch.fetch_covid_ct(tmp_path, server.url)
     assert not (tmp_path / "covid-ct" / "CT_NonCOVID").exists()
 
 
@@ -129,15 +131,15 @@ def test_a_download_that_is_too_large_is_refused(server, tmp_path, monkeypatch):
 )
 def test_an_archive_that_would_write_outside_its_folder_is_refused(server, tmp_path, content):
     server.content = content
-    with pytest.raises(_fetch.Refused, match="leads out of its folder; nothing was unpacked"):
-        _fetch.fetch_covid_ct(tmp_path / "data", server.url)
+    with pytest.raises(fetch.Refused, match="leads out of its folder; nothing was unpacked"):
+        fetch.fetch_covid_ct(tmp_path / "data", server.url)
     assert left(tmp_path) == []
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(_fetch, "MOST_UNPACKED", 5000)
-    with pytest.raises(_fetch.Refused, match="nothing was unpacked"):
-        _fetch.fetch_covid_ct(tmp_path, server.url)
+    monkeypatch.setattr(fetch, "MOST_UNPACKED", 5000)
+    with pytest.raises(fetch.Refused, match="nothing was unpacked"):
+        fetch.fetch_covid_ct(tmp_path, server.url)
     assert left(tmp_path) == []
 
 
@@ -158,8 +160,8 @@ def flipped() -> bytes:
 )
 def test_what_is_no_archive_of_pictures_is_refused_and_deleted(server, tmp_path, content):
     server.content = content
-    with pytest.raises(_fetch.Refused, match="deleted|no pictures"):
-        _fetch.fetch_covid_ct(tmp_path, server.url)
+    with pytest.raises(fetch.Refused, match="deleted|no pictures"):
+        fetch.fetch_covid_ct(tmp_path, server.url)
     assert left(tmp_path) == []
 
 
@@ -167,13 +169,13 @@ def test_without_network_the_folder_and_the_address_are_said(tmp_path, monkeypat
     server.shutdown()
     server.server_close()
     with pytest.raises(DataError) as error:
-        _fetch.fetch_covid_ct(tmp_path, server.url)
+        fetch.fetch_covid_ct(tmp_path, server.url)
     assert server.url in str(error.value) and str(tmp_path / "covid-ct" / "CT_NonCOVID") in str(error.value)
 
 
 def test_the_command_fetches_and_says_what_there_is(server, tmp_path, monkeypatch):
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
-    done = CliRunner().invoke(cli.app, ["data", "fetch", "covid-ct", "--url", server.url])
+    done = CliRunner().invoke(app.app, ["data", "fetch", "covid-ct", "--url", server.url])
     assert done.exit_code == 0, done.output
     assert "covid-ct: 2 images" in done.output and "sha256" in done.output
 
@@ -181,11 +183,11 @@ def test_the_command_fetches_and_says_what_there_is(server, tmp_path, monkeypatc
 @pytest.mark.parametrize("name", ["acdc", "brats2018-flair", "lgg"])
 def test_what_needs_registration_says_where_and_what_to_put_where(name, tmp_path, monkeypatch):
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
-    done = CliRunner().invoke(cli.app, ["data", "fetch", name])
+    done = CliRunner().invoke(app.app, ["data", "fetch", name])
     assert isinstance(done.exception, ValueError)
     assert "register" in str(done.exception) and str(tmp_path) in str(done.exception)
 
 
 def test_a_name_that_cannot_be_fetched_is_named():
-    done = CliRunner().invoke(cli.app, ["data", "fetch", "mni152"])
+    done = CliRunner().invoke(app.app, ["data", "fetch", "mni152"])
     assert isinstance(done.exception, ValueError) and "embedded" in str(done.exception)

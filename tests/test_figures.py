@@ -4,23 +4,25 @@ import pytest
 import torch
 from PIL import Image
 
-from hagan_lite import data, figures, figures_attnmix, figures_evaluation, results, runs
-from hagan_lite.hagan import Mixed
+from hagan_lite import datasets
+from hagan_lite import drawing
+from hagan_lite import runs
+from hagan_lite.attnmix import Mixed
 
 
 @pytest.fixture
 def made(smoke_run):
     """Every figure of the project, by name."""
-    images, log = data.load("mni152").images, runs.read_log(smoke_run)
+    images, log = datasets.load("mni152").images, runs.read_log(smoke_run)
     mixed = runs.load_snapshots(smoke_run)[-1][1]
     fake = runs.sample(smoke_run, 24)
     return {
-        "gallery": figures.gallery(images, n=10, title="ten"),
-        "beside": figures.real_beside_fake(images, fake),
-        "history": figures.sample_history(smoke_run, images, 20),
-        "curves": figures.training_curves(log, 4),
-        "figure7": figures_attnmix.figure_7(mixed, figures_attnmix.typical(mixed)),
-        "shift": figures_attnmix.shift_over_training(log, 4),
+        "gallery": drawing.gallery(images, n=10, title="ten"),
+        "beside": drawing.real_beside_fake(images, fake),
+        "history": drawing.sample_history(smoke_run, images, 20),
+        "curves": drawing.training_curves(log, 4),
+        "figure7": drawing.figure_7(mixed, drawing.typical(mixed)),
+        "shift": drawing.shift_over_training(log, 4),
     }
 
 
@@ -39,7 +41,7 @@ def test_every_curve_has_a_title_and_units(made):
 
 def test_figure_7_shows_the_range_of_shifts(smoke_run):
     mixed = runs.load_snapshots(smoke_run)[-1][1]
-    shifts = (mixed.lam - mixed.lambda_0)[figures_attnmix.typical(mixed)].tolist()
+    shifts = (mixed.lam - mixed.lambda_0)[drawing.typical(mixed)].tolist()
     assert len(shifts) == 3 and shifts == sorted(shifts)
 
 
@@ -54,16 +56,16 @@ def test_figure_7_of_several_data_sets_has_the_middle_shift_of_each(smoke_run):
         )
         batches.append(Mixed(**rows | dict(lam=rows["lambda_0"] + torch.tensor(moved))))
     batches[1].lambda_0[4] = 0.95  # hardly anything of the fake is visible: not shown
-    both = figures_attnmix.one_of_each(batches)
+    both = drawing.one_of_each(batches)
     assert (both.lam - both.lambda_0).tolist() == pytest.approx([0.2, 0.03])
     assert (5 * both.fake[:, 0, 0, 0]).round().tolist() == [2, 1]
-    drawn = figures_attnmix.figure_7(both, [0, 1], names=("one", "other"))
+    drawn = drawing.figure_7(both, [0, 1], names=("one", "other"))
     assert {t.get_text() for axis in drawn.axes for t in axis.texts} >= {"one", "other"}
 
 
 def test_the_shifts_width_is_drawn_where_the_entropy_was(smoke_run):
     log = [line for line in runs.read_log(smoke_run) if "shift" in line]
-    drawn = figures_attnmix.shift_over_training(runs.read_log(smoke_run), 4).axes[3].collections[0]
+    drawn = drawing.shift_over_training(runs.read_log(smoke_run), 4).axes[3].collections[0]
     assert drawn.get_offsets()[:, 0].tolist() == pytest.approx([line["entropy"] for line in log])
     assert drawn.get_offsets()[:, 1].tolist() == pytest.approx([line["shift"][4] - line["shift"][0] for line in log])
 
@@ -71,8 +73,8 @@ def test_the_shifts_width_is_drawn_where_the_entropy_was(smoke_run):
 def test_learning_curves_show_every_seed_and_the_floor(smoke_run):
     score = dict(extractor="efficientnet-lite0", floor=40.0, fd=200.0)
     curve = dict(step=[10, 20], fd=[300.0, 200.0])
-    record = results.make_record(smoke_run, score, curve=curve)
-    axis = figures_evaluation.learning_curves({"hagan": [record, record]}).axes[0]
+    record = runs.make_record(smoke_run, score, curve=curve)
+    axis = drawing.learning_curves({"hagan": [record, record]}).axes[0]
     drawn = [line.get_ydata() for line in axis.lines]
     assert sum(list(y) == [300, 200] for y in drawn) == 3  # two seeds and their mean
     assert any(set(y) == {40} for y in drawn)
@@ -84,6 +86,6 @@ def test_no_figure_stays_open(made):
 
 
 def test_figures_are_saved_whole(made, tmp_path):
-    path = figures.save_figure(made["figure7"], tmp_path / "new" / "figure7.png")
+    path = drawing.save_figure(made["figure7"], tmp_path / "new" / "figure7.png")
     with Image.open(path) as image:
         assert np.asarray(image).std() > 10

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from hagan_lite.config import ROOT
+from hagan_lite.system.paths import ROOT
 
 MODULES = {p.stem: p.read_text() for p in (ROOT / "hagan_lite").glob("*.py")}
 FLOW = ["config", "storage", "cache", "runtime", "pixels", "data", "generator", "discriminator", "attnmix", "augment"]

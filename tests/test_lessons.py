@@ -5,7 +5,7 @@ import re
 import nbformat
 import pytest
 
-from hagan_lite.config import ROOT
+from hagan_lite.system.paths import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 PAGES = ["README.md", "notebooks/README.md", "notebooks/glossary.md", "notebooks/handout.md", "data/README.md"]

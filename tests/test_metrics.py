@@ -4,8 +4,10 @@ import torch
 from skimage.filters import gaussian
 from torch import nn
 
-from hagan_lite import data, metrics, pixels
-from hagan_lite.features import features
+from hagan_lite import datasets
+from hagan_lite.datasets import pixels
+from hagan_lite.evaluation import metrics
+from hagan_lite.evaluation.features import features
 
 
 def randn(*shape, seed=0):
@@ -87,19 +89,19 @@ def in_order(images):
 
 
 def test_real_halves_are_nearer_than_blurred_and_those_nearer_than_noise():
-    for floor, blur, far in in_order(data.load("mni152").images[::2]):
+    for floor, blur, far in in_order(datasets.load("mni152").images[::2]):
         assert floor < blur < far
         assert floor < 0.5 * far
 
 
 def test_on_covid_ct_too(covid_ct):
-    for floor, blur, far in in_order(data.load("covid-ct").images[:120]):
+    for floor, blur, far in in_order(datasets.load("covid-ct").images[:120]):
         assert floor < blur < far
         assert floor < 0.5 * far
 
 
 def test_a_score_says_how_it_was_obtained():
-    images = data.load("mni152").images[::8]
+    images = datasets.load("mni152").images[::8]
     fake = images[:, :, :, ::-1].copy()
     score = metrics.evaluate(images, fake, extractor="efficientnet-lite0", fresh=(fake[:8], fake[8:]))
     assert {"extractor", "resize", "n_real", "n_fake", "seed", "fd", "floor", "n_floor", "fd_at_floor_n"} < set(score)
@@ -115,7 +117,7 @@ def test_a_score_says_how_it_was_obtained():
 
 @pytest.mark.parametrize(("n", "m"), [(4, 4), (9, 4), (5, 30)])
 def test_the_fewest_images_still_have_a_score(n, m):
-    images = data.load("mni152").images
+    images = datasets.load("mni152").images
     score = metrics.evaluate(images[:n], images[40 : 40 + m], extractor="efficientnet-lite0")
     assert all(np.isfinite(v) for v in score.values() if isinstance(v, float))
     with pytest.raises(ValueError, match="need 4 of each"):
@@ -124,6 +126,6 @@ def test_the_fewest_images_still_have_a_score(n, m):
 
 def test_the_one_quantisation():
     x = torch.tensor([-2.0, -1.0, 0.0, 1.0, 3.0])
-    assert metrics.to_uint8(x).tolist() == [0, 0, 128, 255, 255]
+    assert pixels.to_uint8(x).tolist() == [0, 0, 128, 255, 255]
     every = np.arange(256, dtype=np.uint8)
-    assert np.array_equal(metrics.to_uint8(torch.from_numpy(pixels.to_tensor_range(every))), every)
+    assert np.array_equal(pixels.to_uint8(torch.from_numpy(pixels.to_tensor_range(every))), every)

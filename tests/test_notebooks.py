@@ -4,8 +4,9 @@ import sys
 import nbformat
 import pytest
 
-from hagan_lite import notebooks
-from hagan_lite.config import BUILD, ROOT
+from hagan_lite.batch import notebooks
+from hagan_lite.system.paths import BUILD
+from hagan_lite.system.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import notebooks as hygiene  # scripts/notebooks.py

@@ -8,8 +8,10 @@ import layouts
 import nbformat
 import pytest
 
-from hagan_lite import notebooks, results, tables
-from hagan_lite.config import COMMITTED
+from hagan_lite.batch import notebooks
+from hagan_lite import runs
+from hagan_lite.report import tables
+from hagan_lite.system.paths import COMMITTED
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +29,13 @@ def theirs(tmp_path_factory):
 
 def test_their_cells_fill_in_and_no_other(theirs):
     root, _ = theirs
-    records = results.load_records(root / "build" / "results")
+    records = runs.load_records(root / "build" / "results")
     two, three = (draw(records).set_index("data") for draw in (tables.table_2, tables.table_3))
     assert two["paper's FID"].to_dict() == {"acdc": 60.792, "brats2018": 32.551}
     assert three["paper's FID"].to_dict() == {"acdc": 111.805}
     score = next(c for c in two if c.startswith("our "))
     assert (two[score] > 0).all() and (two["comparable"] == "no: too short").all()
-    committed = {r["data"]["name"] for r in results.load_records(COMMITTED)}
+    committed = {r["data"]["name"] for r in runs.load_records(COMMITTED)}
     assert "brats2018" not in committed
 
 

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from hagan_lite import data, exercises, pretrained, runs
-from hagan_lite.metrics import to_uint8
-from hagan_lite.pixels import to_tensor_range
-from hagan_lite.storage import read_json
+from hagan_lite import datasets
+from hagan_lite.lessons import exercises
+from hagan_lite.lessons import pretrained
+from hagan_lite import runs
+from hagan_lite.datasets.pixels import to_uint8
+from hagan_lite.datasets.pixels import to_tensor_range
+from hagan_lite.system.storage import read_json
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +22,7 @@ def test_it_is_the_cpu_preset_on_the_embedded_slices(p):
     record = read_json(p.run / "record.json")
     assert (p.experiment.dataset, p.experiment.preset, p.experiment.steps) == ("mni152", "cpu", 800)
     assert record["hash"] == p.experiment.hash == read_json(p.run / "experiment.json")["hash"]
-    assert record["data"]["fingerprint"] == data.load("mni152").fingerprint
+    assert record["data"]["fingerprint"] == datasets.load("mni152").fingerprint
     assert "+changes" not in record["commit"] and record["metrics"]["fd"] > record["metrics"]["floor"]
 
 
@@ -35,13 +38,13 @@ def test_it_is_small_and_in_half_precision(p):
 def test_it_draws_heads_and_not_noise(p):
     """Its mean image is like the mean slice, and its images are smoother than an untrained generator's."""
     fake = runs.generate(p.G, p.experiment, 64).astype(float)
-    real = data.load("mni152").images.astype(float)
+    real = datasets.load("mni152").images.astype(float)
     assert np.corrcoef(fake.mean(0).ravel(), real.mean(0).ravel())[0, 1] > 0.95
     assert (fake[:, 0, :4, :4] < 20).mean() > 0.9  # a black corner
 
 
 def test_the_discriminator_knows_real_from_fake(p):
-    real = torch.from_numpy(to_tensor_range(data.load("mni152").images))
+    real = torch.from_numpy(to_tensor_range(datasets.load("mni152").images))
     fake = torch.from_numpy(to_tensor_range(runs.generate(p.G, p.experiment, 113)))
     with torch.no_grad():
         assert p.D(real).image.mean() > p.D(fake).image.mean()

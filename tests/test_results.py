@@ -8,9 +8,23 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from hagan_lite import claims, data, evaluation, evidence, metrics, results, runs, tables
-from hagan_lite.config import ROOT, SEARCHED, Experiment
-from hagan_lite.grids import EARLIER, LONGER, ladder, rows_of, tried
+from hagan_lite.report import claims
+from hagan_lite.report import claims_measured
+from hagan_lite import datasets
+from hagan_lite import evaluation
+from hagan_lite.report import publish
+from hagan_lite.evaluation import metrics
+from hagan_lite import runs
+from hagan_lite.report import tables
+from hagan_lite import paper
+from hagan_lite.system.paths import ROOT
+from hagan_lite.system.paths import SEARCHED
+from hagan_lite.config import Experiment
+from hagan_lite.report.experiments import EARLIER
+from hagan_lite.report.experiments import LONGER
+from hagan_lite.report.experiments import ladder
+from hagan_lite.report.experiments import rows_of
+from hagan_lite.report.experiments import tried
 from hagan_lite.train import train
 
 TABLES = dict(models="table2", larger="table3")
@@ -20,7 +34,7 @@ SCORE |= dict(n_floor=56, fd_at_floor_n=210.0)
 
 @pytest.fixture
 def record(smoke_run):
-    return results.make_record(smoke_run, SCORE)
+    return runs.make_record(smoke_run, SCORE)
 
 
 def changed(record, **fields):
@@ -41,13 +55,13 @@ def test_a_record_says_how_its_numbers_were_obtained(record, tmp_path):
     assert {"python", "torch", "numpy", "torchmetrics"} <= set(record["versions"])
     assert record["weights"] == "ema, last step"
     assert "cpu" in record["device"]
-    path = results.save_record(record, "a", tmp_path)
-    assert results.load_records(tmp_path)[0]["metrics"] == SCORE
+    path = runs.save_record(record, "a", tmp_path)
+    assert runs.load_records(tmp_path)[0]["metrics"] == SCORE
     assert path.stat().st_size < 8_000
 
 
 def test_a_record_keeps_the_training_thinned(record, smoke_run):
-    log, kept = runs.read_log(smoke_run), results.kept_log(record)
+    log, kept = runs.read_log(smoke_run), runs.kept_log(record)
     assert [line["step"] for line in kept] == [line["step"] for line in log]
     for whole, short in zip(log, kept, strict=True):
         assert set(whole) - set(short) == {"seconds"}
@@ -56,7 +70,7 @@ def test_a_record_keeps_the_training_thinned(record, smoke_run):
 
 
 def test_the_learning_curve_ends_with_the_number_that_is_reported(smoke_run, tmp_path):
-    images = data.load("mni152")
+    images = datasets.load("mni152")
     assert evaluation.learning_curve(smoke_run, images) == {}  # nobody asked it to keep any
     kept = train(Experiment.make(preset="smoke"), tmp_path / "kept", images, history=True)
     curve = evaluation.learning_curve(kept, images, "efficientnet-lite0")
@@ -65,11 +79,11 @@ def test_the_learning_curve_ends_with_the_number_that_is_reported(smoke_run, tmp
     assert curve["fd"][-1] == metrics.evaluate(images.images, fake, extractor="efficientnet-lite0")["fd"]
 
 
-@pytest.mark.parametrize("field", results.NEEDED)
+@pytest.mark.parametrize("field", runs.NEEDED)
 def test_a_record_without_its_origin_is_refused(record, field, tmp_path):
     del record[field]
     with pytest.raises(ValueError, match=field):
-        results.save_record(record, "a", tmp_path)
+        runs.save_record(record, "a", tmp_path)
 
 
 def test_a_cell_is_a_mean_over_seeds(record):
@@ -125,21 +139,21 @@ def test_the_papers_numbers_are_the_papers():
     path = ROOT.parent / "shared" / "paper" / "tables.json"
     if not path.exists():
         pytest.skip("the paper's tables are not on this machine")
-    from hagan_lite.storage import read_json
+    from hagan_lite.system.storage import read_json
 
     given = read_json(path)
     for key in ("table_1", "table_2", "table_3", "table_4", "figure_7"):
-        assert tables.PAPER[key] == {k: v for k, v in given[key].items() if k != "units"}
+        assert paper.PAPER[key] == {k: v for k, v in given[key].items() if k != "units"}
 
 
 def committed():
-    return results.load_records(ROOT / "data" / "results")
+    return runs.load_records(ROOT / "data" / "results")
 
 
 def test_every_committed_record_is_whole():
     assert committed()
-    for record in committed() + results.load_records(SEARCHED):
-        assert not [k for k in results.NEEDED if not record.get(k)], record["name"]
+    for record in committed() + runs.load_records(SEARCHED):
+        assert not [k for k in runs.NEEDED if not record.get(k)], record["name"]
         assert record["commit"] != "unknown"
 
 
@@ -176,7 +190,7 @@ def test_every_number_of_the_readmes_tables_has_a_record():
 
 
 def test_every_number_of_what_the_readme_says_of_the_ablation_is_of_records():
-    """FDs (one decimal) and KIDs (three) stand in Table IV, a "p = " is that of claims.better of some pair of rows."""
+    """FDs (one decimal) and KIDs (three) stand in Table IV, a "p = " is that of claims_measured.better of some pair of rows."""
     said = readme().split("**What the ablation says.**")[1].split("Each run had one of two CPU threads")[0]
     rows = ladder("covid-ct", "cpu", **EARLIER)
     table = tables.with_records(tables.table_4(rows, committed()))
@@ -184,10 +198,10 @@ def test_every_number_of_what_the_readme_says_of_the_ablation_is_of_records():
     known |= {score for each in table["each run"] for score in each.split(", ")}
     numbers = re.findall(r"\d+\.\d\b", said)
     assert len(numbers) > 5 and set(numbers) <= known
-    runs, full = tables.by_row(rows, committed()), "+ training strategy = hagan"
+    runs, full = runs.by_row(rows, committed()), "+ training strategy = hagan"
     pairs = ((full, "base with T"), (full, "sagan with T"), ("+ reverse skip", "+ reverse skip of an instance"))
     chances = re.findall(r"p = ([\d.]+\d)", said)
-    found = [claims.better(runs, one, [other]).because for one, other in pairs]
+    found = [claims_measured.better(runs, one, [other]).because for one, other in pairs]
     assert len(chances) == len(pairs) and all(f"p = {p}" in f for p, f in zip(chances, found, strict=True))
     kids = re.findall(r"(?<!p = )\b0\.\d{3}\b", said)
     assert len(kids) > 3 and set(kids) <= {f"{v:.3f}" for v in table["KID"].dropna()}
@@ -201,7 +215,7 @@ def alike(record, e):
 def test_rank_agreement_is_spearmans_with_its_exact_chance():
     paper = pd.Series([139.7, 110.8, 124.7, 96.0, 104.5, 100.1, 88.9])
     for ours in (paper, pd.Series([361.4, 368.7, 359.4, 320.4, 346.8, 373.6, 334.7])):
-        found = claims.rank_agreement(paper, ours)
+        found = claims_measured.rank_agreement(paper, ours)
         assert found["rho"] == pytest.approx(scipy.stats.spearmanr(paper, ours).statistic)
         assert not found["low"] > found["rho"] and not found["high"] < found["rho"]
     exact = scipy.stats.permutation_test(
@@ -212,14 +226,14 @@ def test_rank_agreement_is_spearmans_with_its_exact_chance():
         alternative="greater",
     )
     assert found["p_value"] == pytest.approx(exact.pvalue)
-    assert claims.rank_agreement(paper, paper)["p_value"] == pytest.approx(1 / 5040)
+    assert claims_measured.rank_agreement(paper, paper)["p_value"] == pytest.approx(1 / 5040)
 
 
 def test_rank_agreement_of_few_models_says_that_it_says_nothing():
-    found = claims.rank_agreement(pd.Series([3.0, 2.0, 1.0, 4.0]), pd.Series([3.0, 2.0, 1.0, None]))
+    found = claims_measured.rank_agreement(pd.Series([3.0, 2.0, 1.0, 4.0]), pd.Series([3.0, 2.0, 1.0, None]))
     assert found["models"] == 3 and found["rho"] == 1 and found["low"] != found["low"]
-    assert claims.rank_agreement(pd.Series([1.0]), pd.Series([2.0]))["rho"] != 1
-    alike = claims.rank_agreement(pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([5.0] * 4))
+    assert claims_measured.rank_agreement(pd.Series([1.0]), pd.Series([2.0]))["rho"] != 1
+    alike = claims_measured.rank_agreement(pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([5.0] * 4))
     assert alike["rho"] != alike["rho"] and alike["p_value"] != alike["p_value"]
 
 
@@ -297,8 +311,8 @@ def test_fid_768_stands_beside_fd_and_never_in_fids_column(record):
 
 def test_a_records_further_scores_do_not_decide_what_it_is_compared_with(record):
     plain, more = record, with_fid_768(record, 1, 1.0)
-    assert len(tables.comparable([plain, more])) == 2
-    assert tables.distance_of(more) == 200.0
+    assert len(runs.comparable([plain, more])) == 2
+    assert runs.distance_of(more) == 200.0
 
 
 def test_a_repeated_run_counts_once_by_the_record_with_further_scores(record):
@@ -343,7 +357,7 @@ def test_the_readmes_untrained_number_has_a_record():
 
 @pytest.mark.parametrize("name", ["table2", "table4", "table4_earlier"])
 def test_the_committed_tables_are_the_records(name, tmp_path):
-    for path in tables.save_table(evidence.tables_of(committed(), "cpu")[name](), tmp_path / name):
+    for path in tables.save_table(publish.tables_of(committed(), "cpu")[name](), tmp_path / name):
         assert path.read_text() == (ROOT / "figures" / path.name).read_text()
 
 
@@ -365,7 +379,7 @@ def test_the_committed_lessons_show_the_records_as_they_are():
     ladders = tables.table_4(ladder("covid-ct", "cpu", **EARLIER), of_covid).drop(columns=["changed", "comparable"])
     present = tables.with_records(tables.table_4(ladder("covid-ct", "cpu"), of_covid))
     present = present.drop(columns=["changed", "comparable"])
-    attempts = tables.of_rows(tried("covid-ct", "cpu"), results.load_records(SEARCHED), {})
+    attempts = tables.of_rows(tried("covid-ct", "cpu"), runs.load_records(SEARCHED), {})
     attempts = attempts[["row", "changed", f"our FD ({SCORE['extractor']})", "KID", "seeds"]]
     ledger = claims.ledger(committed())[["#", "claim", "where", "here", "because", "controls"]]
     shown_in = (

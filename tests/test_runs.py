@@ -3,7 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from hagan_lite import data, runs, train
+from hagan_lite import datasets
+from hagan_lite import runs
+from hagan_lite import train
 from hagan_lite.config import Experiment
 
 
@@ -53,8 +55,8 @@ def test_a_damaged_generator_is_named_with_its_remedy(tmp_path):
 
 
 def test_run_folders_follow_the_experiment_and_the_data():
-    e, d = Experiment.make(preset="smoke"), data.load("mni152")
-    other = data.Dataset(d.name, d.images, d.groups, "another")
+    e, d = Experiment.make(preset="smoke"), datasets.load("mni152")
+    other = datasets.Dataset(d.name, d.images, d.groups, "another")
     names = {runs.run_dir(e, d), runs.run_dir(e, other), runs.run_dir(Experiment.make(preset="smoke", seed=1), d)}
     assert len(names) == 3
 

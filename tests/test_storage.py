@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from hagan_lite import storage
+from hagan_lite.system import storage
 
 
 def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):

@@ -9,11 +9,15 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hagan_lite import augment, data, pixels, runs, train
+from hagan_lite import augment
+from hagan_lite import datasets
+from hagan_lite.datasets import pixels
+from hagan_lite import runs
+from hagan_lite import train
 from hagan_lite.config import Experiment
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
-from hagan_lite.storage import load_checkpoint
+from hagan_lite.system.storage import load_checkpoint
 
 TINY = dict(preset="smoke", width=4, batch_size=4, steps=12)
 CPU = torch.device("cpu")
@@ -34,7 +38,7 @@ def same(a, b):
 
 
 def real(n=4):
-    return torch.from_numpy(pixels.to_tensor_range(data.load("mni152").images[40 : 40 + n]))
+    return torch.from_numpy(pixels.to_tensor_range(datasets.load("mni152").images[40 : 40 + n]))
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
@@ -303,7 +307,7 @@ def test_a_missing_device_says_what_to_do():
 
 def test_training_moves_samples_towards_the_real_images(tmp_path):
     e = Experiment.make("dcgan", preset="smoke", steps=160, width=8, ema=0.9, lr_g=1e-3)
-    images = data.load("mni152")
+    images = datasets.load("mni152")
     run = train.train(e, tmp_path / "run", images)
     untrained = runs.generate(Hagan(e, CPU).ema, e, 64).mean(0) / 255
     target = images.images.mean(0) / 255
@@ -316,7 +320,7 @@ def test_experiment_json_names_no_path(tmp_path):
 
     folder = tmp_path / "patient-smith"
     folder.mkdir()
-    for i, image in enumerate(data.load("mni152").images[40:48, 0]):
+    for i, image in enumerate(datasets.load("mni152").images[40:48, 0]):
         Image.fromarray(image).save(folder / f"{i}.png")
     run = train.train(tiny(dataset=str(folder)), None)
     assert "smith" not in (run / "experiment.json").read_text() + run.name

@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from hagan_lite.config import ROOT
+from hagan_lite.system.paths import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TOKEN = "hagan-test"

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from hagan_lite.datasets import DataError, Found, Source
+from hagan_lite.datasets.sources import DataError
+from hagan_lite.datasets.sources import Found
+from hagan_lite.datasets.sources import Source
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")

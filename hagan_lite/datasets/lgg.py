@@ -9,7 +9,9 @@ read.
 import re
 from pathlib import Path
 
-from hagan_lite.datasets import DataError, Found, Source
+from hagan_lite.datasets.sources import DataError
+from hagan_lite.datasets.sources import Found
+from hagan_lite.datasets.sources import Source
 from hagan_lite.datasets._tiff import Series
 
 HELP = (

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hagan_lite.pixels import pad_to_square, resize
+from hagan_lite.datasets.pixels import pad_to_square
+from hagan_lite.datasets.pixels import resize
 
 
 def version() -> str:

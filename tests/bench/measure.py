@@ -18,11 +18,20 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hagan_lite import batch, cells, data, grids, hagan, notebooks, pixels, runtime
-from hagan_lite.complexity import seconds
-from hagan_lite.config import RECORDS, RUNS, Experiment
-from hagan_lite.features import features
-from hagan_lite.storage import write_json
+from hagan_lite.batch import workers
+from hagan_lite.batch import progress
+from hagan_lite import datasets
+from hagan_lite.report import experiments
+from hagan_lite import hagan
+from hagan_lite.batch import notebooks
+from hagan_lite.datasets import pixels
+from hagan_lite.system import runtime
+from hagan_lite.evaluation.stopwatch import seconds
+from hagan_lite.system.paths import RECORDS
+from hagan_lite.system.paths import RUNS
+from hagan_lite.config import Experiment
+from hagan_lite.evaluation.features import features
+from hagan_lite.system.storage import write_json
 
 Figures = dict[str, Any]
 
@@ -115,9 +124,9 @@ def loading(images: int = 200, side: int = 400, batch: int = 32) -> Figures:
         files = [Path(folder) / f"{i:04d}.png" for i in range(images)]
         for path in files:
             Image.fromarray(rng.integers(0, 255, (side, side), dtype=np.uint8)).save(path)
-        cold = seconds(lambda: data.load(folder), cpu)
-        warm = seconds(lambda: data.load(folder), cpu)
-        on_device, index = torch.from_numpy(data.load(folder).images), torch.arange(batch)
+        cold = seconds(lambda: datasets.load(folder), cpu)
+        warm = seconds(lambda: datasets.load(folder), cpu)
+        on_device, index = torch.from_numpy(datasets.load(folder).images), torch.arange(batch)
 
         def from_files() -> torch.Tensor:
             return torch.from_numpy(np.stack([pixels.to_tensor_range(pixels.decode(p, 64, 1)) for p in files[:batch]]))
@@ -154,10 +163,10 @@ def volumes(cases: int = 285) -> Figures:
         given = json.dumps(dict(folder=folder, cases=cases))
         subprocess.run([sys.executable, __file__, "brats_sized", given], check=True, stdout=subprocess.DEVNULL)
         os.environ["HAGAN_DATA"] = folder
-        cold = seconds(lambda: data.load("brats2018"), torch.device("cpu"))
+        cold = seconds(lambda: datasets.load("brats2018"), torch.device("cpu"))
         peak = peak_mb(torch.device("cpu"))
-        warm = seconds(lambda: data.load("brats2018"), torch.device("cpu"))
-        found = data.load("brats2018")
+        warm = seconds(lambda: datasets.load("brats2018"), torch.device("cpu"))
+        found = datasets.load("brats2018")
     return dict(images=len(found), groups=len(np.unique(found.groups)), prepared=cold, again=warm, peak_mb=peak)
 
 
@@ -171,7 +180,7 @@ def extraction(images: int = 96, device: str = "cpu") -> Figures:
 
 def explorer(n: int = 20) -> Figures:
     """Seconds from moving a slider of the AttnMix explorer to the new picture and label, in the kernel."""
-    from hagan_lite.widgets import AttnMixExplorer
+    from hagan_lite.lessons.widgets import AttnMixExplorer
 
     shown = AttnMixExplorer()
     times = [
@@ -182,7 +191,7 @@ def explorer(n: int = 20) -> Figures:
 
 def notebook(name: str) -> Figures:
     """Seconds of one notebook at its defaults, smoke: kernel, imports and training; only the slices are cached."""
-    data.load("mni152")
+    datasets.load("mni152")
     import papermill  # noqa: F401  (three seconds of this process, not of the notebook)
 
     return dict(seconds=seconds(lambda: notebooks.execute(name), torch.device("cpu")))
@@ -194,7 +203,7 @@ def overhead(n: int = 4) -> Figures:
     Both with all that a user waits for: the import of papermill here, the cluster's start and end there. Twice each, in
     the order here-there-there-here, so that both meet the same machine; data and features are cached before.
     """
-    grid = cells.plan([Experiment.make(preset="smoke", seed=s) for s in range(n + 1)])
+    grid = progress.plan([Experiment.make(preset="smoke", seed=s) for s in range(n + 1)])
     first, grid = grid[0], grid[1:]
     notebooks.run_experiment(first.e, first.run)
 
@@ -204,7 +213,7 @@ def overhead(n: int = 4) -> Figures:
         subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=pickle.dumps(grid), check=True)
 
     def by_batch() -> None:
-        assert batch.run_batch(grid, workers=1, say=lambda line: None) == {}
+        assert workers.run_batch(grid, workers=1, say=lambda line: None) == {}
 
     took = {in_turn: 0.0, by_batch: 0.0}
     for work in (in_turn, by_batch, by_batch, in_turn):
@@ -218,7 +227,7 @@ def overhead(n: int = 4) -> Figures:
 
 def skipping(seeds: int = 143) -> Figures:
     """Seconds of a whole `hagan batch` over seven models and these seeds, each with its record already."""
-    grid = cells.plan(grids.experiments("table2", "smoke", list(range(seeds)), [], ["mni152"], {}))
+    grid = progress.plan(experiments.experiments("table2", "smoke", list(range(seeds)), [], ["mni152"], {}))
     for cell in grid:
         known = dict(experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint), metrics={}, minutes=0.1)
         write_json(RECORDS / f"{cell.name}.json", known)

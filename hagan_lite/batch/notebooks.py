@@ -1,0 +1,127 @@
+"""Executing notebooks: papermill in this process, outputs below build/, errors inside widgets found, progress shown."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from hagan_lite.system.paths import BUILD
+from hagan_lite.config import DATASETS
+from hagan_lite.system.paths import RECORDS
+from hagan_lite.system.paths import ROOT
+from hagan_lite.config import Experiment
+from hagan_lite.runs.folder import finished
+from hagan_lite.runs.folder import in_short
+from hagan_lite.runs.folder import read_log
+from hagan_lite.system.storage import write_atomically
+
+if TYPE_CHECKING:
+    import nbformat
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+class NotebookError(RuntimeError):
+    """A notebook raised; the message holds its traceback and the path of the executed notebook."""
+
+
+def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
+    """Runs notebooks/`name`.ipynb with `parameters` and writes the executed notebook to `output`, never in place.
+
+    The kernel's working directory is the checkout; a user's own folder is named nowhere in the output. Raises
+    NotebookError, also where an exception hides inside a widget.
+    """
+    import papermill  # three seconds: only where a notebook runs
+    from nbclient.exceptions import DeadKernelError
+
+    source = NOTEBOOKS / f"{name}.ipynb"
+    output = Path(output or BUILD / "notebooks" / f"{name}.ipynb")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        executed = papermill.execute_notebook(
+            source,
+            output,
+            parameters,
+            cwd=ROOT,
+            kernel_name="python3",
+            progress_bar=False,
+            request_save_on_cell_execute=False,
+            extra_arguments=["--IPKernelApp.log_level=50"],  # papermill interrupts an idle kernel to end it: no news
+        )
+    except DeadKernelError as error:
+        again = "it was killed or ran out of memory; give the same command again and it goes on from its checkpoint"
+        raise NotebookError(f"{source.name}: its kernel died: {again}") from error
+    except papermill.exceptions.PapermillExecutionError as error:
+        raise NotebookError(f"{source.name} failed; the executed notebook is {output}\n{error}") from error
+    finally:
+        if (dataset := parameters.get("dataset", "mni152")) not in DATASETS and output.is_file():
+            _forget_path(output, dataset)
+    hidden = widget_errors(executed)
+    if hidden:
+        raise NotebookError(
+            f"{source.name}: an exception inside a widget; the executed notebook is {output}\n{hidden[0]}"
+        )
+    return output
+
+
+def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:
+    """One cell of a table: 09_run_experiment executed into the run folder of `e`; returns the record's path."""
+    parameters |= dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes)
+    execute("09_run_experiment", run / "run_experiment.ipynb", **parameters)
+    return RECORDS / f"{run.name}.json"
+
+
+def _forget_path(notebook: Path, folder: str) -> None:
+    """Takes a user's folder out of an executed notebook, and what was warned of files in it: they may name people."""
+    import nbformat  # a second, for its schemas: only where a notebook was run
+
+    found = nbformat.read(notebook, as_version=4)
+    found.metadata.pop("papermill", None)
+    for cell in (c for c in found.cells if c.cell_type == "code"):
+        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    text = nbformat.writes(found).replace(json.dumps(folder)[1:-1], "folder")
+    write_atomically(notebook, lambda f: f.write(text.encode()))
+
+
+def widget_errors(notebook: "nbformat.NotebookNode") -> list[str]:
+    """Exceptions inside `interact` or `with Output()`: papermill does not see them, they are in the widgets' state."""
+    states = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    outputs = [o for widget in states.values() for o in widget.get("state", {}).get("outputs", [])]
+    return ["\n".join(o.get("traceback", [])) for o in outputs if o.get("output_type") == "error"]
+
+
+@contextmanager
+def progress(run: Path, steps: int, label: str) -> Iterator[None]:
+    """A progress bar in the terminal while a notebook's kernel trains: it follows the run's log."""
+    done = threading.Event()
+
+    def follow() -> None:
+        with tqdm(total=steps, desc=label, unit="step", mininterval=1, dynamic_ncols=True) as bar:
+            while not done.wait(1):
+                _advance(bar, run)
+            _advance(bar, run)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    if finished(run):
+        yield
+        return
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _advance(bar: tqdm, run: Path) -> None:
+    log = read_log(run)
+    if log:
+        bar.set_postfix(in_short(log[-1]), refresh=False)
+        bar.update(log[-1]["step"] - bar.n)
+        if bar.n == bar.total:
+            bar.set_description_str("trained; drawing samples and measuring them", refresh=False)
+    bar.refresh()

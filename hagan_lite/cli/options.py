@@ -1,0 +1,61 @@
+"""What the commands of `hagan` share: their options, FIELD=VALUE, and where a user's paths lead."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hagan_lite.config import DATASETS
+from hagan_lite.config import MODELS
+from hagan_lite.config import PRESETS
+from hagan_lite.config import choices_of
+
+Model = Annotated[str, typer.Option(help=", ".join(MODELS))]
+Data = Annotated[str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")]
+Preset = Annotated[str, typer.Option(help=", ".join(PRESETS))]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
+Precision = Annotated[str, typer.Option(help="auto (bf16 on a GPU that computes in it), bf16, fp32")]
+Compile = Annotated[bool, typer.Option("--compile", help="torch.compile both networks: for long runs on a GPU")]
+Curve = Annotated[
+    bool, typer.Option("--curve", help="keep ten generators of a run that begins now, and measure FD over its training")
+]
+Extractor = Annotated[
+    str,
+    typer.Option(
+        help="efficientnet-lite0 (FD), inception-768 (FID-768), inception (FID), several with commas between them, or "
+        "auto: all that this machine has weights for"
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="stop where any file must be left out")]
+Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")]
+
+
+def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
+    """['steps=300', 'skip=off'] -> {'steps': 300, 'skip': 'off'}; values are JSON where they can be, else text.
+
+    Raises ValueError for what is no field of any of `models`.
+    """
+    known = {f.name for model in models for f in fields(choices_of(model))} - {"model", "dataset", "preset", "seed"}
+    parsed: dict[str, Any] = {}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        value = value.lower() if value in ("True", "False") else value
+        if not equals or name not in known:
+            raise ValueError(f"--set {change}: not FIELD=VALUE with one of the fields {', '.join(sorted(known))}")
+        try:
+            parsed[name] = json.loads(value)
+        except json.JSONDecodeError:
+            parsed[name] = value
+    return parsed
+
+
+def located(dataset: str) -> str:
+    """A folder as an absolute path: the notebook's kernel has another working directory than the user's shell."""
+    return dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
+
+
+def short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,165 @@
+"""A run's evaluation in one call: scores with floors and spread, and the memorisation audit in two spaces."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hagan_lite.evaluation import audit
+from hagan_lite.evaluation import metrics
+from hagan_lite import runs
+from hagan_lite.datasets.loading import Dataset
+from hagan_lite.datasets.loading import load
+from hagan_lite.evaluation.features import DISTANCES
+from hagan_lite.evaluation.features import EXTRACTORS
+from hagan_lite.evaluation.features import choose_all
+from hagan_lite.evaluation.features import features
+from hagan_lite.system.runtime import pick_device
+from hagan_lite.system.storage import write_json
+
+Scores = dict[str, Any]
+"""What metrics.evaluate returns."""
+Audits = dict[str, audit.Audit | str]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of the main extractor, those of every further one by its name, and the audits by space."""
+
+    metrics: Scores
+    audits: Audits
+    also: dict[str, Scores] = field(default_factory=dict)
+
+
+def of_images(
+    real: Dataset,
+    fake: np.ndarray,
+    extractor: str = "auto",
+    seed: int = 0,
+    device: str = "auto",
+    heldout: float = 0.0,
+    fresh: tuple[np.ndarray, ...] = (),
+) -> Evaluation:
+    """Score uint8 `fake` against the training part of `real`, and audit it in the main extractor's space and in pixels.
+
+    `extractor` is a name, several with commas between them, the main one first, or 'auto' (features.choose_all). With
+    `heldout` the split's held-out images are the audit's yardstick, without it five folds of whole groups. Where
+    there is no yardstick, an audit is a sentence that says so.
+    """
+    where = pick_device(device)
+    main, *others = choose_all(extractor)
+    training, _ = real.split(heldout)
+
+    def scores_of(name: str) -> Scores:
+        return metrics.evaluate(real.images[training], fake, where, seed, name, fresh)
+
+    spaces = {main: lambda images: features(images, main, where), "pixels": _pixels}
+    return Evaluation(
+        metrics=scores_of(main),
+        audits={space: _audited(real, fake, into, seed, heldout) for space, into in spaces.items()},
+        also={name: scores_of(name) for name in others},
+    )
+
+
+def _pixels(images: np.ndarray) -> Tensor:
+    return torch.from_numpy(images.reshape(len(images), -1).astype(np.float32) / 255)
+
+
+def _audited(
+    real: Dataset, fake: np.ndarray, into: Callable[[np.ndarray], Tensor], seed: int, heldout: float
+) -> audit.Audit | str:
+    """Audit in the space that `into` leads to, or say why not."""
+    training, held = real.split(heldout)
+    samples, train = into(fake), into(real.images[training])
+    try:
+        if len(held):
+            return audit.audit(train, samples, into(real.images[held]), seed)
+        return audit.audit_by_folds(train, samples, real.groups[training], seed)
+    except ValueError as error:
+        return f"not audited: {error}"
+
+
+def of_run(
+    run: Path, extractor: str = "auto", sets: int = 10, seed: int = 0, device: str = "auto", dataset: str = ""
+) -> Evaluation:
+    """Evaluate as many samples of a finished run as it had training images, and `sets` fresh sets more.
+
+    The result is also written to the run's evaluation.json. Raises ValueError where `dataset` holds other images than
+    the run was trained on.
+    """
+    names = ",".join(choose_all(extractor))  # a wrong name is refused before anything is sampled
+    e = runs.experiment_of(run)
+    images = load(dataset or e.dataset, e.size, e.channels)
+    runs.check_data(run, images)
+    n = len(images.split(e.heldout)[0])
+    fake, *fresh = (runs.sample(run, n, seed + i, device, images) for i in range(1 + sets))
+    found = of_images(images, fake, names, seed, device, e.heldout, tuple(fresh))
+    kept = dict(metrics=found.metrics, also=found.also, audit=summaries(found.audits))
+    write_json(Path(run) / "evaluation.json", kept)
+    return found
+
+
+def summaries(audits: Audits) -> dict[str, dict | str]:
+    """Return what a record keeps of audits: no distances, no indices."""
+    return {space: found if isinstance(found, str) else found.summary() for space, found in audits.items()}
+
+
+def learning_curve(run: Path, dataset: Dataset, extractor: str = "auto", device: str = "auto") -> dict[str, list]:
+    """Measure every generator that was kept during the training (train's `history`) with the same z: the lists `step`
+    and `fd`, or the key of another main extractor's distance. Further extractors are passed over.
+
+    The paper reports the best checkpoint; the smallest of these is that number, chosen by what it reports. Empty where
+    none was kept, and for skip="instance", whose D of that time is gone.
+    """
+    e, where, name = runs.experiment_of(run), pick_device(device), choose_all(extractor)[0]
+    steps = [int(path.stem.split("_")[1]) for path in sorted((Path(run) / "history").glob("step_*.safetensors"))]
+    if not steps or e.skip == "instance":
+        return {}
+    training = dataset.split(e.heldout)[0]
+    real = features(dataset.images[training], name, where)
+    fakes = (runs.generate(runs.load_generator(run, device, step), e, len(training)) for step in steps)
+    scores = [metrics.frechet_distance(real, features(fake, name, where)) for fake in fakes]
+    return {"step": steps, EXTRACTORS[name].distance: scores}
+
+
+def in_words(found: Evaluation) -> str:
+    """Return what `hagan evaluate` prints: a block per extractor, then the audits."""
+    blocks = [_scores_in_words(scores) for scores in (found.metrics, *found.also.values())]
+    audits = [
+        f"audit in {space}: {result if isinstance(result, str) else result.verdict}"
+        for space, result in found.audits.items()
+    ]
+    return "\n".join([*blocks, *audits])
+
+
+def _scores_in_words(scores: Scores) -> str:
+    key = EXTRACTORS[scores["extractor"]].distance
+    label, digits, kid_digits = DISTANCES[key]
+
+    def shown(distance: float) -> str:
+        return f"{distance:.{digits}f}"
+
+    kid, kid_se, kid_floor, kid_floor_se = (
+        f"{scores[name]:.{kid_digits}f}" for name in ("kid", "kid_se", "kid_floor", "kid_floor_se")
+    )
+    lines = [
+        f"{scores['n_fake']} generated against {scores['n_real']} real images; {scores['extractor']}, "
+        f"{scores['resize']}, seed {scores['seed']}",
+        f"{label:10}{shown(scores[key]):>10}",
+    ]
+    if sets := scores.get(f"{key}_sets"):
+        spread = np.std(sets, ddof=len(sets) > 1)
+        lines.append(f"{'':10}{shown(np.mean(sets)):>10} mean of {len(sets)} fresh sets, sd {shown(spread)}")
+    at_floor, sd = scores[f"{key}_at_floor_n"], scores[f"{key}_at_floor_n_sd"]
+    lines += [
+        f"{'':10}{shown(at_floor):>10} with {scores['n_floor']} images (sd {shown(sd)}), "
+        f"floor there {shown(scores['floor'])}",
+        f"{'KID':10}{kid:>10} +- {kid_se}, floor {kid_floor} +- {kid_floor_se}",
+    ]
+    for name in ("precision", "recall"):
+        lines.append(f"{name:10}{scores[name]:10.2f} floor {scores[name + '_floor']:.2f}")
+    return "\n".join(lines)

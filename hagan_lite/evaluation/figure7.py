@@ -1,0 +1,70 @@
+"""How likely the three examples of the paper's Figure 7 are under a generator's own attention map (Section IV-D).
+
+The paper prints three labels, before and after saliency. Here the shifts of many masks over many of a generator's maps
+say how often labels move by as little as those three, at their areas.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from hagan_lite import runs
+from hagan_lite.attnmix import Labels
+from hagan_lite.attnmix import box_masks
+from hagan_lite.attnmix import mixed_labels
+from hagan_lite.attnmix import to_image_size
+from hagan_lite.config import Experiment
+from hagan_lite.model import device_of
+from hagan_lite.model import model_of
+from hagan_lite.paper import PAPER
+
+EXAMPLES: dict[str, list[float]] = PAPER["figure_7"]["examples"]
+"""The paper's labels by data set: [lambda_0, lambda]."""
+READINGS = ("output", "received")
+"""The two readings of "the attention map", values of Experiment.saliency."""
+
+
+@torch.no_grad()
+def label_shifts(
+    G: nn.Module, e: Experiment, saliency: str, images: int = 64, masks: int = 20_000, seed: int = 0
+) -> Labels:
+    """Return the labels (masks,) of random masks over the maps of `images` fakes, read as `saliency`; on the CPU.
+
+    Each map serves masks // images masks. G needs attention, and no features of real images (skip="instance").
+    """
+    rng = torch.Generator().manual_seed(seed)
+    z = model_of(e).latent(images, e, rng).to(device_of(G))
+    A = torch.cat([G.with_saliency(part, saliency=saliency)[1] for part in z.split(16)])
+    A = to_image_size(A, e.size).cpu()  # (images, 1, H, W)
+    parts = []
+    for own in A:
+        M = box_masks(masks // images, e.size, rng, e.mask_beta)
+        parts.append(mixed_labels(M, own[None].expand_as(M), e.alpha))
+    return Labels(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def chance_of_the_papers_shifts(labels: Labels, width: float = 0.05) -> float:
+    """Return the chance that three masks with Figure 7's areas move their labels by as little as it prints.
+
+    For each example: the share of masks whose area is within `width` of its own and whose label moves by at most as
+    much. The examples are independent, so that the chance is the product of the three shares.
+    """
+    shift = (labels.lam - labels.lambda_0).abs()
+    chance = 1.0
+    for area, adjusted in EXAMPLES.values():
+        alike = (labels.lambda_0 - area).abs() <= width
+        chance *= (shift[alike] <= abs(adjusted - area)).float().mean().item()
+    return chance
+
+
+def chances(run: Path, device: str = "auto") -> dict[str, float]:
+    """Return that chance under each of READINGS for the averaged generator of a finished run.
+
+    Empty for a run whose labels no attention moves, and for skip="instance", whose maps need real images.
+    """
+    e = runs.experiment_of(run)
+    if e.mix != "attnmix" or e.skip == "instance":
+        return {}
+    G = runs.load_generator(run, device)
+    return {saliency: chance_of_the_papers_shifts(label_shifts(G, e, saliency)) for saliency in READINGS}
