@@ -1,5 +1,6 @@
 """AttnMix: real and fake are cut and pasted, and attention moves the mixed label (Section III-B, Eq. 1-4, Figure 3)."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -68,3 +69,16 @@ def mixed_labels(M: Tensor, A: Tensor | None, alpha: float = 0.5) -> Labels:
     tiny = torch.finfo(A.dtype).tiny
     lambda_1 = torch.where(total > 0, (M * A).sum((1, 2, 3)) / total.clamp_min(tiny), lambda_0)
     return Labels(lambda_0, lambda_1, alpha * (lambda_0 + lambda_1))
+
+
+@dataclass
+class Mixed:
+    """One batch of AttnMix as it was trained on; images in [-1, 1], (B, C, H, W); maps (B, 1, H, W); labels (B,)."""
+
+    fake: Tensor
+    real: Tensor
+    mask: Tensor
+    saliency: Tensor
+    lambda_0: Tensor
+    lambda_1: Tensor
+    lam: Tensor

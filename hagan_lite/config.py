@@ -3,32 +3,29 @@
 import dataclasses
 import functools
 import hashlib
-import importlib
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hagan_lite.config import DATASETS
-from hagan_lite.paper import PAPER_IMAGES
-from hagan_lite.paper import paper_name
+from hagan_lite.paper import PAPER_IMAGES, paper_name
 
-_checkout = Path(__file__).resolve().parents[1]
-ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
-"""Root of the checkout; the current folder where the package was installed without one."""
-BUILD = ROOT / os.environ.get("HAGAN_BUILD", "build")
-"""Everything a machine makes: caches, runs, records, figures. Deleting it loses nothing that was committed."""
-RUNS = BUILD / "runs"
-RECORDS = BUILD / "results"
-COMMITTED = ROOT / "data" / "results"
-"""Records that were committed; those of this machine are in RECORDS."""
-SEARCHED, SEARCH_SEED = COMMITTED / "search", 3
-"""Committed records that something was chosen by (grids.tried), and their seed: no table of rows reports it."""
+DATASETS = {
+    "mni152": "axial slices of the MNI152 T1 template (embedded: nilearn ships it)",
+    "mni152-all": "axial, coronal and sagittal slices of the MNI152 T1 template (embedded)",
+    "covid-ct": "chest CT images without COVID-19, COVID-CT-Dataset",
+    "covid-ct-396": "the first 396 of them by name, as many as the paper used",
+    "acdc": "short-axis cine-MRI of 100 hearts at end diastole and end systole, ACDC",
+    "acdc-1798": "the first 1798 of these slices, as many as the paper used",
+    "brats2018": "T1 MRI with contrast of 285 brains with glioma, BraTS 2018",
+    "brats2018-t1": "the same in T1",
+    "brats2018-t2": "the same in T2",
+    "brats2018-flair": "the same in FLAIR",
+    "lgg": "FLAIR MRI of 110 brains with lower-grade glioma, LGG MRI Segmentation (not in the paper)",
+}
 
-_BASELINES = sorted(p.stem for p in (Path(__file__).parent / "baselines").glob("[!_]*.py"))
-MODELS = ("hagan", *_BASELINES)
+MODELS = ("hagan", *sorted(p.stem for p in (Path(__file__).parent / "baselines").glob("[!_]*.py")))
 """HAGAN, and every file in baselines/: a model is added by adding one (CONTRIBUTING.md, "Another model")."""
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -118,6 +115,11 @@ class Experiment:
     beta_1: float = 0.5  # Adam; open
     beta_2: float = 0.999
     ema: float = 0.98  # open: average of G's parameters that is sampled; a longer one lags behind in so few steps
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Enter a baseline's `Choices` in CHOICES, under the name of its file."""
+        super().__init_subclass__(**kwargs)
+        CHOICES[cls.__module__.rpartition(".")[2]] = cls
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -221,8 +223,14 @@ class Experiment:
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 
 
+CHOICES: dict[str, type[Experiment]] = {"hagan": Experiment}
+"""The class of each model's experiments; those of the baselines are there once `hagan_lite.baselines` is imported."""
+
+
 def choices_of(model: str) -> type[Experiment]:
-    """The class of a model's experiments: Experiment for HAGAN, for a baseline the `Choices` of its file."""
+    """Return the class of a model's experiments: Experiment for HAGAN, for a baseline the `Choices` of its file."""
     if model not in MODELS:
         raise ValueError(f"model={model!r}: choose one of {', '.join(MODELS)}")
-    return Experiment if model == "hagan" else importlib.import_module(f"hagan_lite.baselines.{model}").Choices
+    if model not in CHOICES:
+        raise ValueError(f"model={model!r} is not known yet: import hagan_lite.baselines first")
+    return CHOICES[model]

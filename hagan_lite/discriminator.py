@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from hagan_lite.generator import dcgan_init
-from hagan_lite.generator import level_channels
+from hagan_lite.generator import dcgan_init, level_channels
 
 
 class Judgement(NamedTuple):

@@ -2,41 +2,21 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from hagan_lite import attnmix
-from hagan_lite import augment
-from hagan_lite import losses
+from hagan_lite import attnmix, augment, losses
+from hagan_lite.attnmix import Mixed
 from hagan_lite.config import Experiment
-from hagan_lite.discriminator import Discriminator
-from hagan_lite.discriminator import judge
-from hagan_lite.generator import Generator
-from hagan_lite.generator import row_entropy
-from hagan_lite.model import Logs
-from hagan_lite.model import Model
-from hagan_lite.model import device_of
-from hagan_lite.model import draw_z
+from hagan_lite.discriminator import Discriminator, judge
+from hagan_lite.generator import Generator, row_entropy
+from hagan_lite.model import Logs, Model, device_of, draw_z
 
 
 def make_generator(e: Experiment) -> Generator:
     """The experiment's generator, with fresh weights from torch's global random state."""
     return Generator(e.size, e.channels, e.width, e.z_dim, e.attention, e.skip)
-
-
-@dataclass
-class Mixed:
-    """One batch of AttnMix as it was trained on; images in [-1, 1], (B, C, H, W); maps (B, 1, H, W); labels (B,)."""
-
-    fake: Tensor
-    real: Tensor
-    mask: Tensor
-    saliency: Tensor
-    lambda_0: Tensor
-    lambda_1: Tensor
-    lam: Tensor
 
 
 class Hagan(Model):

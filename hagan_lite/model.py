@@ -8,7 +8,6 @@ A file in baselines/ has two names: `Choices`, its Experiment, and `Model`, a su
 """
 
 import copy
-import importlib
 from typing import Any
 
 import torch
@@ -29,6 +28,11 @@ def draw_z(n: int, e: Experiment, rng: torch.Generator) -> Tensor:
 
 class Model:
     """Networks, optimisers and random state of one training, and `step`, which moves them all by one batch."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Enter a model in REGISTERED, under the name of its file."""
+        super().__init_subclass__(**kwargs)
+        REGISTERED[cls.__module__.rpartition(".")[2]] = cls
 
     @staticmethod
     def networks(e: Experiment) -> tuple[nn.Module, nn.Module | None]:
@@ -143,11 +147,15 @@ class Model:
         self.rng.set_state(state["rng"].cpu())
 
 
+REGISTERED: dict[str, type[Model]] = {}
+"""The class that trains each model: HAGAN's from hagan.py, the baselines' from their files."""
+
+
 def model_of(e: Experiment) -> type[Model]:
-    """The class that trains and samples experiment `e`."""
-    if e.model == "hagan":
-        return importlib.import_module("hagan_lite.hagan").Hagan
-    return importlib.import_module(f"hagan_lite.baselines.{e.model}").Model
+    """Return the class that trains and samples experiment `e`."""
+    if e.model not in REGISTERED:
+        raise ValueError(f"model={e.model!r} is not known yet: import hagan_lite.baselines first")
+    return REGISTERED[e.model]
 
 
 def device_of(net: nn.Module) -> torch.device:

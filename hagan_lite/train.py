@@ -15,17 +15,10 @@ from tqdm.auto import tqdm
 
 from hagan_lite import runs
 from hagan_lite.config import Experiment
-from hagan_lite.datasets.loading import Dataset
-from hagan_lite.datasets.loading import load
-from hagan_lite.model import Logs
-from hagan_lite.model import Model
-from hagan_lite.model import model_of
-from hagan_lite.system.runtime import pick_device
-from hagan_lite.system.storage import load_checkpoint
-from hagan_lite.system.storage import name_a_full_disk
-from hagan_lite.system.storage import only_writer
-from hagan_lite.system.storage import save_checkpoint
-from hagan_lite.system.storage import write_atomically
+from hagan_lite.datasets.loading import Dataset, load
+from hagan_lite.model import Logs, Model, model_of
+from hagan_lite.system.runtime import keep_heap, pick_device
+from hagan_lite.system.storage import load_checkpoint, name_a_full_disk, only_writer, save_checkpoint, write_atomically
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Of lambda - lambda_0 within a batch, in this order, in the log's field "shift"."""
@@ -53,6 +46,7 @@ def train(
     KeyboardInterrupt (after saving), ValueError for a folder of another run, RuntimeError
     where another process trains there.
     """
+    keep_heap()
     dataset = dataset or load(e.dataset, e.size, e.channels)
     run = Path(run) if run else runs.run_dir(e, dataset)
     where = pick_device(device)

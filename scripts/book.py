@@ -21,10 +21,8 @@ from urllib.parse import unquote
 import nbformat
 import yaml
 
-from hagan_lite.system.paths import BUILD
-from hagan_lite.system.paths import ROOT
-from hagan_lite.batch.notebooks import NotebookError
-from hagan_lite.batch.notebooks import execute
+from hagan_lite.batch.notebooks import NotebookError, execute
+from hagan_lite.system.paths import BUILD, ROOT
 
 LINK = re.compile(r"\]\(<?([^)>#\s]+)|(?:src|href)=\"([^\"#]+)")
 LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src", "video": "src"}

@@ -9,8 +9,7 @@ Several answers are all right. A number should be far from where rounding to --d
 import argparse
 import json
 
-from hagan_lite.lessons.exercises import FILE
-from hagan_lite.lessons.exercises import digest
+from hagan_lite.lessons.exercises import FILE, digest
 from hagan_lite.system.storage import write_json
 
 

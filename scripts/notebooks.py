@@ -16,9 +16,8 @@ from pathlib import Path
 import nbformat
 from PIL import Image
 
+from hagan_lite.batch.notebooks import NOTEBOOKS, execute
 from hagan_lite.system.paths import ROOT
-from hagan_lite.batch.notebooks import NOTEBOOKS
-from hagan_lite.batch.notebooks import execute
 
 MOST_BYTES, MOST_LINES = 300_000, 40
 HEADER = ("**Question.**", "**You need.**", "**It takes.**", "**Paper.**")

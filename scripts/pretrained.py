@@ -14,11 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hagan_lite import runs
-from hagan_lite.system.paths import RECORDS
 from hagan_lite.lessons.pretrained import CHECKPOINTS
-from hagan_lite.system.storage import load_checkpoint
-from hagan_lite.system.storage import read_json
-from hagan_lite.system.storage import write_json
+from hagan_lite.system.paths import RECORDS
+from hagan_lite.system.storage import load_checkpoint, read_json, write_json
 
 MOST_BYTES = 3_000_000  # per file
 MOMENTS, ROWS = 4, 4  # snapshots that are kept, evenly spread over phase two, and rows of each

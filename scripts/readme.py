@@ -9,17 +9,11 @@ from functools import partial
 
 import pandas as pd
 
-from hagan_lite.report import verdicts
-from hagan_lite.report import claims
 from hagan_lite import runs
-from hagan_lite.report import tables
-from hagan_lite.system.paths import COMMITTED
-from hagan_lite.system.paths import ROOT
 from hagan_lite.config import Experiment
-from hagan_lite.report.experiments import EARLIER
-from hagan_lite.report.experiments import LONGER
-from hagan_lite.report.experiments import ladder
-from hagan_lite.report.experiments import rows_of
+from hagan_lite.report import claims, tables, verdicts
+from hagan_lite.report.experiments import EARLIER, LONGER, ladder, rows_of
+from hagan_lite.system.paths import COMMITTED, ROOT
 
 ORDER = [verdicts.HELD, verdicts.NOT, verdicts.UNDECIDED, verdicts.UNTESTED]
 

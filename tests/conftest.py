@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from hagan_lite import runs
-from hagan_lite.system.paths import ROOT
 from hagan_lite.config import Experiment
+from hagan_lite.system.paths import ROOT
 from hagan_lite.train import train
 
 SHARED = ROOT.parent / "shared" / "data"

@@ -1,9 +1,6 @@
 import torch
 
-from hagan_lite.attnmix import box_masks
-from hagan_lite.attnmix import mix
-from hagan_lite.attnmix import mixed_labels
-from hagan_lite.attnmix import to_image_size
+from hagan_lite.attnmix import box_masks, mix, mixed_labels, to_image_size
 
 
 def test_equations_1_to_4_worked_out_by_hand():

@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from hagan_lite import datasets
-from hagan_lite.evaluation.audit import audit
-from hagan_lite.evaluation.audit import audit_by_folds
+from hagan_lite.evaluation.audit import audit, audit_by_folds
 
 
 def cloud(n, seed=0, d=8):

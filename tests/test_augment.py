@@ -1,8 +1,6 @@
 import torch
 
-from hagan_lite.augment import Augmentation
-from hagan_lite.augment import draw
-from hagan_lite.augment import flips_and_shifts
+from hagan_lite.augment import Augmentation, draw, flips_and_shifts
 from hagan_lite.config import AUGMENTATIONS
 
 

@@ -7,22 +7,14 @@ import sys
 import pytest
 import torch
 
-from hagan_lite import datasets
-from hagan_lite.evaluation import features
-from hagan_lite.evaluation import metrics
+from hagan_lite import datasets, runs, train
+from hagan_lite.baselines import infogan, unetgan, wgan
+from hagan_lite.config import MODELS, Experiment, choices_of
 from hagan_lite.datasets import pixels
-from hagan_lite import runs
-from hagan_lite import train
-from hagan_lite.baselines import infogan
-from hagan_lite.baselines import unetgan
-from hagan_lite.baselines import wgan
-from hagan_lite.config import MODELS
-from hagan_lite.system.paths import ROOT
-from hagan_lite.config import Experiment
-from hagan_lite.config import choices_of
+from hagan_lite.evaluation import features, metrics
 from hagan_lite.hagan import Hagan
-from hagan_lite.model import Model
-from hagan_lite.model import model_of
+from hagan_lite.model import Model, model_of
+from hagan_lite.system.paths import ROOT
 
 BASELINES = [m for m in MODELS if m != "hagan"]
 CPU = torch.device("cpu")

@@ -14,13 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
-from hagan_lite.batch import workers
-from hagan_lite.batch import progress
-from hagan_lite import datasets
-from hagan_lite.report import experiments
-from hagan_lite import runs
-from hagan_lite.system.paths import ROOT
+from hagan_lite import datasets, runs
+from hagan_lite.batch import progress, workers
 from hagan_lite.config import Experiment
+from hagan_lite.report import experiments
+from hagan_lite.system.paths import ROOT
 from hagan_lite.system.storage import read_json
 
 STEPS = 80

@@ -10,8 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from hagan_lite.system.paths import BUILD
-from hagan_lite.system.paths import ROOT
+from hagan_lite.system.paths import BUILD, ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import book  # scripts/book.py

@@ -4,20 +4,15 @@ import json
 import pytest
 from test_cli import hagan
 
+from hagan_lite import runs, train
 from hagan_lite.batch import progress
-from hagan_lite.cli import batch
-from hagan_lite.report import experiments
-from hagan_lite.cli import options
-from hagan_lite import runs
-from hagan_lite.system import storage
-from hagan_lite import train
-from hagan_lite.system.paths import COMMITTED
-from hagan_lite.config import MODELS
-from hagan_lite.system.paths import SEARCH_SEED
-from hagan_lite.system.paths import SEARCHED
-from hagan_lite.config import Experiment
+from hagan_lite.cli import batch, options
+from hagan_lite.config import MODELS, Experiment
 from hagan_lite.paper import PAPER
+from hagan_lite.report import experiments
 from hagan_lite.runs.record import by_row
+from hagan_lite.system import storage
+from hagan_lite.system.paths import COMMITTED, SEARCH_SEED, SEARCHED
 
 TINY = dict(preset="smoke", width=4, batch_size=4, steps=12)
 
@@ -181,7 +176,9 @@ def test_the_status_is_read_from_files(tmp_path):
     assert shown["state"].tolist() == states
     assert shown["left"].tolist() == [2.0, 0.0, 3.0, 3.0, 4.5, 0.0]  # by the record's pace, or by the run's own
     assert shown["FD"].dropna().tolist() == [100.0]
-    assert progress.time_left(shown, workers=5) == "about 2 min left" and progress.time_left(shown[1:2]) == "nothing left"
+    assert (
+        progress.time_left(shown, workers=5) == "about 2 min left" and progress.time_left(shown[1:2]) == "nothing left"
+    )
     assert progress.time_left(progress.status(grid, [])[:1]) == "time left unknown"
     assert progress.time_left(progress.status([], [])) == "nothing left"
     assert progress.status(grid, [record(done)], live=False)["state"].tolist() == ["waiting", "done"] + ["waiting"] * 4
@@ -210,8 +207,8 @@ def test_table_2_is_printed_with_this_machines_records(monkeypatch, tmp_path, sm
 
 
 def test_the_paper_preset_reproduces_through_the_batch(monkeypatch):
-    from hagan_lite.cli import app
     from hagan_lite.batch import notebooks
+    from hagan_lite.cli import app
 
     asked = []
 

@@ -4,15 +4,10 @@ import pytest
 import scipy.stats
 import yaml
 
-from hagan_lite.report import verdicts
-from hagan_lite.report import claims
-from hagan_lite.report import claims_measured
-from hagan_lite.report import claims_counted
 from hagan_lite import runs
-from hagan_lite.system.paths import COMMITTED
-from hagan_lite.system.paths import ROOT
-from hagan_lite.report.experiments import EARLIER
-from hagan_lite.report.experiments import ladder
+from hagan_lite.report import claims, claims_counted, claims_measured, verdicts
+from hagan_lite.report.experiments import EARLIER, ladder
+from hagan_lite.system.paths import COMMITTED, ROOT
 
 
 def runs_of(row, *scores, curve=None, figure_7=None, **changes):
@@ -128,7 +123,12 @@ FULL = "+ training strategy = hagan"
 
 @pytest.mark.parametrize(
     ("chances", "verdict"),
-    [((0.2, 0.1), verdicts.HELD), ((0.01, 0.001), verdicts.NOT), ((0.2, 0.01), verdicts.UNDECIDED), ((), verdicts.UNTESTED)],
+    [
+        ((0.2, 0.1), verdicts.HELD),
+        ((0.01, 0.001), verdicts.NOT),
+        ((0.2, 0.01), verdicts.UNDECIDED),
+        ((), verdicts.UNTESTED),
+    ],
 )
 def test_shifts_are_like_the_papers_where_its_examples_are_likely_under_the_runs_own_map(chances, verdict):
     records = [

@@ -12,12 +12,9 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from typer.testing import CliRunner
 
-from hagan_lite.cli import app
-from hagan_lite.cli import options
 from hagan_lite import runs
-from hagan_lite.system.paths import RECORDS
-from hagan_lite.system.paths import ROOT
-from hagan_lite.system.paths import RUNS
+from hagan_lite.cli import app, options
+from hagan_lite.system.paths import RECORDS, ROOT, RUNS
 from hagan_lite.system.storage import read_json
 
 

@@ -6,17 +6,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hagan_lite.evaluation import stopwatch
-from hagan_lite.evaluation import complexity
-from hagan_lite.report import table1
-from hagan_lite.report import tables
-from hagan_lite.evaluation.complexity import costs
-from hagan_lite.evaluation.complexity import training_flops
-from hagan_lite.config import MODELS
-from hagan_lite.system.paths import ROOT
-from hagan_lite.config import Experiment
-from hagan_lite.report.experiments import experiments
+from hagan_lite.config import MODELS, Experiment
+from hagan_lite.evaluation import complexity, stopwatch
+from hagan_lite.evaluation.complexity import costs, training_flops
 from hagan_lite.model import model_of
+from hagan_lite.report import table1, tables
+from hagan_lite.report.experiments import experiments
+from hagan_lite.system.paths import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,7 @@ import dataclasses
 
 import pytest
 
-from hagan_lite.config import MODELS
-from hagan_lite.config import PRESETS
-from hagan_lite.config import Experiment
+from hagan_lite.config import MODELS, PRESETS, Experiment
 
 
 @pytest.mark.parametrize("model", MODELS)

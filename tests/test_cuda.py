@@ -11,15 +11,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from hagan_lite import datasets
+from hagan_lite import datasets, runs, train
+from hagan_lite.config import MODELS, Experiment
 from hagan_lite.datasets import pixels
-from hagan_lite import runs
-from hagan_lite.system import runtime
-from hagan_lite import train
-from hagan_lite.config import MODELS
-from hagan_lite.config import Experiment
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
+from hagan_lite.system import runtime
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

@@ -11,10 +11,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from hagan_lite.datasets import cache
 from hagan_lite import datasets
-from hagan_lite.datasets import loading
-from hagan_lite.datasets import pixels
+from hagan_lite.datasets import cache, loading, pixels
 
 
 @pytest.fixture

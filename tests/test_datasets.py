@@ -15,17 +15,13 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from PIL import Image
 from typer.testing import CliRunner
 
+from hagan_lite import datasets, drawing
 from hagan_lite.cli import app
-from hagan_lite import datasets
-from hagan_lite.datasets import loading
-from hagan_lite import drawing
+from hagan_lite.datasets import _tiff, brats2018, loading
+from hagan_lite.datasets.sources import source_of, titled
 from hagan_lite.drawing import training
-from hagan_lite.system.paths import BUILD
 from hagan_lite.paper import PAPER_IMAGES
-from hagan_lite.datasets import _tiff
-from hagan_lite.datasets import brats2018
-from hagan_lite.datasets.sources import source_of
-from hagan_lite.datasets.sources import titled
+from hagan_lite.system.paths import BUILD
 
 
 @pytest.fixture
@@ -562,8 +558,7 @@ def test_a_dicom_file_is_rescaled_and_windowed(tmp_path, plane):
     dicom(tmp_path / "a.dcm", plane, **tags)
     image = own(tmp_path).images[0, 0].astype(int)
     assert image.min() == 0 and image.max() == 255
-    from hagan_lite.datasets.pixels import pad_to_square
-    from hagan_lite.datasets.pixels import resize
+    from hagan_lite.datasets.pixels import pad_to_square, resize
 
     wanted = resize(pad_to_square(((np.int16(plane) - 1024 + 474 + 0.5) / 1100 + 0.5).clip(0, 1), 0), 64)
     assert apart(image, wanted) < 1

@@ -7,11 +7,9 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from hagan_lite import datasets
-from hagan_lite import evaluation
-from hagan_lite.evaluation import features
-from hagan_lite import runs
+from hagan_lite import datasets, evaluation, runs
 from hagan_lite.cli.app import app
+from hagan_lite.evaluation import features
 
 
 def save(images, folder):

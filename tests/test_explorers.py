@@ -4,8 +4,7 @@ import torch
 from PIL import Image
 
 from hagan_lite import attnmix
-from hagan_lite.lessons import explorers
-from hagan_lite.lessons import widgets
+from hagan_lite.lessons import explorers, widgets
 from hagan_lite.lessons.pretrained import load_pretrained
 
 

@@ -10,11 +10,8 @@ from inception_weights import trunk_of, whole
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from hagan_lite import datasets
-from hagan_lite.evaluation import features
-from hagan_lite.evaluation import inception
-from hagan_lite.evaluation import metrics
-from hagan_lite.system.paths import BUILD
-from hagan_lite.system.paths import ROOT
+from hagan_lite.evaluation import features, inception, metrics
+from hagan_lite.system.paths import BUILD, ROOT
 
 
 @pytest.fixture

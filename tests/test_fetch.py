@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hagan_lite.cli import app
 from hagan_lite import datasets
-from hagan_lite.datasets.sources import DataError
+from hagan_lite.cli import app
 from hagan_lite.datasets import fetch
+from hagan_lite.datasets.sources import DataError
 
 
 def archive(names=("CT_NonCOVID/0.png", "CT_NonCOVID/1%0.jpg", "__MACOSX/CT_NonCOVID/._0.png"), **links) -> bytes:

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from hagan_lite.evaluation import figure7
 from hagan_lite import runs
-from hagan_lite.runs import folder
 from hagan_lite.attnmix import Labels
+from hagan_lite.evaluation import figure7
 from hagan_lite.lessons.pretrained import load_pretrained
+from hagan_lite.runs import folder
 
 
 def test_shifts_belong_to_masks_of_every_area_and_to_the_map_that_is_asked_for():

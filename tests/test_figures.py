@@ -4,9 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hagan_lite import datasets
-from hagan_lite import drawing
-from hagan_lite import runs
+from hagan_lite import datasets, drawing, runs
 from hagan_lite.attnmix import Mixed
 
 

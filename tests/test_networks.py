@@ -2,11 +2,8 @@ import pytest
 import torch
 
 from hagan_lite.config import Experiment
-from hagan_lite.discriminator import Discriminator
-from hagan_lite.discriminator import judge
-from hagan_lite.generator import Generator
-from hagan_lite.generator import SelfAttention
-from hagan_lite.generator import row_entropy
+from hagan_lite.discriminator import Discriminator, judge
+from hagan_lite.generator import Generator, SelfAttention, row_entropy
 from hagan_lite.hagan import Hagan
 
 

@@ -5,8 +5,7 @@ import nbformat
 import pytest
 
 from hagan_lite.batch import notebooks
-from hagan_lite.system.paths import BUILD
-from hagan_lite.system.paths import ROOT
+from hagan_lite.system.paths import BUILD, ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import notebooks as hygiene  # scripts/notebooks.py

@@ -8,8 +8,8 @@ import layouts
 import nbformat
 import pytest
 
-from hagan_lite.batch import notebooks
 from hagan_lite import runs
+from hagan_lite.batch import notebooks
 from hagan_lite.report import tables
 from hagan_lite.system.paths import COMMITTED
 

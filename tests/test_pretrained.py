@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from hagan_lite import datasets
-from hagan_lite.lessons import exercises
-from hagan_lite.lessons import pretrained
-from hagan_lite import runs
-from hagan_lite.datasets.pixels import to_uint8
-from hagan_lite.datasets.pixels import to_tensor_range
+from hagan_lite import datasets, runs
+from hagan_lite.datasets.pixels import to_tensor_range, to_uint8
+from hagan_lite.lessons import exercises, pretrained
 from hagan_lite.system.storage import read_json
 
 

@@ -8,23 +8,12 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from hagan_lite.report import claims
-from hagan_lite.report import claims_measured
-from hagan_lite import datasets
-from hagan_lite import evaluation
-from hagan_lite.report import publish
-from hagan_lite.evaluation import metrics
-from hagan_lite import runs
-from hagan_lite.report import tables
-from hagan_lite import paper
-from hagan_lite.system.paths import ROOT
-from hagan_lite.system.paths import SEARCHED
+from hagan_lite import datasets, evaluation, paper, runs
 from hagan_lite.config import Experiment
-from hagan_lite.report.experiments import EARLIER
-from hagan_lite.report.experiments import LONGER
-from hagan_lite.report.experiments import ladder
-from hagan_lite.report.experiments import rows_of
-from hagan_lite.report.experiments import tried
+from hagan_lite.evaluation import metrics
+from hagan_lite.report import claims, claims_measured, publish, tables
+from hagan_lite.report.experiments import EARLIER, LONGER, ladder, rows_of, tried
+from hagan_lite.system.paths import ROOT, SEARCHED
 from hagan_lite.train import train
 
 TABLES = dict(models="table2", larger="table3")
@@ -190,7 +179,7 @@ def test_every_number_of_the_readmes_tables_has_a_record():
 
 
 def test_every_number_of_what_the_readme_says_of_the_ablation_is_of_records():
-    """FDs (one decimal) and KIDs (three) stand in Table IV, a "p = " is that of claims_measured.better of some pair of rows."""
+    """FDs (one decimal) and KIDs (three) stand in Table IV, a "p = " is that of claims_measured.better of some pair."""
     said = readme().split("**What the ablation says.**")[1].split("Each run had one of two CPU threads")[0]
     rows = ladder("covid-ct", "cpu", **EARLIER)
     table = tables.with_records(tables.table_4(rows, committed()))
@@ -198,10 +187,10 @@ def test_every_number_of_what_the_readme_says_of_the_ablation_is_of_records():
     known |= {score for each in table["each run"] for score in each.split(", ")}
     numbers = re.findall(r"\d+\.\d\b", said)
     assert len(numbers) > 5 and set(numbers) <= known
-    runs, full = runs.by_row(rows, committed()), "+ training strategy = hagan"
+    of_row, full = runs.by_row(rows, committed()), "+ training strategy = hagan"
     pairs = ((full, "base with T"), (full, "sagan with T"), ("+ reverse skip", "+ reverse skip of an instance"))
     chances = re.findall(r"p = ([\d.]+\d)", said)
-    found = [claims_measured.better(runs, one, [other]).because for one, other in pairs]
+    found = [claims_measured.better(of_row, one, [other]).because for one, other in pairs]
     assert len(chances) == len(pairs) and all(f"p = {p}" in f for p, f in zip(chances, found, strict=True))
     kids = re.findall(r"(?<!p = )\b0\.\d{3}\b", said)
     assert len(kids) > 3 and set(kids) <= {f"{v:.3f}" for v in table["KID"].dropna()}

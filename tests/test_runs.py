@@ -3,9 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hagan_lite import datasets
-from hagan_lite import runs
-from hagan_lite import train
+from hagan_lite import datasets, runs, train
 from hagan_lite.config import Experiment
 
 

@@ -9,12 +9,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hagan_lite import augment
-from hagan_lite import datasets
-from hagan_lite.datasets import pixels
-from hagan_lite import runs
-from hagan_lite import train
+from hagan_lite import augment, datasets, runs, train
 from hagan_lite.config import Experiment
+from hagan_lite.datasets import pixels
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
 from hagan_lite.system.storage import load_checkpoint

@@ -4,5 +4,11 @@ All are trained by the same loop on the same images, with the paper's "basic" au
 ones (Section IV-A), and none has a part of HAGAN's.
 """
 
+import importlib
+import pkgutil
+
 PLAIN = dict(skip="off", pixel_branch=False, mix="off", features="off", augment="", ramp=0, flips=True)
 """Fields of Experiment that switch HAGAN's parts off, and the baselines' augmentation on."""
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")  # each registers its Choices and its Model

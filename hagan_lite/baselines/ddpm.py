@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from hagan_lite.baselines import PLAIN
 from hagan_lite.config import Experiment
-from hagan_lite.model import Logs
-from hagan_lite.model import device_of
+from hagan_lite.model import Logs, device_of
 from hagan_lite.model import Model as Base
 
 if TYPE_CHECKING:

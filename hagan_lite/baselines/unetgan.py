@@ -13,16 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from hagan_lite import attnmix
-from hagan_lite import losses
+from hagan_lite import attnmix, losses
 from hagan_lite.baselines import PLAIN
 from hagan_lite.config import Experiment
-from hagan_lite.discriminator import ImageBranch
-from hagan_lite.discriminator import Judgement
-from hagan_lite.discriminator import judge
-from hagan_lite.generator import Generator
-from hagan_lite.generator import dcgan_init
-from hagan_lite.generator import level_channels
+from hagan_lite.discriminator import ImageBranch, Judgement, judge
+from hagan_lite.generator import Generator, dcgan_init, level_channels
 from hagan_lite.model import Logs
 from hagan_lite.model import Model as Base
 

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from hagan_lite.system.paths import BUILD
-from hagan_lite.config import DATASETS
-from hagan_lite.system.paths import RECORDS
-from hagan_lite.system.paths import ROOT
-from hagan_lite.config import Experiment
-from hagan_lite.runs.folder import finished
-from hagan_lite.runs.folder import in_short
-from hagan_lite.runs.folder import read_log
+from hagan_lite.config import DATASETS, Experiment
+from hagan_lite.runs.folder import finished, in_short, read_log
+from hagan_lite.system.paths import BUILD, RECORDS, ROOT
 from hagan_lite.system.storage import write_atomically
 
 if TYPE_CHECKING:

@@ -13,18 +13,12 @@ from typing import Any
 import pandas as pd
 
 from hagan_lite import runs
-from hagan_lite.system.paths import BUILD
-from hagan_lite.system.paths import COMMITTED
-from hagan_lite.system.paths import RECORDS
-from hagan_lite.system.paths import RUNS
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import load
 from hagan_lite.evaluation.metrics import FEWEST
-from hagan_lite.runs.record import load_records
-from hagan_lite.system.storage import read_json
-from hagan_lite.system.storage import write_json
-from hagan_lite.system.storage import written_now
-from hagan_lite.runs.record import distance_of
+from hagan_lite.runs.record import distance_of, load_records
+from hagan_lite.system.paths import BUILD, COMMITTED, RECORDS, RUNS
+from hagan_lite.system.storage import read_json, write_json, written_now
 
 Records = list[dict[str, Any]]
 COLUMNS = ("experiment", "model", "data", "preset", "changed", "seed", "state", "FD", "minutes", "left")

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hagan_lite.batch.progress import Cell
-from hagan_lite.batch.progress import all_records
-from hagan_lite.batch.progress import done
-from hagan_lite.batch.progress import status
-from hagan_lite.batch.progress import time_left
-from hagan_lite.system.paths import RECORDS
-from hagan_lite.system.paths import RUNS
 from hagan_lite.batch.notebooks import run_experiment
+from hagan_lite.batch.progress import Cell, all_records, done, status, time_left
+from hagan_lite.system.paths import RECORDS, RUNS
 from hagan_lite.system.storage import read_json
 
 if TYPE_CHECKING:

@@ -8,24 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
-from hagan_lite.cli import batch
-from hagan_lite.cli import data
-from hagan_lite.system.paths import BUILD
-from hagan_lite.system.paths import ROOT
+from hagan_lite.cli import batch, data
+from hagan_lite.cli.options import (
+    Change,
+    Compile,
+    Curve,
+    Data,
+    Device,
+    Extractor,
+    Model,
+    Precision,
+    Preset,
+    Strict,
+    located,
+    parse,
+    short,
+)
 from hagan_lite.config import Experiment
-from hagan_lite.cli.options import Change
-from hagan_lite.cli.options import Compile
-from hagan_lite.cli.options import Curve
-from hagan_lite.cli.options import Data
-from hagan_lite.cli.options import Device
-from hagan_lite.cli.options import Extractor
-from hagan_lite.cli.options import Model
-from hagan_lite.cli.options import Precision
-from hagan_lite.cli.options import Preset
-from hagan_lite.cli.options import Strict
-from hagan_lite.cli.options import located
-from hagan_lite.cli.options import parse
-from hagan_lite.cli.options import short
+from hagan_lite.system.paths import BUILD, ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(batch.app)
@@ -38,8 +38,7 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
 
     At the preset paper it is Table II's row of models on that data set, as `hagan batch table2` runs them.
     """
-    from hagan_lite.batch import progress
-    from hagan_lite.batch import notebooks
+    from hagan_lite.batch import notebooks, progress
     from hagan_lite.report import tables
     from hagan_lite.system.storage import read_json
 
@@ -63,7 +62,7 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
     for scores in (result["metrics"], *result.get("also", {}).values()):
         typer.echo(_distances_in_words(scores))
     typer.echo("\nMade:")
-    for path in [*sorted(drawing.glob(f"{run.name}*.png")), *made, run / "run_experiment.ipynb", record, run]:
+    for path in [*sorted(figures.glob(f"{run.name}*.png")), *made, run / "run_experiment.ipynb", record, run]:
         typer.echo(f"  {short(path)}")
 
 
@@ -101,9 +100,8 @@ def sample(
     """Writes n generated images as PNG files."""
     from tqdm import tqdm
 
-    from hagan_lite import datasets
+    from hagan_lite import datasets, runs
     from hagan_lite.datasets import pixels
-    from hagan_lite import runs
     from hagan_lite.system.storage import write_atomically
 
     e = runs.experiment_of(folder)
@@ -122,9 +120,7 @@ def compare(
     dataset: Annotated[str, typer.Option(help="the training images, where they are a folder of your own")] = "",
 ) -> None:
     """Samples of several runs beside the real images, in one picture: the first twelve of each (four if large)."""
-    from hagan_lite import datasets
-    from hagan_lite import drawing
-    from hagan_lite import runs
+    from hagan_lite import datasets, drawing, runs
     from hagan_lite.datasets.sources import titled
     from hagan_lite.drawing.evaluation import models_side_by_side
 
@@ -154,8 +150,7 @@ def evaluate(
     dataset: Annotated[str, typer.Option(help="a run's training images, where they are a folder of your own")] = "",
 ) -> None:
     """Scores with their floors, and whether training images were copied: of a run, or of one folder against another."""
-    from hagan_lite import datasets
-    from hagan_lite import evaluation
+    from hagan_lite import datasets, evaluation
 
     if len(what) == 1:
         found = evaluation.of_run(what[0], extractor, sets, seed, device, dataset)
@@ -188,8 +183,8 @@ def main() -> None:
 
 
 def _distances_in_words(scores: dict[str, Any]) -> str:
-    from hagan_lite.evaluation.features import DISTANCES
     from hagan_lite.evaluation.features import EXTRACTORS
+    from hagan_lite.runs.record import DISTANCES
 
     key = EXTRACTORS[scores["extractor"]].distance
     label, digits, _ = DISTANCES[key]
@@ -203,8 +198,7 @@ def _distances_in_words(scores: dict[str, Any]) -> str:
 
 def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) -> tuple[Path, Path]:
     """Executes 09_run_experiment; returns the run folder and the record's path."""
-    from hagan_lite.batch import progress
-    from hagan_lite.batch import notebooks
+    from hagan_lite.batch import notebooks, progress
     from hagan_lite.datasets.loading import load
 
     images = load(e.dataset, e.size, e.channels, strict)

@@ -7,19 +7,9 @@ from typing import Annotated
 
 import typer
 
-from hagan_lite.system.paths import COMMITTED
-from hagan_lite.config import MODELS
-from hagan_lite.system.paths import ROOT
-from hagan_lite.config import Experiment
-from hagan_lite.cli.options import Change
-from hagan_lite.cli.options import Compile
-from hagan_lite.cli.options import Curve
-from hagan_lite.cli.options import Device
-from hagan_lite.cli.options import Precision
-from hagan_lite.cli.options import Preset
-from hagan_lite.cli.options import located
-from hagan_lite.cli.options import parse
-from hagan_lite.cli.options import short
+from hagan_lite.cli.options import Change, Compile, Curve, Device, Precision, Preset, located, parse, short
+from hagan_lite.config import MODELS, Experiment
+from hagan_lite.system.paths import COMMITTED, ROOT
 
 app = typer.Typer()
 
@@ -45,8 +35,7 @@ def batch(
     commands: Annotated[bool, typer.Option("--commands", help="only print a 'hagan run' per cell")] = False,
 ) -> None:
     """The experiments of a table, those that are not done yet; the same command again goes on."""
-    from hagan_lite.batch import workers
-    from hagan_lite.batch import progress
+    from hagan_lite.batch import progress, workers
     from hagan_lite.report import experiments
 
     chosen, missing = [located(d) for d in _split(datasets)], []
@@ -105,8 +94,7 @@ def table(
 ) -> None:
     """Table I, counted, and what records say: Tables II to IV, claims, curves; files are of the committed ones."""
     from hagan_lite.batch import progress
-    from hagan_lite.report import publish
-    from hagan_lite.report import tables
+    from hagan_lite.report import publish, tables
     from hagan_lite.runs.record import load_records
 
     if number:

@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
+from hagan_lite.cli.options import Strict, located, short
 from hagan_lite.config import DATASETS
 from hagan_lite.paper import paper_name
-from hagan_lite.cli.options import Strict
-from hagan_lite.cli.options import located
-from hagan_lite.cli.options import short
 
 app = typer.Typer(help=__doc__)
 
@@ -40,8 +38,7 @@ def check(
     strict: Strict = False,
 ) -> None:
     """What of a data set would be used, what was left out and why; a contact sheet, where you say."""
-    from hagan_lite import datasets
-    from hagan_lite import drawing
+    from hagan_lite import datasets, drawing
     from hagan_lite.datasets.sources import titled
 
     with warnings.catch_warnings():
@@ -66,16 +63,15 @@ def fetch(
 ) -> None:
     """Downloads a data set that can be downloaded, with progress; a broken download goes on when asked again."""
     from hagan_lite import datasets
-    from hagan_lite.datasets import fetch
-    from hagan_lite.datasets import acdc
-    from hagan_lite.datasets import brats2018
-    from hagan_lite.datasets import lgg
+    from hagan_lite.datasets import acdc, brats2018, fetch, lgg
 
     known = {"covid-ct": "", "acdc": acdc.HELP, "brats2018": brats2018.HELP, "lgg": lgg.HELP}
     if (base := paper_name(name)) not in known:
         raise ValueError(f"{name}: nothing to fetch; there are {', '.join(known)}, and mni152, which is embedded")
     if known[base]:
-        raise ValueError(f"{base} may not be fetched by a program: {known[base]}; that folder is {datasets.data_root()}")
+        raise ValueError(
+            f"{base} may not be fetched by a program: {known[base]}; that folder is {datasets.data_root()}"
+        )
     place, checksum = fetch.fetch_covid_ct(datasets.data_root(), url or fetch.URL)
     typer.echo(f"{place}\n{checksum}")
     check(name, sheet=None)

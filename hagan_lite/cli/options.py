@@ -8,10 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hagan_lite.config import DATASETS
-from hagan_lite.config import MODELS
-from hagan_lite.config import PRESETS
-from hagan_lite.config import choices_of
+from hagan_lite.config import DATASETS, MODELS, PRESETS, choices_of
 
 Model = Annotated[str, typer.Option(help=", ".join(MODELS))]
 Data = Annotated[str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")]

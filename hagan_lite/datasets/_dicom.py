@@ -6,10 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hagan_lite.datasets.pixels import isotropic
-from hagan_lite.datasets.pixels import pad_to_square
-from hagan_lite.datasets.pixels import resize
-from hagan_lite.datasets.pixels import window_of
+from hagan_lite.datasets.pixels import isotropic, pad_to_square, resize, window_of
 
 
 def slices(path: Path, size: int, about: Counter[str]) -> tuple[str, Iterator[np.ndarray]]:

@@ -8,12 +8,8 @@ import nibabel as nib
 import numpy as np
 from nibabel.orientations import io_orientation
 
+from hagan_lite.datasets.pixels import crop_to_square, isotropic, pad_to_square, resize, window_of
 from hagan_lite.datasets.sources import Source
-from hagan_lite.datasets.pixels import crop_to_square
-from hagan_lite.datasets.pixels import isotropic
-from hagan_lite.datasets.pixels import pad_to_square
-from hagan_lite.datasets.pixels import resize
-from hagan_lite.datasets.pixels import window_of
 
 SAMPLE = 2_000_000
 """At most so many voxels of a volume decide its window."""

@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from hagan_lite.datasets.pixels import pad_to_square
-from hagan_lite.datasets.pixels import resize
-from hagan_lite.datasets.pixels import window_of
+from hagan_lite.datasets.pixels import pad_to_square, resize, window_of
 
 
 class Series:

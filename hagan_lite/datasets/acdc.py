@@ -10,9 +10,7 @@ the fifth from the end is cut short. The paper's reference for the data set is a
 import re
 from pathlib import Path
 
-from hagan_lite.datasets.sources import DataError
-from hagan_lite.datasets.sources import Found
-from hagan_lite.datasets.sources import Source
+from hagan_lite.datasets.sources import DataError, Found, Source
 
 HELP = (
     "register at the challenge's site (Human Heart Project, CREATIS, Lyon), download the training data, and unpack it "

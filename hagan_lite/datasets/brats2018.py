@@ -6,9 +6,7 @@ The paper used 6528 slices of one modality and names neither the modality nor th
 
 from pathlib import Path
 
-from hagan_lite.datasets.sources import DataError
-from hagan_lite.datasets.sources import Found
-from hagan_lite.datasets.sources import Source
+from hagan_lite.datasets.sources import DataError, Found, Source
 
 SLICES, LIMIT = 23, 6528
 HELP = (

@@ -9,9 +9,7 @@ from typing import IO, Any
 import numpy as np
 
 from hagan_lite.system.paths import BUILD
-from hagan_lite.system.storage import read_json
-from hagan_lite.system.storage import write_atomically
-from hagan_lite.system.storage import write_json
+from hagan_lite.system.storage import read_json, write_atomically, write_json
 
 
 def kept(

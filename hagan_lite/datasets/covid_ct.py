@@ -6,9 +6,8 @@ The variant "396" takes the first 396 by name, as many as the paper did (which o
 import dataclasses
 from pathlib import Path
 
-from hagan_lite.datasets.sources import DataError
-from hagan_lite.datasets.sources import Found
 from hagan_lite.datasets import folder
+from hagan_lite.datasets.sources import DataError, Found
 
 PLACE = "covid-ct/CT_NonCOVID"
 HELP = (

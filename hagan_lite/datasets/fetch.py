@@ -14,11 +14,9 @@ import pooch
 import requests
 from tqdm.auto import tqdm
 
+from hagan_lite.datasets import covid_ct, folder
 from hagan_lite.datasets.sources import DataError
-from hagan_lite.datasets import covid_ct
-from hagan_lite.datasets import folder
-from hagan_lite.system.storage import name_a_full_disk
-from hagan_lite.system.storage import write_atomically
+from hagan_lite.system.storage import name_a_full_disk, write_atomically
 
 COMMIT = "1fc10ba9d4cb35944766fd8fc3c139fa60ee13a1"
 URL = f"https://github.com/UCSD-AI4H/COVID-CT/raw/{COMMIT}/Images-processed/CT_NonCOVID.zip"

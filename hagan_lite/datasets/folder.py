@@ -3,9 +3,7 @@
 import os
 from pathlib import Path
 
-from hagan_lite.datasets.sources import DataError
-from hagan_lite.datasets.sources import Found
-from hagan_lite.datasets.sources import Source
+from hagan_lite.datasets.sources import DataError, Found, Source
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")

@@ -9,10 +9,8 @@ read.
 import re
 from pathlib import Path
 
-from hagan_lite.datasets.sources import DataError
-from hagan_lite.datasets.sources import Found
-from hagan_lite.datasets.sources import Source
 from hagan_lite.datasets._tiff import Series
+from hagan_lite.datasets.sources import DataError, Found, Source
 
 HELP = (
     'register at Kaggle, download "LGG MRI Segmentation" by Mateusz Buda (images of TCGA-LGG, The Cancer Imaging '

@@ -13,19 +13,13 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from hagan_lite.datasets import cache
 from hagan_lite.config import DATASETS
-from hagan_lite.paper import PAPER_IMAGES
-from hagan_lite.system.paths import ROOT
-from hagan_lite.paper import paper_name
-from hagan_lite.datasets.sources import DataError
-from hagan_lite.datasets.sources import Found
-from hagan_lite.datasets.sources import Source
-from hagan_lite.datasets import folder
-from hagan_lite.datasets import mni152
-from hagan_lite.datasets._duplicates import merge
-from hagan_lite.datasets._duplicates import thumbnail
+from hagan_lite.datasets import cache, folder, mni152
+from hagan_lite.datasets._duplicates import merge, thumbnail
 from hagan_lite.datasets.pixels import decode
+from hagan_lite.datasets.sources import DataError, Found, Source
+from hagan_lite.paper import PAPER_IMAGES, paper_name
+from hagan_lite.system.paths import ROOT
 
 VERSION = 2  # of the preprocessing: raise it when what it makes changes
 EMBEDDED = "no files at hand? 'mni152' is embedded and needs none"

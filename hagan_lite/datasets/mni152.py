@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hagan_lite.datasets.pixels import pad_to_square
-from hagan_lite.datasets.pixels import resize
+from hagan_lite.datasets.pixels import pad_to_square, resize
 
 
 def version() -> str:

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
+from torch import Tensor
 
 
 def decode(path: Path, size: int, channels: int) -> np.ndarray:
@@ -107,3 +109,8 @@ def to_tensor_range(images: np.ndarray) -> np.ndarray:
 def to_image(image: np.ndarray) -> Image.Image:
     """uint8 (1 or 3, H, W) -> a picture in mode L or RGB."""
     return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """(N, C, H, W) in [-1, 1] -> uint8: the one quantisation of the project, round(127.5 (x + 1))."""
+    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()

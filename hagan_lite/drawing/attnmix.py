@@ -3,20 +3,12 @@
 from dataclasses import fields
 
 import torch
-from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from hagan_lite.attnmix import Labels
-from hagan_lite.attnmix import mix
-from hagan_lite.paper import EXAMPLES
-from hagan_lite.drawing.style import COLOURS
-from hagan_lite.drawing.style import MIXED
-from hagan_lite.drawing.style import _absent
-from hagan_lite.drawing.style import _figure
-from hagan_lite.drawing.style import _over_steps
-from hagan_lite.drawing.style import _picture
+from hagan_lite.attnmix import Labels, Mixed, mix
+from hagan_lite.drawing.style import COLOURS, MIXED, _absent, _figure, _over_steps, _picture, saliency_scale
 from hagan_lite.drawing.training import shift_band
-from hagan_lite.attnmix import Mixed
+from hagan_lite.paper import EXAMPLES
 
 
 def figure_7(mixed: Mixed, indices: list[int], title: str = "", names: tuple[str, ...] = ()) -> Figure:
@@ -48,14 +40,6 @@ def figure_7(mixed: Mixed, indices: list[int], title: str = "", names: tuple[str
         axis.text(-0.06, 0.5, name, ha="right", va="center", rotation=90, fontsize=10, transform=axis.transAxes)
     figure.suptitle(title)
     return figure
-
-
-def saliency_scale(largest: float) -> Normalize:
-    """Return the colour scale of A / mean(A): linear from 0, or logarithmic where a pixel has over ten times the mean.
-
-    The map of attention received can give one pixel hundreds of times what it gives the others.
-    """
-    return Normalize(0, max(largest, 1.0)) if largest <= 10 else LogNorm(0.1, largest, clip=True)
 
 
 def shifts_by_area(labels: dict[str, Labels], chances: dict[str, float], title: str = "") -> Figure:

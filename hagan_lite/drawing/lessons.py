@@ -5,17 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import seaborn as sns
+import torch
 from matplotlib.figure import Figure
 
-from hagan_lite.attnmix import mix
-from hagan_lite.drawing.style import COLOURS
-from hagan_lite.drawing.style import FAKE
-from hagan_lite.drawing.style import MIXED
-from hagan_lite.drawing.style import REAL
-from hagan_lite.drawing.style import _figure
-from hagan_lite.drawing.style import _picture
-from hagan_lite.drawing.style import saliency_scale
-from hagan_lite.attnmix import Mixed
+from hagan_lite.attnmix import Mixed, mix
+from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, REAL, _figure, _picture, saliency_scale
 
 
 class Panel(NamedTuple):
@@ -174,4 +168,17 @@ def bars(parts: list[Bars], height: float = 2.8) -> Figure:
         )
         axis.set(title=part.title, xlabel=part.x)
         axis.margins(x=0.2)
+    return figure
+
+
+def heat_map(values: torch.Tensor, positions: list[int], title: str, unit: str) -> Figure:
+    """A signed quantity (rows, columns) over the positions of a box, in pixels; zero is the middle of the colours."""
+    figure, axes = _figure(1, 1, 4.6, 3.8)
+    most = float(values.abs().max())
+    sns.heatmap(
+        values.numpy(), cmap="PuOr", vmin=-most, vmax=most, ax=axes[0, 0], square=True, cbar_kws={"label": unit}
+    )
+    axes[0, 0].set_xticks([i + 0.5 for i in range(len(positions))], positions)
+    axes[0, 0].set_yticks([i + 0.5 for i in range(len(positions))], positions)
+    axes[0, 0].set(title=title, xlabel="left edge of the box (pixels)", ylabel="top edge of the box (pixels)")
     return figure

@@ -2,52 +2,14 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
-import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from skimage.util import montage
 
-from hagan_lite.system.storage import write_atomically
+from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, REAL, _absent, _figure, _over_steps, _picture, spread
 from hagan_lite.paper import PAPER
-
-COLOURS = sns.color_palette("colorblind")
-REAL, FAKE, MIXED, PHASE = COLOURS[0], COLOURS[1], COLOURS[2], "0.5"
-STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "image.cmap": "gray", "figure.dpi": 80}
-
-
-def save_figure(figure: Figure, path: Path) -> Path:
-    """PNG at 150 dots per inch, written whole or not at all."""
-    return write_atomically(path, lambda f: figure.savefig(f, format="png", dpi=150, bbox_inches="tight"))
-
-
-def _figure(rows: int, columns: int, width: float, height: float, **kw: Any) -> tuple[Figure, np.ndarray]:
-    with matplotlib.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **kw)
-    plt.close(figure)  # it is shown by being returned, once, not a second time by pyplot
-    return figure, axes
-
-
-def _picture(axis, image, title: str = "", **kw: Any) -> None:
-    """uint8 or [-1, 1] images (C, H, W) in the full grey window, black -1 and white 1; maps (H, W) as `kw` says."""
-    array = image if isinstance(image, np.ma.MaskedArray) else np.asarray(image)  # what is masked stays white
-    if array.ndim == 3:
-        array = array if array.dtype == np.uint8 else (array.clip(-1, 1) + 1) / 2
-        kw |= dict(cmap="gray", vmin=0, vmax=255 if array.dtype == np.uint8 else 1)
-        array = array[0] if len(array) == 1 else array.transpose(1, 2, 0)
-    axis.imshow(array, interpolation="nearest", **kw)
-    axis.set_title(title, fontsize=9)
-    axis.set_axis_off()
-
-
-def spread(images: np.ndarray, n: int) -> np.ndarray:
-    """At most n of the images, evenly spread over the set."""
-    return images[np.linspace(0, len(images) - 1, min(n, len(images))).astype(int)]
 
 
 def gallery(images: np.ndarray, n: int = 16, title: str = "", columns: int = 8) -> Figure:
@@ -133,17 +95,6 @@ def training_curves(log: list[dict], phase_two: int) -> Figure:
     return figure
 
 
-def _absent(axis, why: str) -> None:
-    axis.text(0.5, 0.5, why, ha="center", transform=axis.transAxes)
-
-
-def _over_steps(axes, phase_two: int) -> None:
-    for axis in axes:
-        axis.set_xlabel("training step")
-        axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
-        axis.legend(fontsize=8, framealpha=0.7, edgecolor="none")
-
-
 def shift_band(axis, log: list[dict], paper: bool = False) -> None:
     """Quantiles of lambda - lambda_0 per logged batch: 5-95 % light, 25-75 % dark, the median as a line."""
     mixed = [line for line in log if "shift" in line]
@@ -159,16 +110,3 @@ def shift_band(axis, log: list[dict], paper: bool = False) -> None:
         for (area, adjusted), marker in zip(PAPER["figure_7"]["examples"].values(), "osv", strict=True):
             axis.plot(step[-1], adjusted - area, marker, color="black", ms=5, clip_on=False)
         axis.plot([], [], "o", color="black", ms=5, label="the paper's three examples")
-
-
-def heat_map(values: torch.Tensor, positions: list[int], title: str, unit: str) -> Figure:
-    """A signed quantity (rows, columns) over the positions of a box, in pixels; zero is the middle of the colours."""
-    figure, axes = _figure(1, 1, 4.6, 3.8)
-    most = float(values.abs().max())
-    sns.heatmap(
-        values.numpy(), cmap="PuOr", vmin=-most, vmax=most, ax=axes[0, 0], square=True, cbar_kws={"label": unit}
-    )
-    axes[0, 0].set_xticks([i + 0.5 for i in range(len(positions))], positions)
-    axes[0, 0].set_yticks([i + 0.5 for i in range(len(positions))], positions)
-    axes[0, 0].set(title=title, xlabel="left edge of the box (pixels)", ylabel="top edge of the box (pixels)")
-    return figure

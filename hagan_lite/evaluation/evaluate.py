@@ -9,15 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hagan_lite.evaluation import audit
-from hagan_lite.evaluation import metrics
 from hagan_lite import runs
-from hagan_lite.datasets.loading import Dataset
-from hagan_lite.datasets.loading import load
-from hagan_lite.evaluation.features import DISTANCES
-from hagan_lite.evaluation.features import EXTRACTORS
-from hagan_lite.evaluation.features import choose_all
-from hagan_lite.evaluation.features import features
+from hagan_lite.datasets.loading import Dataset, load
+from hagan_lite.evaluation import audit, metrics
+from hagan_lite.evaluation.features import EXTRACTORS, choose_all, features
+from hagan_lite.runs.record import DISTANCES
 from hagan_lite.system.runtime import pick_device
 from hagan_lite.system.storage import write_json
 

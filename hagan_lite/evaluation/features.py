@@ -12,24 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hagan_lite.evaluation.inception import Inception, has_every_layer, inception_weights, read_weights
 from hagan_lite.system.paths import BUILD
-from hagan_lite.evaluation.inception import Inception
-from hagan_lite.evaluation.inception import has_every_layer
-from hagan_lite.evaluation.inception import inception_weights
-from hagan_lite.evaluation.inception import read_weights
 from hagan_lite.system.storage import write_atomically
-
-
-class Distance(NamedTuple):
-    """How a Fréchet distance is printed, and KID of the same features. Each is comparable with its like only."""
-
-    label: str
-    digits: int
-    kid_digits: int
-
-
-DISTANCES = {"fd": Distance("FD", 1, 4), "fid": Distance("FID", 1, 4), "fid768": Distance("FID-768", 3, 6)}
-"""By the key that records have. FID is that of Inception's 2048 features alone; 768 features have other magnitudes."""
 
 
 class Extractor(NamedTuple):

@@ -10,17 +10,11 @@ import torch
 from torch import nn
 
 from hagan_lite import runs
-from hagan_lite.attnmix import Labels
-from hagan_lite.attnmix import box_masks
-from hagan_lite.attnmix import mixed_labels
-from hagan_lite.attnmix import to_image_size
+from hagan_lite.attnmix import Labels, box_masks, mixed_labels, to_image_size
 from hagan_lite.config import Experiment
-from hagan_lite.model import device_of
-from hagan_lite.model import model_of
-from hagan_lite.paper import PAPER
+from hagan_lite.model import device_of, model_of
+from hagan_lite.paper import EXAMPLES
 
-EXAMPLES: dict[str, list[float]] = PAPER["figure_7"]["examples"]
-"""The paper's labels by data set: [lambda_0, lambda]."""
 READINGS = ("output", "received")
 """The two readings of "the attention map", values of Experiment.saliency."""
 

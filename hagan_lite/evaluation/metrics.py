@@ -11,19 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hagan_lite.evaluation.features import EXTRACTORS
-from hagan_lite.evaluation.features import choose
-from hagan_lite.evaluation.features import features
+from hagan_lite.evaluation.features import EXTRACTORS, choose, features
 
 FEWEST = 4
 """Images that `evaluate` needs: a covariance takes two, and the floor halves the real ones."""
 SUBSETS = 10
 """Random subsets over which a spread is taken."""
-
-
-def to_uint8(images: Tensor) -> np.ndarray:
-    """(N, C, H, W) in [-1, 1] -> uint8: the one quantisation of the project, round(127.5 (x + 1))."""
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:

@@ -10,19 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hagan_lite.attnmix import Labels
-from hagan_lite.attnmix import mix
-from hagan_lite.attnmix import mixed_labels
-from hagan_lite.attnmix import to_image_size
-from hagan_lite.system.paths import RUNS
+from hagan_lite.attnmix import Labels, mix, mixed_labels, to_image_size
 from hagan_lite.config import Experiment
 from hagan_lite.drawing.style import saliency_scale
 from hagan_lite.generator import Generator
-from hagan_lite.model import draw_z
 from hagan_lite.lessons.pretrained import CHECKPOINTS
-from hagan_lite.runs.folder import experiment_of
-from hagan_lite.runs.folder import finished
-from hagan_lite.runs.folder import read_log
+from hagan_lite.model import draw_z
+from hagan_lite.runs.folder import experiment_of, finished, read_log
+from hagan_lite.system.paths import RUNS
 
 SOURCES = ("output", "received", "uniform", "drawn")
 """Where the explorer's map comes from: the generator's last attention layer in two readings, or not from it at all."""

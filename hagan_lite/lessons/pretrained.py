@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from hagan_lite.system.paths import ROOT
 from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Discriminator
 from hagan_lite.generator import Generator
-from hagan_lite.runs.folder import experiment_of
-from hagan_lite.runs.folder import load_discriminator
-from hagan_lite.runs.folder import load_generator
+from hagan_lite.runs.folder import experiment_of, load_discriminator, load_generator
+from hagan_lite.system.paths import ROOT
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
 """One run folder per data set, float16, without its training state; scripts/pretrained.py makes it from a run."""

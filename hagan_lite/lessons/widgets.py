@@ -8,14 +8,12 @@ import ipywidgets as w
 import numpy as np
 import torch
 
-from hagan_lite.lessons import explorers
 from hagan_lite.attnmix import Labels
 from hagan_lite.datasets.loading import load
-from hagan_lite.drawing.training import training_curves
 from hagan_lite.datasets.pixels import to_tensor_range
-from hagan_lite.runs.folder import experiment_of
-from hagan_lite.runs.folder import load_generator
-from hagan_lite.runs.folder import read_log
+from hagan_lite.drawing.training import training_curves
+from hagan_lite.lessons import explorers
+from hagan_lite.runs.folder import experiment_of, load_generator, read_log
 
 BLUE, ORANGE = "#0173b2", "#de8f05"  # real and fake, as in every figure
 

@@ -2,26 +2,14 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
 
-from hagan_lite.evaluation.complexity import Cost
-from hagan_lite.evaluation.complexity import costs
-from hagan_lite.evaluation.complexity import training_flops
 from hagan_lite.config import Experiment
+from hagan_lite.evaluation.complexity import Cost, costs, training_flops
 from hagan_lite.paper import PAPER
+from hagan_lite.report.verdicts import HELD, NOT, Finding
 
-HELD, NOT, UNDECIDED, UNTESTED = "held", "did not hold", "undecided here", "not testable here"
-"""Undecided: it was tested, and the seeds lie too near together to tell. Not testable: data or records are missing."""
 COUNTED, PRINTED = "figures/table1.csv", "hagan_lite/paper.json"
 """What such a verdict points at."""
-
-
-class Finding(NamedTuple):
-    """A verdict, its reason with the numbers, and the names of the records (or files) that decide."""
-
-    verdict: str
-    because: str
-    records: tuple[str, ...] = ()
 
 
 def _decided(held: bool, because: str, by: str) -> Finding:

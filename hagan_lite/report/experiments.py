@@ -3,14 +3,11 @@
 from dataclasses import fields
 from typing import Any
 
-from hagan_lite.config import DATASETS
-from hagan_lite.config import MODELS
-from hagan_lite.system.paths import SEARCH_SEED
-from hagan_lite.config import Experiment
-from hagan_lite.config import choices_of
-from hagan_lite.datasets.sources import DataError
+from hagan_lite.config import DATASETS, MODELS, Experiment, choices_of
 from hagan_lite.datasets.loading import load
+from hagan_lite.datasets.sources import DataError
 from hagan_lite.paper import PAPER
+from hagan_lite.system.paths import SEARCH_SEED
 
 TABLES = ("table2", "table3", "table4", "figure7")
 PAPERS_MODELS = tuple(PAPER["table_2"]["fid"])

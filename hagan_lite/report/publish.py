@@ -7,24 +7,15 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hagan_lite import drawing
-from hagan_lite import paper
-from hagan_lite.report import tables
-from hagan_lite.report import table1
-from hagan_lite import runs
-from hagan_lite.report.claims import ledger
-from hagan_lite.system.paths import SEARCHED
+from hagan_lite import drawing, paper, runs
 from hagan_lite.config import Experiment
 from hagan_lite.drawing.attnmix import shift_over_training
-from hagan_lite.drawing.evaluation import learning_curves
-from hagan_lite.drawing.evaluation import recipes
-from hagan_lite.report.experiments import EARLIER
-from hagan_lite.report.experiments import LONGER
-from hagan_lite.report.experiments import ladder
-from hagan_lite.report.experiments import rows_of
-from hagan_lite.report.experiments import tried
-from hagan_lite.runs.record import kept_log
-from hagan_lite.runs.record import load_records
+from hagan_lite.drawing.evaluation import learning_curves, recipes
+from hagan_lite.report import table1, tables
+from hagan_lite.report.claims import ledger
+from hagan_lite.report.experiments import EARLIER, LONGER, ladder, rows_of, tried
+from hagan_lite.runs.record import kept_log, load_records
+from hagan_lite.system.paths import SEARCHED
 
 DATA = "covid-ct"
 """What Table IV, and all that is measured here, is about."""

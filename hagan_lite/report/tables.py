@@ -1,29 +1,16 @@
 """The paper's tables beside ours, from records alone: a missing cell is blank, and FD never stands in FID's column."""
 
-import json
-from collections import Counter
-from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hagan_lite.evaluation.complexity import costs
-from hagan_lite.system.paths import SEARCH_SEED
 from hagan_lite.config import Experiment
-from hagan_lite.paper import paper_name
-from hagan_lite.evaluation.features import DISTANCES
+from hagan_lite.paper import PAPER, paper_name
+from hagan_lite.report.table1 import FLOPS
+from hagan_lite.runs.record import COMPARABLE, DISTANCES, by_row, distance_of, each_once
 from hagan_lite.system.storage import write_atomically
 
-PAPER: dict[str, Any] = json.loads((files("hagan_lite") / "paper.json").read_text())
-"""The numbers the paper prints, table by table; never mixed with ours."""
-COMPARABLE = ("cpu", "paper")
-"""Presets whose numbers may be compared with each other at the same steps; smoke and quick only show that it runs."""
-
-
-PARAMS, FLOPS = "params, 10^6", "FLOPs of 64 images, 2^30"
-"""Table I's columns, with the units that the paper leaves out."""
 _DIGITS = {"paper's FID": 3, "KID": 3, "p_value": 3, "nearer": 2, "power": 2, "rho": 2, "low": 2, "high": 2}
 _DIGITS |= {f"paper's {FLOPS}": 2, FLOPS: 2}  # as the paper prints; 1 elsewhere
 FID_768 = DISTANCES["fid768"].label
@@ -32,37 +19,6 @@ _DIGITS |= {
     for column in (FID_768, f"our {FID_768}", f"{FID_768} of real halves", f"{FID_768} at their n")
 }
 _WHOLE_NUMBERS = ("seeds", "runs", "KID's runs", f"{FID_768}'s runs", "steps")
-
-
-def table_1() -> pd.DataFrame:
-    """Table I: a row per model and network; the paper's parameters and FLOPs, ours, and a verdict for each.
-
-    Ours are counted now, from the networks at the paper's width and 3 channels, by the rule of complexity.py. HAGAN's D
-    has a row for its image branch alone, too.
-    """
-    kinds = ((PARAMS, "params", lambda c: c.parameters / 1e6), (FLOPS, "flops", lambda c: c.units))
-    rows = []
-    for model, printed in PAPER["table_1"]["rows"].items():
-        counted = costs(Experiment.make(model, "covid-ct", "paper", channels=3))
-        for network, cost in counted.items():
-            row = {"model": model, "network": network}
-            for column, key, of in kinds:
-                paper = printed.get(key, {}).get(network.split(",")[0])
-                rounded = {name: round(of(c), _DIGITS.get(column, 1)) for name, c in counted.items()}
-                verdict = _verdict(paper, rounded[network], rounded if network == "all" else {})
-                row |= {f"paper's {column}": paper, column: of(cost), f"{column}: verdict": verdict}
-            rows.append(row | {"parameters": cost.parameters, "MACs per image": cost.macs})
-    return pd.DataFrame(rows)
-
-
-def _verdict(paper: float | None, ours: float, parts: dict[str, float]) -> str:
-    """ "agrees" where our rounded number is the printed one, "as a sum" where the rounded G and D add up to it: some
-    of the paper's totals are such sums."""
-    if paper is None:
-        return ""
-    if ours == paper:
-        return "agrees"
-    return "as a sum" if abs(parts.get("G", 0) + parts.get("D", 0) - paper) < 1e-6 else "differs"
 
 
 def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
@@ -136,47 +92,6 @@ PAPERS_ROWS = {
     "+ training strategy = hagan": "+ Training Strategy (Ours)",
 }
 """What Table IV calls a row of grids.ladder."""
-
-
-def by_row(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The :func:`comparable` records of each row's experiment, by seed; no entry where there is none.
-
-    Each run counts once (:func:`each_once`). The seed that something was chosen by, config.SEARCH_SEED, counts for rows
-    that have it, and no other seed does.
-    """
-    known: dict[tuple[str, bool], list[dict]] = {}
-    for r in comparable(records):
-        e = Experiment.from_dict(r["experiment"])
-        known.setdefault((replace(e, seed=0).hash, e.seed == SEARCH_SEED), []).append(r)
-    keys = {name: (replace(e, seed=0).hash, e.seed == SEARCH_SEED) for name, e in rows}
-    return {name: each_once(known[key]) for name, key in keys.items() if key in known}
-
-
-def each_once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The runs of one experiment, by seed.
-
-    The same seed on another device, number of threads or processor is another run: sums are rounded in another order,
-    and hundreds of steps later it is as far away as another seed. What was repeated to the last digit counts once,
-    by the record that carries further extractors' scores where one does.
-    """
-    by_what_they_carry = sorted(records, key=lambda r: "also" in r)
-    runs = {(r["experiment"]["seed"], r["device"], distance_of(r)): r for r in by_what_they_carry}
-    return [runs[key] for key in sorted(runs)]
-
-
-def distance_of(r: dict[str, Any], at: str = "") -> float | None:
-    """Return the distance of a record's main extractor; `at` is the rest of another key of it in metrics.evaluate."""
-    keys = (f"{kind}{at}" for kind in DISTANCES)
-    return next((r["metrics"][key] for key in keys if key in r["metrics"]), None)
-
-
-def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each data set the records that may share a table: on one copy of it, with one extractor and number of images;
-    of several such sets the largest, so that a record on other images never gets into a mean."""
-    alike = ("extractor", "resize", "n_real", "n_fake")
-    kinds = [(*(r["data"][k] for k in ("name", "fingerprint")), *(r["metrics"][k] for k in alike)) for r in records]
-    chosen = {kind[0]: kind for kind, _ in reversed(Counter(kinds).most_common())}
-    return [r for r, kind in zip(records, kinds, strict=True) if chosen[kind[0]] == kind]
 
 
 def _tidied(table: pd.DataFrame) -> pd.DataFrame:

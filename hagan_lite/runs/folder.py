@@ -22,21 +22,13 @@ from safetensors.torch import load_file, save
 from skimage.util import montage
 from torch import nn
 
-from hagan_lite.system.paths import RUNS
+from hagan_lite.attnmix import Mixed
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import Dataset
-from hagan_lite.datasets.loading import load
-from hagan_lite.discriminator import Discriminator
-from hagan_lite.attnmix import Mixed
-from hagan_lite.datasets.pixels import to_uint8
-from hagan_lite.model import device_of
 from hagan_lite.model import model_of
-from hagan_lite.system.runtime import pick_device
-from hagan_lite.system.runtime import provenance
-from hagan_lite.system.storage import load_checkpoint
-from hagan_lite.system.storage import read_json
-from hagan_lite.system.storage import write_atomically
-from hagan_lite.system.storage import write_json
+from hagan_lite.system.paths import RUNS
+from hagan_lite.system.runtime import pick_device, provenance
+from hagan_lite.system.storage import load_checkpoint, read_json, write_atomically, write_json
 
 CPU = torch.device("cpu")
 
@@ -144,42 +136,6 @@ def load_discriminator(run: Path, device: str = "auto") -> nn.Module:
         load_file(shipped) if shipped.exists() else load_checkpoint(Path(run) / "checkpoint.pt", CPU)["D"]
     )
     return D.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
-
-
-@torch.no_grad()
-def generate(G: nn.Module, e: Experiment, n: int, seed: int = 0, skip=None, batch: int = 64) -> np.ndarray:
-    """n images (n, C, size, size) uint8. `skip(n, rng)` gives D's features of n real images, for skip="instance".
-
-    z is drawn on the CPU, so that the same seed means the same z on every device.
-    """
-    rng, draw, more = torch.Generator().manual_seed(seed), model_of(e).draw, (skip,) if skip else ()
-    batches = (min(batch, n - start) for start in range(0, n, batch))
-    return np.concatenate([to_uint8(draw(G, k, e, rng, *more)) for k in batches])
-
-
-def sample(run: Path, n: int, seed: int = 0, device: str = "auto", dataset: Dataset | None = None) -> np.ndarray:
-    """n images of a finished run, uint8 (n, C, size, size). skip="instance" also needs the training images: they are
-    loaded by the run's data set name, or given as `dataset` where they are a user's own folder."""
-    e, G, skip = experiment_of(run), load_generator(run, device), None
-    if e.skip == "instance":
-        dataset = dataset or load(e.dataset, e.size, e.channels)
-        D, where = load_discriminator(run, device), device_of(G)
-        skip = real_features(D, torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where))
-    return generate(G, e, n, seed, skip)
-
-
-def real_features(D: Discriminator, images: torch.Tensor):
-    """A `skip` for :func:`generate`: D's features of random training images (N, C, H, W) uint8."""
-
-    def features(n: int, rng: torch.Generator) -> list[torch.Tensor]:
-        chosen = torch.randint(len(images), (n,), generator=rng).to(images.device)
-        training = D.training
-        D.eval()  # in training mode a look would move the vectors of spectral norm
-        found = D.image(images[chosen].float() / 127.5 - 1)[1]
-        D.train(training)
-        return found
-
-    return features
 
 
 def save_grid(path: Path, images: np.ndarray) -> Path:

@@ -17,8 +17,8 @@ from typing import Any
 
 from naive import MEASURES
 
-from hagan_lite.system import runtime
 from hagan_lite.batch.notebooks import NOTEBOOKS
+from hagan_lite.system import runtime
 
 MEASURE = Path(__file__).with_name("measure.py")
 NO_GLIBC = "import platform; platform.libc_ver = lambda *_: ('', '')"  # so that hagan_lite finds no heap to keep

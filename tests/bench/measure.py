@@ -18,19 +18,15 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hagan_lite.batch import workers
-from hagan_lite.batch import progress
-from hagan_lite import datasets
-from hagan_lite.report import experiments
-from hagan_lite import hagan
-from hagan_lite.batch import notebooks
-from hagan_lite.datasets import pixels
-from hagan_lite.system import runtime
-from hagan_lite.evaluation.stopwatch import seconds
-from hagan_lite.system.paths import RECORDS
-from hagan_lite.system.paths import RUNS
+from hagan_lite import datasets, hagan
+from hagan_lite.batch import notebooks, progress, workers
 from hagan_lite.config import Experiment
+from hagan_lite.datasets import pixels
 from hagan_lite.evaluation.features import features
+from hagan_lite.evaluation.stopwatch import seconds
+from hagan_lite.report import experiments
+from hagan_lite.system import runtime
+from hagan_lite.system.paths import RECORDS, RUNS
 from hagan_lite.system.storage import write_json
 
 Figures = dict[str, Any]

@@ -10,10 +10,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from hagan_lite import attnmix
-from hagan_lite import augment
-from hagan_lite import hagan
-from hagan_lite import losses
+from hagan_lite import attnmix, augment, hagan, losses
 from hagan_lite.generator import SelfAttention
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import Logs

@@ -1,0 +1,1 @@
+"""The `hagan` command, one file for each family of commands."""

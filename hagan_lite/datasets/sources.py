@@ -1,0 +1,53 @@
+"""What a data set's file says: which files are read, whose they are, and who must be named beside them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hagan_lite.paper import paper_name
+
+if TYPE_CHECKING:
+    from hagan_lite.datasets._tiff import Series
+
+
+SOURCES = {"acdc": "Bernard et al. 2018, CC BY-NC-SA 4.0", "lgg": "Buda et al. 2019, CC BY-NC-SA 4.0"}
+"""Who must be named beside every picture that shows images of a data set, because its licence asks for it."""
+
+
+def source_of(dataset: str) -> str:
+    """Return who must be named beside images of a data set, or "" where its terms do not ask for that."""
+    return SOURCES.get(paper_name(dataset), "")
+
+
+def titled(title: str, dataset: str) -> str:
+    """Return a figure's title with the data set's source on a line below it, where the source must be named."""
+    source = source_of(dataset)
+    return f"{title}\n{source}" if source else title
+
+
+class DataError(ValueError):
+    """A data set that cannot be used; the message names what, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, whose it is, and which of its slices are wanted."""
+
+    path: Path
+    group: str  # the patient, or what stands for one; only ever compared, never written down
+    frame: int | None = None  # of a 4D file, from 0
+    slices: int | None = None  # so many evenly spaced ones with anatomy on them; None: all that are not constant
+    crop: bool = False  # a volume's slices to the square by cropping around the centre; False: by padding
+    series: "Series | None" = None  # a TIFF slice: the examination whose slices are windowed together
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in a folder, in the order in which it is read."""
+
+    folder: Path
+    sources: list[Source]
+    left_out: list[tuple[Path, str]]  # and why
+    others: int = 0  # files of other kinds
+    patients: bool = False  # the layout says who is in the picture: `group` is a patient
+    limit: int | None = None  # use the first so many images

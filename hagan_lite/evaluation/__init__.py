@@ -1,0 +1,14 @@
+"""How good generated images are: scores, floors, the memorisation audit, and what a model costs."""
+
+from hagan_lite.evaluation.evaluate import (
+    Audits,
+    Evaluation,
+    Scores,
+    in_words,
+    learning_curve,
+    of_images,
+    of_run,
+    summaries,
+)
+
+__all__ = ["Audits", "Evaluation", "Scores", "in_words", "learning_curve", "of_images", "of_run", "summaries"]

@@ -1,0 +1,77 @@
+"""What a model costs on this machine: seconds a step, seconds an image, memory."""
+
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from hagan_lite.config import Experiment
+from hagan_lite.model import model_of
+
+
+class Measured(NamedTuple):
+    """What a model costs on this machine."""
+
+    step: float  # seconds per training step, the fastest of n: others may use the machine too
+    image: float  # seconds per sampled image, likewise
+    memory: int  # bytes: the most that tensors took at once in a step, weights and optimisers included
+
+
+def measure(e: Experiment, device: torch.device, n: int = 3) -> Measured:
+    """Trains on noise for a few steps in phase two, then samples a batch."""
+    kind = model_of(e)
+    model = kind(e, device)
+    x = torch.rand(e.batch_size, e.channels, e.size, e.size, device=device) * 2 - 1
+    model.step(x, e.phase_two)  # optimisers make their state, buffers their place
+    state = [t for t in tree_leaves(model.state_dict()) if isinstance(t, Tensor)]
+    with _Alive(state) as alive:
+        model.step(x, e.phase_two)
+    step = min(seconds(lambda: model.step(x, e.phase_two), device) for _ in range(n))
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        image = min(seconds(lambda: kind.draw(model.ema, len(x), e, rng), device) for _ in range(n)) / len(x)
+    return Measured(step, image, alive.most)
+
+
+def seconds(work: Callable[[], Any], device: torch.device) -> float:
+    """How long `work` takes, what it left running on a GPU included."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    began = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - began
+
+
+class _Alive(TorchDispatchMode):
+    """Counts the bytes of tensors that are alive at once, `most`: on a CPU nobody else does."""
+
+    def __init__(self, there: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.now, self.most, self._known = 0, 0, set()
+        for tensor in there:
+            self._note(tensor)
+
+    def __torch_dispatch__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        out = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                self._note(tensor)
+        return out
+
+    def _note(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if (key := storage._cdata) not in self._known:
+            self._known.add(key)
+            self.now += storage.nbytes()
+            self.most = max(self.most, self.now)
+            weakref.finalize(storage, self._forget, key, storage.nbytes())
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size

@@ -1,0 +1,1 @@
+"""Paths, files that are whole or absent, device and precision."""
