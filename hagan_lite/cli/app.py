@@ -173,11 +173,9 @@ def test(pytest_arguments: Annotated[list[str] | None, typer.Argument(help="pass
 
 def main() -> None:
     """Entry point: what a user can mend is one line, not a traceback."""
-    from hagan_lite.batch.notebooks import NotebookError
-
     try:
         app()
-    except (ValueError, OSError, NotebookError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         typer.echo(f"hagan: {error}", err=True)
         sys.exit(1)
 
