@@ -64,7 +64,7 @@ def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
 def executed(page: Path, root: Path = ROOT) -> Path:
     """The executed copy of a notebook, made if there is none that is newer than the notebook and the whole package."""
     copy = BUILD / page
-    newest = max(p.stat().st_mtime for p in [root / page, *(ROOT / "hagan_lite").glob("*.py")])
+    newest = max(p.stat().st_mtime for p in [root / page, *(ROOT / "hagan_lite").rglob("*.py")])
     if not copy.is_file() or copy.stat().st_mtime < newest:
         print(f"executing {page}", flush=True)
         unfinished = copy.with_name(f"{copy.stem}.unfinished.ipynb")  # one that raises must not pass for fresh

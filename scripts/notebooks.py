@@ -125,7 +125,7 @@ def _defined(source: str) -> set[str]:
 
 
 def _public_names() -> set[str]:
-    modules = (ROOT / "hagan_lite").glob("*.py")
+    modules = (ROOT / "hagan_lite").rglob("*.py")
     return {name for path in modules for name in _defined(path.read_text()) if not name.startswith("_")}
 
 

@@ -12,7 +12,7 @@ from hagan_lite.paper import PAPER
 from hagan_lite.report import experiments
 from hagan_lite.runs.record import by_row
 from hagan_lite.system import storage
-from hagan_lite.system.paths import COMMITTED, SEARCH_SEED, SEARCHED
+from hagan_lite.system.paths import COMMITTED, RUNS, SEARCH_SEED, SEARCHED
 
 TINY = dict(preset="smoke", width=4, batch_size=4, steps=12)
 
@@ -105,7 +105,7 @@ def test_data_sets_that_are_not_here_are_named_and_left_out(monkeypatch, tmp_pat
     done = hagan("batch", "table2", "--preset", "smoke", "--dry-run")
     assert "covid-ct is not here" in done.output and "0 of 7 done" in done.output
     assert done.output.count("-mni152-smoke-s0-") == 7
-    assert not list((runs.RUNS.parent / "grids").glob("table2-smoke.json"))  # it was not asked for
+    assert not list((RUNS.parent / "grids").glob("table2-smoke.json"))  # it was not asked for
 
 
 def test_the_commands_of_a_grid_make_the_same_experiments():

@@ -206,8 +206,8 @@ def test_an_fid_never_gets_into_a_mean_of_fds_nor_another_copy_of_the_data():
     for record in inception:
         del record["metrics"]["fd"]
     known = claims.by_name(mine + inception + others + mine, "cpu")["base"]
-    assert [claims.distance_of(r) for r in known] == [200, 210, 205]
-    assert claims.distance_of(claims.by_name(inception, "cpu")["base"][0]) == 33.0
+    assert [runs.distance_of(r) for r in known] == [200, 210, 205]
+    assert runs.distance_of(claims.by_name(inception, "cpu")["base"][0]) == 33.0
 
 
 def test_the_same_seed_on_other_threads_or_with_another_end_is_another_run_and_repeated_is_not():

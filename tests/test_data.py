@@ -320,7 +320,7 @@ def test_a_disk_that_failed_is_asked_again(tmp_path, brain, monkeypatch):
     """What is damaged stays left out without being read again; what could not be read just now does not."""
     for name in ("a.png", "b.png"):
         save(tmp_path, name, np.roll(brain, ord(name[0])))
-    decode = datasets.decode
+    decode = loading.decode
 
     def fails(path, *how):
         if path.name == "b.png":

@@ -68,7 +68,7 @@ def test_a_run_evaluated_by_several_extractors_keeps_and_prints_each(cheap_incep
 
 
 def test_an_unknown_extractor_is_refused_before_anything_is_sampled(smoke_run, monkeypatch):
-    monkeypatch.setattr(evaluation.runs, "sample", lambda *_: pytest.fail("sampled"))
+    monkeypatch.setattr(runs, "sample", lambda *_: pytest.fail("sampled"))
     with pytest.raises(ValueError, match="choose auto"):
         evaluation.of_run(smoke_run, "efficientnet-lite0,vgg")
 

@@ -5,7 +5,6 @@ from hagan_lite import runs
 from hagan_lite.attnmix import Labels
 from hagan_lite.evaluation import figure7
 from hagan_lite.lessons.pretrained import load_pretrained
-from hagan_lite.runs import folder
 
 
 def test_shifts_belong_to_masks_of_every_area_and_to_the_map_that_is_asked_for():
@@ -40,5 +39,5 @@ def test_a_run_whose_labels_no_attention_moves_has_no_chance(monkeypatch, smoke_
     found = figure7.chances(smoke_run, "cpu")
     assert set(found) == set(figure7.READINGS) and all(0 <= chance <= 1 for chance in found.values())
     e = runs.experiment_of(smoke_run)
-    monkeypatch.setattr(folder, "experiment_of", lambda run: type(e).make(preset="smoke", mix="cutmix"))
+    monkeypatch.setattr(runs, "experiment_of", lambda run: type(e).make(preset="smoke", mix="cutmix"))
     assert figure7.chances(smoke_run, "cpu") == {}

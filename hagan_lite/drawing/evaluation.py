@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse
 from skimage.util import montage
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from hagan_lite.evaluation.audit import Audit
 
 from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, PHASE, REAL, _figure, _picture
 from hagan_lite.runs.record import DISTANCES
@@ -88,9 +85,11 @@ def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figu
     return figure
 
 
-def audited(audits: "dict[str, Audit]", unit: str = "distance to the nearest training image") -> Figure:
-    """For each audit, which share of samples and of held-out real images lies nearer than a distance. Samples' curve
-    far to the left of the real images': copies."""
+def audited(audits: dict[str, Any], unit: str = "distance to the nearest training image") -> Figure:
+    """Draw, for each audit.Audit, which share of samples and of held-out real images lies nearer than a distance.
+
+    Samples' curve far to the left of the real images': copies.
+    """
     figure, axes = _figure(1, len(audits), 4 * len(audits), 3)
     for axis, (title, found) in zip(axes[0], audits.items(), strict=True):
         for values, colour, style, label in (
@@ -104,7 +103,7 @@ def audited(audits: "dict[str, Audit]", unit: str = "distance to the nearest tra
     return figure
 
 
-def pairs(samples: np.ndarray, training: np.ndarray, found: "Audit", title: str = "", n: int = 8) -> Figure:
+def pairs(samples: np.ndarray, training: np.ndarray, found: Any, title: str = "", n: int = 8) -> Figure:
     """The n samples that lie nearest to a training image, above that image; uint8 (N, C, H, W), one grey window."""
     chosen = found.closest(n)
     figure, axes = _figure(2, len(chosen), len(chosen), 2.7)

@@ -204,7 +204,7 @@ def overhead(n: int = 4) -> Figures:
     notebooks.run_experiment(first.e, first.run)
 
     def in_turn() -> None:
-        script = "import sys, pickle\nfrom hagan_lite.notebooks import run_experiment\n"
+        script = "import sys, pickle\nfrom hagan_lite.batch.notebooks import run_experiment\n"
         script += "for cell in pickle.load(sys.stdin.buffer): run_experiment(cell.e, cell.run)"
         subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=pickle.dumps(grid), check=True)
 
