@@ -76,7 +76,13 @@ def distances(rows: Rows, heading: str, records: Records, short: bool = False) -
     score = next(column for column in table if column.startswith("our "))
     label = score.removeprefix("our ").split(" (")[0]
     also = tables.FID_768
-    headings = {"row": heading, "each run": f"{label} of each run", score: "mean", "KID": "KID", "KID's runs": "of runs"}
+    headings = {
+        "row": heading,
+        "each run": f"{label} of each run",
+        score: "mean",
+        "KID": "KID",
+        "KID's runs": "of runs",
+    }
     headings |= {f"{label} at their n": f"{label} at the floor's n"}
     headings |= {f"{label} of real halves": f"{label} of real halves"}
     headings |= {also: also, f"{also}'s runs": f"of runs ({also})", f"{also} of real halves": f"{also} of real halves"}
@@ -100,7 +106,9 @@ def differences(rows: Rows, records: Records) -> str:
     if not told:
         return NOTHING
     sd, freedom = claims.spread(known, known[FULL][0] if FULL in known else next(iter(known.values()))[0])
-    scatter = f"Standard deviation of the runs of one row, pooled over all rows: {sd:.1f}, {freedom} degrees of freedom."
+    scatter = (
+        f"Standard deviation of the runs of one row, pooled over all rows: {sd:.1f}, {freedom} degrees of freedom."
+    )
     return f"{tables.markdown(pd.DataFrame(told))}\n{scatter}\n"
 
 
