@@ -1,8 +1,9 @@
-"""Draw the generated parts of README.md and docs/*.md from the committed records; `make figures` calls it.
+"""Draw the generated parts of README.md and docs/*.md from the committed records (`make figures`).
 
     python scripts/pages.py
 
-A part stands between the lines `<!-- NAME: scripts/pages.py -->` and `<!-- end of NAME -->`. PARTS lists the names.
+A part stands between the lines `<!-- NAME: scripts/pages.py -->` and `<!-- end of NAME -->`.
+PARTS lists the names.
 """
 
 import re
@@ -31,7 +32,7 @@ IN_THE_README = (FULL, "sagan with T", "base with T", "base")
 ELSEWHERE = {FULL: "hagan", "sagan with T": "sagan with T", "base with T": "base with T", "sagan": "sagan"}
 """Rows that are measured on further data sets, and what they are called there."""
 SUSTAINED = 7e12
-"""FLOP/s in bf16 that the estimate of hours assumes: a tenth of an RTX 3090's peak by its data sheet."""
+"""FLOP/s in bf16 that the hours assume: a tenth of an RTX 3090's peak by its data sheet."""
 PAIRS = [
     (FULL, "base"),
     (FULL, "sagan"),
@@ -63,39 +64,35 @@ def pages(root: Path = ROOT) -> list[Path]:
 
 
 def named(rows: Rows, names: dict[str, str]) -> Rows:
-    """Return those of `rows` that `names` lists, in its order, under the names that it gives them."""
+    """Return those of `rows` that `names` lists, in its order and under the names that it gives."""
     experiments = dict(rows)
     return [(called, experiments[name]) for name, called in names.items()]
 
 
 def distances(rows: Rows, heading: str, records: Records, short: bool = False) -> str:
-    """Return the table of those `rows` that have records; `short` leaves out the columns about numbers of images."""
+    """Return the table of those `rows` that have records; `short` leaves out columns about how many."""
     table = tables.with_records(tables.of_rows(rows, records, {}))
     if table.empty:
         return NOTHING
     score = next(column for column in table if column.startswith("our "))
     label = score.removeprefix("our ").split(" (")[0]
     also = tables.FID_768
-    headings = {
-        "row": heading,
-        "each run": f"{label} of each run",
-        score: "mean",
-        "KID": "KID",
-        "KID's runs": "of runs",
-    }
+    headings = {"row": heading, "each run": f"{label} of each run", score: "mean"}
+    headings |= {"KID": "KID", "KID's runs": "of runs"}
     headings |= {f"{label} at their n": f"{label} at the floor's n"}
     headings |= {f"{label} of real halves": f"{label} of real halves"}
-    headings |= {also: also, f"{also}'s runs": f"of runs ({also})", f"{also} of real halves": f"{also} of real halves"}
+    headings |= {also: also, f"{also}'s runs": f"{also}: of runs"}
+    headings |= {f"{also} of real halves": f"{also} of real halves"}
     left_out = {"KID's runs", f"{label} at their n", f"{also}'s runs"} if short else set()
     columns = [column for column in headings if column in table and column not in left_out]
-    # markdown() chooses decimals by the column's name in `tables`, so that names change after it has written the cells.
+    # markdown() chooses decimals by the column's name, so the headings change after it wrote the cells.
     head, *lines = tables.markdown(table[columns]).splitlines()
     head = "| " + " | ".join(headings[column] for column in columns) + " |"
     return "\n".join([head, *lines]) + "\n"
 
 
 def differences(rows: Rows, records: Records) -> str:
-    """Return the verdict on each of PAIRS that has records on both sides, and how far runs of one row lie apart."""
+    """Return the verdict on each of PAIRS that has records on both sides, and the spread of runs."""
     known = tables.by_row(rows, records)
     told = []
     for row, rival in PAIRS:
@@ -105,11 +102,13 @@ def differences(rows: Rows, records: Records) -> str:
             told.append({"has a lower FD": row, "than": rival, "verdict": finding.verdict, "numbers": numbers})
     if not told:
         return NOTHING
-    sd, freedom = claims.spread(known, known[FULL][0] if FULL in known else next(iter(known.values()))[0])
-    scatter = (
-        f"Standard deviation of the runs of one row, pooled over all rows: {sd:.1f}, {freedom} degrees of freedom."
+    any_record = next(iter(known.values()))[0]
+    sd, freedom = claims.spread(known, any_record)
+    scatter = f"{sd:.1f}, with {freedom} degrees of freedom."
+    return (
+        tables.markdown(pd.DataFrame(told))
+        + f"\nStandard deviation of the runs of one row, pooled over all rows: {scatter}\n"
     )
-    return f"{tables.markdown(pd.DataFrame(told))}\n{scatter}\n"
 
 
 def untrained(records: Records) -> str:
@@ -123,7 +122,7 @@ def _is_untrained(record: dict[str, Any]) -> bool:
 
 
 def label_chances(records: Records) -> str:
-    """Return, for each run that has it, the chance that three labels move as little as Figure 7 prints."""
+    """Return each run's chance that three labels move as little as Figure 7 prints, where it has it."""
     told = []
     for r in records:
         if "figure_7" in r:
@@ -159,7 +158,8 @@ def printed_cells(records: Records) -> str:
     """Return how many printed cells of Table I agree with what is counted from the networks."""
     del records
     table = tables.table_1()
-    table = table[~table["network"].str.contains(",")]  # HAGAN's image branch is compared with D's cells a second time
+    # HAGAN's image branch has a row of its own, which is compared with D's printed cells a second time.
+    table = table[~table["network"].str.contains(",")]
     told = pd.concat([table[column] for column in table if column.endswith(": verdict")])
     found = told[told != ""].value_counts()
     kinds = {"agrees": "agree", "as a sum": "agree as a sum of rounded numbers", "differs": "differ"}
@@ -168,7 +168,7 @@ def printed_cells(records: Records) -> str:
 
 
 def papers_budget(records: Records) -> str:
-    """Return steps and counted FLOPs of HAGAN's and SAGAN's training at the preset `paper`, and the hours of HAGAN's."""
+    """Return steps and counted FLOPs of HAGAN's and SAGAN's training at `paper`, and HAGAN's hours."""
     del records
     sizes = {"covid-ct": [64, 256], "acdc": [64, 256], "brats2018": [64]}
     told = []
@@ -211,7 +211,7 @@ def parts_of(text: str) -> list[str]:
 
 
 def drawn(text: str, records: Records) -> str:
-    """Return a page's text with every part drawn anew. Raises ValueError for a part that PARTS does not have."""
+    """Return a page's text with every part drawn anew. Raises ValueError for a part not in PARTS."""
 
     def draw(mark: re.Match) -> str:
         name = mark["name"]

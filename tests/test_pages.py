@@ -1,4 +1,4 @@
-"""README.md, docs/ and the pages beside them: generated parts are drawn from records, links lead somewhere."""
+"""README.md, docs/ and other pages: generated parts are drawn from records, links lead somewhere."""
 
 import re
 import sys
@@ -59,7 +59,7 @@ def test_fid_768_has_columns_as_soon_as_a_row_has_it():
     richer = record_of("sagan with T") | dict(also=also)
     assert "FID-768" not in pages.PARTS["measured"]([plain])
     head, _, *rows = pages.PARTS["measured"]([plain, richer]).splitlines()
-    assert head.endswith("| FID-768 | of runs (FID-768) | FID-768 of real halves |")
+    assert head.endswith("| FID-768 | FID-768: of runs | FID-768 of real halves |")
     assert [row.split(" | ")[0] for row in rows] == ["| base", "| sagan with T"]
     assert rows[1].endswith("| 1.250 | 1 | 0.500 |")
 
