@@ -19,12 +19,12 @@ lab: .venv/installed  ## JupyterLab on the notebooks
 explore: .venv/installed  ## the AttnMix explorer as a page of its own; for a class: make explore IP=0.0.0.0
 	OMP_WAIT_POLICY=PASSIVE JUPYTER_PATH="$(CURDIR)/book/jupyter" $(BIN)/voila notebooks/explore_attnmix.ipynb --template=local --Voila.ip=$(IP)
 
-book: .venv/installed  ## the executed notebooks as a static site, widgets included, in build/book; no network needed
+book: .venv/installed  ## the executed notebooks and docs/ as a static site, widgets included, in build/book; no network needed
 	$(BIN)/python scripts/book.py
 
-figures: .venv/installed  ## figures/ and the README's tables from the committed records, Table I counted
+figures: .venv/installed  ## figures/ and the tables of README.md and docs/ from the committed records, Table I counted
 	$(BIN)/hagan table
-	$(BIN)/python scripts/readme.py
+	$(BIN)/python scripts/pages.py
 
 bench: .venv/installed  ## what a step costs here and what each measure brings, as one JSON; about half an hour
 	@$(BIN)/python tests/bench

@@ -1,9 +1,10 @@
-"""Builds the notebooks, executed and with their widgets, as a website that asks no other machine for anything.
+"""Build notebooks, executed and with their widgets, and docs/ as a website that asks no other machine for anything.
 
     python scripts/book.py [--output FOLDER] [PAGE ...]
 
-Pages are notebooks and Markdown files, the start first; by default all of notebooks/. What they link to in the checkout
-comes along. Notebooks are executed at smoke below build/notebooks; a copy newer than notebook and package is taken.
+Pages are notebooks and Markdown files, the start first; by default all of notebooks/ and docs/.
+What they link to in the checkout comes along. Notebooks are executed at smoke below build/notebooks;
+a copy that is newer than the notebook, the package and the committed records is taken.
 """
 
 import argparse
@@ -29,9 +30,11 @@ LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "sourc
 
 
 def pages(root: Path = ROOT) -> list[Path]:
-    """What there is to publish, relative to `root`: the plan, lessons in their order, what they refer to, solutions."""
-    patterns = ["README.md", "[0-9]*.ipynb", "explore_*.ipynb", "glossary.md", "handout.md", "solutions/*.ipynb"]
-    return [p.relative_to(root) for pattern in patterns for p in sorted((root / "notebooks").glob(pattern))]
+    """Return what there is to publish, relative to `root`: plan, lessons in order, what one looks up, solutions."""
+    lessons = [f"notebooks/{name}" for name in ("README.md", "[0-9]*.ipynb", "explore_*.ipynb")]
+    to_look_up = ["notebooks/glossary.md", "notebooks/handout.md", "docs/*.md"]
+    patterns = [*lessons, *to_look_up, "notebooks/solutions/*.ipynb"]
+    return [p.relative_to(root) for pattern in patterns for p in sorted(root.glob(pattern))]
 
 
 def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
@@ -62,15 +65,25 @@ def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
 
 
 def executed(page: Path, root: Path = ROOT) -> Path:
-    """The executed copy of a notebook, made if there is none that is newer than the notebook and the whole package."""
+    """Return the executed copy of a notebook, made anew unless it is newer than all that it is made from."""
     copy = BUILD / page
-    newest = max(p.stat().st_mtime for p in [root / page, *(ROOT / "hagan_lite").rglob("*.py")])
-    if not copy.is_file() or copy.stat().st_mtime < newest:
+    if not copy.is_file() or copy.stat().st_mtime < newest([root / page, *made_from()]):
         print(f"executing {page}", flush=True)
         unfinished = copy.with_name(f"{copy.stem}.unfinished.ipynb")  # one that raises must not pass for fresh
         execute(str((root / page).with_suffix("")), unfinished)
         os.replace(unfinished, copy)
     return copy
+
+
+def made_from(root: Path = ROOT) -> list[Path]:
+    """Return the files that a notebook's outputs depend on: the whole package, records, claims, shipped networks."""
+    patterns = ["hagan_lite/**/*.py", "hagan_lite/**/*.js*", "data/results/**/*.json", "data/claims.yaml"]
+    return [path for pattern in [*patterns, "data/checkpoints/**/*.*"] for path in root.glob(pattern)]
+
+
+def newest(paths: list[Path]) -> float:
+    """Return when the last of `paths` was changed, in seconds since the epoch."""
+    return max(path.stat().st_mtime for path in paths)
 
 
 def contents(listed: list[Path], also: list[Path]) -> dict:

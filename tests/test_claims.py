@@ -1,5 +1,3 @@
-import importlib.util
-
 import pytest
 import scipy.stats
 import yaml
@@ -216,13 +214,3 @@ def test_the_same_seed_on_other_threads_or_with_another_end_is_another_run_and_r
     assert len(claims.by_name([one, one | dict(commit="later")], "cpu")["base"]) == 1
     elsewhere = one | dict(metrics=one["metrics"] | dict(fd=210))
     assert len(claims.by_name([one, elsewhere], "cpu")["base"]) == 2
-
-
-def test_the_readmes_tables_are_those_of_the_committed_records():
-    spec = importlib.util.spec_from_file_location("readme", ROOT / "scripts" / "readme.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    text = (ROOT / "README.md").read_text()
-    assert script.written(text) == text, "run make figures"
-    assert all(text.count(f"<!-- {name}: scripts/readme.py -->") == 1 for name in script.PARTS)
-    assert all(text.count(f"<!-- end of {name} -->") == 1 for name in script.PARTS)

@@ -1,0 +1,234 @@
+"""Draw the generated parts of README.md and docs/*.md from the committed records (`make figures`).
+
+    python scripts/pages.py
+
+A part stands between the lines `<!-- NAME: scripts/pages.py -->` and `<!-- end of NAME -->`.
+PARTS lists the names.
+"""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hagan_lite import runs
+from hagan_lite.config import Experiment
+from hagan_lite.evaluation.complexity import training_flops
+from hagan_lite.report import claims, claims_measured, table1, tables, verdicts
+from hagan_lite.report.experiments import AT_256, EARLIER, LONGER, ladder, rows_of, tried
+from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED
+
+Records = list[dict[str, Any]]
+Rows = list[tuple[str, Experiment]]
+
+NOTHING = "*no record yet*\n"
+"""What a part shows as long as no record belongs to it."""
+VERDICTS = [verdicts.HELD, verdicts.NOT, verdicts.UNDECIDED, verdicts.UNTESTED]
+MARK = re.compile(r"<!-- (?P<name>\S+): scripts/pages\.py -->\n.*?<!-- end of (?P=name) -->", re.DOTALL)
+
+FULL = "+ training strategy = hagan"
+IN_THE_README = (FULL, "sagan with T", "base with T", "base")
+ELSEWHERE = {FULL: "hagan", "sagan with T": "sagan with T", "base with T": "base with T", "sagan": "sagan"}
+"""Rows that are measured on further data sets, and what they are called there."""
+SUSTAINED = 7e12
+"""FLOP/s in bf16 that the hours assume: a tenth of an RTX 3090's peak by its data sheet."""
+PAIRS = [
+    (FULL, "base"),
+    (FULL, "sagan"),
+    (FULL, "base with T"),
+    (FULL, "sagan with T"),
+    (FULL, "hagan without T"),
+    (FULL, "hagan, CutMix's label"),
+    (FULL, "hagan, received map"),
+    (FULL, "hagan, fresh noise"),
+    (FULL, "hagan, pixels alone"),
+    (FULL, "hagan, features by distance"),
+    (FULL, "hagan, features by contrast"),
+    (FULL, "hagan, consistency grows"),
+    (FULL, "hagan, no pixel branch"),
+    (FULL, "+ hierarchical discriminator"),
+    ("+ reverse skip", "+ reverse skip of an instance"),
+    ("hagan without T", "base"),
+    ("base with T", "base"),
+    ("base", "base with flips"),
+    ("base with flips", "base with flips, black comes in"),
+    ("sagan", "sagan, black comes in"),
+]
+"""Rows of the ladder that the text of docs/results.md compares."""
+
+
+def pages(root: Path = ROOT) -> list[Path]:
+    """Return the files that may have generated parts."""
+    return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+
+
+def named(rows: Rows, names: dict[str, str]) -> Rows:
+    """Return those of `rows` that `names` lists, in its order and under the names that it gives."""
+    experiments = dict(rows)
+    return [(called, experiments[name]) for name, called in names.items()]
+
+
+def distances(rows: Rows, heading: str, records: Records, short: bool = False) -> str:
+    """Return the table of those `rows` that have records; `short` leaves out columns about how many."""
+    table = tables.with_records(tables.of_rows(rows, records, {}))
+    if table.empty:
+        return NOTHING
+    score = next(column for column in table if column.startswith("our "))
+    label = score.removeprefix("our ").split(" (")[0]
+    also = tables.FID_768
+    headings = {"row": heading, "each run": f"{label} of each run", score: "mean"}
+    headings |= {"KID": "KID", "KID's runs": "of runs"}
+    headings |= {f"{label} at their n": f"{label} at the floor's n"}
+    headings |= {f"{label} of real halves": f"{label} of real halves"}
+    headings |= {also: also, f"{also}'s runs": f"{also}: of runs"}
+    headings |= {f"{also} of real halves": f"{also} of real halves"}
+    left_out = {"KID's runs", f"{label} at their n", f"{also}'s runs"} if short else set()
+    columns = [column for column in headings if column in table and column not in left_out]
+    # markdown() chooses decimals by the column's name, so the headings change after it wrote the cells.
+    head, *lines = tables.markdown(table[columns]).splitlines()
+    head = "| " + " | ".join(headings[column] for column in columns) + " |"
+    return "\n".join([head, *lines]) + "\n"
+
+
+def differences(rows: Rows, records: Records) -> str:
+    """Return the verdict on each of PAIRS that has records on both sides, and the spread of runs."""
+    known = runs.by_row(rows, records)
+    told = []
+    for row, rival in PAIRS:
+        if row in known and rival in known:
+            finding = claims_measured.better(known, row, [rival])
+            numbers = finding.because.replace(f" ({rival})", "")
+            told.append({"has a lower FD": row, "than": rival, "verdict": finding.verdict, "numbers": numbers})
+    if not told:
+        return NOTHING
+    any_record = next(iter(known.values()))[0]
+    sd, freedom = claims_measured.spread(known, any_record)
+    scatter = f"{sd:.1f}, with {freedom} degrees of freedom."
+    return (
+        tables.markdown(pd.DataFrame(told))
+        + f"\nStandard deviation of the runs of one row, pooled over all rows: {scatter}\n"
+    )
+
+
+def untrained(records: Records) -> str:
+    """Return the distance of images of a generator that no step has changed (lr_g = 0)."""
+    rows = [{"untrained": r["experiment"]["model"], "FD": runs.distance_of(r)} for r in records if _is_untrained(r)]
+    return tables.markdown(pd.DataFrame(rows)) if rows else NOTHING
+
+
+def _is_untrained(record: dict[str, Any]) -> bool:
+    return record["experiment"]["lr_g"] == 0
+
+
+def label_chances(records: Records) -> str:
+    """Return each run's chance that three labels move as little as Figure 7 prints, where it has it."""
+    told = []
+    for r in records:
+        if "figure_7" in r:
+            e = Experiment.from_dict(r["experiment"])
+            row = {"run": f"{e.model} on {e.data_label}", "seed": e.seed, "trained with the map": e.saliency}
+            told.append(row | {f"chance, {name} map": f"{chance:.2g}" for name, chance in r["figure_7"].items()})
+    return tables.markdown(pd.DataFrame(told)) if told else NOTHING
+
+
+def search(records: Records) -> str:
+    """Return what was tried on the search's seed; these records are apart from all others."""
+    del records
+    return distances(tried("covid-ct", "cpu"), "what was tried", runs.load_records(SEARCHED), short=True)
+
+
+def ledger_by_verdict(records: Records) -> str:
+    """Return the ledger of claims by verdict, each with its numbers and those of its controls."""
+    ledger = claims.ledger(records).sort_values("here", key=lambda v: v.map(VERDICTS.index), kind="stable")
+    shown = {"verdict": "here", "claim": "claim", "numbers": "because", "controls": "controls"}
+    table = pd.DataFrame({heading: ledger[column] for heading, column in shown.items()})
+    for column in ("numbers", "controls"):
+        table[column] = table[column].str.replace("; ", "<br>", regex=False)
+    return tables.markdown(table)
+
+
+def counts(records: Records) -> str:
+    """Return how many claims have which verdict."""
+    found = claims.ledger(records)["here"].value_counts()
+    return tables.markdown(pd.DataFrame([{verdict: int(found.get(verdict, 0)) for verdict in VERDICTS}]))
+
+
+def printed_cells(records: Records) -> str:
+    """Return how many printed cells of Table I agree with what is counted from the networks."""
+    del records
+    table = table1.table_1()
+    # HAGAN's image branch has a row of its own, which is compared with D's printed cells a second time.
+    table = table[~table["network"].str.contains(",")]
+    told = pd.concat([table[column] for column in table if column.endswith(": verdict")])
+    found = told[told != ""].value_counts()
+    kinds = {"agrees": "agree", "as a sum": "agree as a sum of rounded numbers", "differs": "differ"}
+    row = {"printed cells": int(found.sum())} | {shown: int(found.get(kind, 0)) for kind, shown in kinds.items()}
+    return tables.markdown(pd.DataFrame([row]))
+
+
+def papers_budget(records: Records) -> str:
+    """Return steps and counted FLOPs of HAGAN's and SAGAN's training at `paper`, and HAGAN's hours."""
+    del records
+    sizes = {"covid-ct": [64, 256], "acdc": [64, 256], "brats2018": [64]}
+    told = []
+    for size in (64, 256):
+        changes = {} if size == 64 else AT_256
+        for data in (name for name, papers in sizes.items() if size in papers):
+            hagan, sagan = (Experiment.make(model, data, "paper", **changes) for model in ("hagan", "sagan"))
+            work, less = training_flops(hagan), training_flops(sagan)
+            row = {"data, size": f"{data}, {size}x{size}", "steps": f"{hagan.steps:,}", "PFLOP": work / 1e15}
+            told.append(row | {"hours": work / SUSTAINED / 3600, "SAGAN's PFLOP": less / 1e15})
+    return tables.markdown(pd.DataFrame(told))
+
+
+STEP = "row of Table IV, or a control"
+LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
+PARTS: dict[str, Callable[[Records], str]] = dict(
+    four=partial(distances, named(LADDER, {name: name for name in IN_THE_README}), "row", short=True),
+    counts=counts,
+    measured=partial(distances, LADDER, STEP),
+    measured_pairs=partial(differences, LADDER),
+    figure_7=label_chances,
+    earlier=partial(distances, EARLIER_LADDER, STEP),
+    earlier_pairs=partial(differences, EARLIER_LADDER),
+    untrained=untrained,
+    tried=search,
+    longer=partial(distances, ladder("covid-ct", "cpu", steps=LONGER, **EARLIER), STEP),
+    models=partial(distances, rows_of("table2", "covid-ct", "cpu", **EARLIER), "model of Table II"),
+    larger=partial(distances, rows_of("table3", "covid-ct", "cpu", **EARLIER), "model of Table III"),
+    acdc=partial(distances, named(ladder("acdc", "cpu"), ELSEWHERE), "row, on ACDC"),
+    lgg=partial(distances, named(ladder("lgg", "cpu"), ELSEWHERE), "row, on LGG"),
+    table_1=printed_cells,
+    verdicts=ledger_by_verdict,
+    budget=papers_budget,
+)
+
+
+def parts_of(text: str) -> list[str]:
+    """Return the names of the parts in a page's text."""
+    return [mark["name"] for mark in MARK.finditer(text)]
+
+
+def drawn(text: str, records: Records) -> str:
+    """Return a page's text with every part drawn anew. Raises ValueError for a part not in PARTS."""
+
+    def draw(mark: re.Match) -> str:
+        name = mark["name"]
+        if name not in PARTS:
+            raise ValueError(f"{name}: no such part; scripts/pages.py has {', '.join(PARTS)}")
+        return f"<!-- {name}: scripts/pages.py -->\n{PARTS[name](records)}<!-- end of {name} -->"
+
+    return MARK.sub(draw, text)
+
+
+def main() -> None:
+    records = runs.load_records(COMMITTED)
+    for page in pages():
+        page.write_text(drawn(page.read_text(), records))
+
+
+if __name__ == "__main__":
+    main()

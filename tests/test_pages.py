@@ -1,0 +1,86 @@
+"""README.md, docs/ and other pages: generated parts are drawn from records, links lead somewhere."""
+
+import re
+import sys
+
+import pytest
+
+from hagan_lite import runs
+from hagan_lite.system.paths import COMMITTED, ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import pages  # scripts/pages.py
+
+GENERATED = {str(page.relative_to(ROOT)): page for page in pages.pages()}
+WRITTEN = ["CONTRIBUTING.md", "data/README.md", "figures/README.md", "notebooks/README.md"]
+WRITTEN += ["notebooks/glossary.md", "notebooks/handout.md"]
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)<?([^)>#\s]+)")
+
+
+@pytest.fixture(scope="module")
+def records():
+    return runs.load_records(COMMITTED)
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_every_generated_part_is_drawn_from_the_committed_records(name, records):
+    text = GENERATED[name].read_text()
+    assert pages.drawn(text, records) == text, f"{name}: run make figures"
+
+
+def test_every_part_stands_on_a_page_and_every_mark_is_a_whole_part():
+    texts = [page.read_text() for page in GENERATED.values()]
+    assert {name for text in texts for name in pages.parts_of(text)} == set(pages.PARTS)
+    for text in texts:
+        assert text.count("scripts/pages.py -->") == text.count("<!-- end of ") == len(pages.parts_of(text))
+
+
+def test_a_part_that_nothing_draws_is_an_error():
+    with pytest.raises(ValueError, match="gone: no such part"):
+        pages.drawn("<!-- gone: scripts/pages.py -->\n<!-- end of gone -->", [])
+
+
+@pytest.mark.parametrize("name", ["four", "measured", "measured_pairs", "earlier_pairs", "acdc", "lgg", "figure_7"])
+def test_a_part_without_records_says_so(name):
+    assert pages.PARTS[name]([]) == pages.NOTHING
+
+
+def record_of(row, **changes):
+    """Return a record of a row of the ladder on COVID-CT."""
+    e = dict(pages.ladder("covid-ct", "cpu", **changes))[row]
+    metrics = dict(extractor="x", resize="r", n_real=9, n_fake=9, floor=40.0, fd=200.0, fd_at_floor_n=210.0)
+    about = dict(name=f"{row} {changes}", device="cpu", data=dict(name="covid-ct", fingerprint="f"))
+    return about | dict(experiment=e.to_dict(), metrics=metrics)
+
+
+def test_fid_768_has_columns_as_soon_as_a_row_has_it():
+    plain = record_of("base")
+    also = {"inception-768": dict(fid768=1.25, floor=0.5)}
+    richer = record_of("sagan with T") | dict(also=also)
+    assert "FID-768" not in pages.PARTS["measured"]([plain])
+    head, _, *rows = pages.PARTS["measured"]([plain, richer]).splitlines()
+    assert head.endswith("| FID-768 | FID-768: of runs | FID-768 of real halves |")
+    assert [row.split(" | ")[0] for row in rows] == ["| base", "| sagan with T"]
+    assert rows[1].endswith("| 1.250 | 1 | 0.500 |")
+
+
+def test_rows_of_one_protocol_never_stand_in_the_other_ones_table():
+    present, earlier = record_of(pages.FULL), record_of(pages.FULL, **pages.EARLIER)
+    assert pages.PARTS["earlier"]([present]) == pages.PARTS["four"]([earlier]) == pages.NOTHING
+    assert "| 200.0 |" in pages.PARTS["four"]([present])
+
+
+def test_the_readme_is_one_screen_and_names_every_lesson():
+    readme = (ROOT / "README.md").read_text()
+    lines = readme.splitlines()
+    assert len(lines) <= 150
+    assert max(map(len, lines)) <= 160
+    for lesson in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
+        assert f"notebooks/{lesson.name}" in readme
+
+
+@pytest.mark.parametrize("name", [*GENERATED, *WRITTEN])
+def test_every_relative_link_of_a_page_leads_to_a_file(name):
+    page = ROOT / name
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), target
