@@ -165,9 +165,17 @@ def _linked(listed: list[Path], stage: Path, root: Path) -> list[Path]:
             known.add(path)
             _copy(root / path, stage / path)
             if path.suffix == ".md":
+                _titled(stage / path, path)
                 also.append(path)
                 waiting.append(path)
     return also
+
+
+def _titled(staged: Path, path: Path) -> None:
+    """Put the file's own path above a page without a title, as tables of figures/ are: it could not be listed."""
+    text = staged.read_text()
+    if not re.search(r"^# ", text, re.MULTILINE):
+        staged.write_text(f"# {path}\n\n{text}")
 
 
 def _targets(page: Path) -> list[str]:

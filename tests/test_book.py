@@ -26,11 +26,15 @@ def cell(*sources):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A book of a page of text and two notebooks, one with a widget."""
+    """A book of two notebooks, one with a widget, a glossary, a page of docs/ and a table that it links to."""
     root = tmp_path_factory.mktemp("book")
     (root / "notebooks" / "solutions").mkdir(parents=True)
     (root / "notebooks" / "README.md").write_text("# Plan\n\n[the lesson](00_one.ipynb), [a word](glossary.md)\n")
     (root / "notebooks" / "glossary.md").write_text("# Words\n\n**AttnMix.** $\\lambda$.\n")
+    (root / "docs").mkdir()
+    (root / "figures").mkdir()
+    (root / "docs" / "results.md").write_text("# Results\n\n[a table](../figures/table.md)\n")
+    (root / "figures" / "table.md").write_text("| a |\n| --- |\n| 1 |\n")
     slider = "import ipywidgets\n\nipywidgets.IntSlider(value=37, description='of the box')"
     lesson = cell("# One\n\n$$ i = M x $$\n\nsee [two](01_two.ipynb)", slider)
     nbformat.write(lesson, root / "notebooks" / "00_one.ipynb")
@@ -51,9 +55,16 @@ def nothing_left_behind():
 
 def test_every_page_is_there_in_order(site):
     html = (site / "notebooks" / "README.html").read_text()
-    places = [html.index(f'href="{name}.html"') for name in ("00_one", "01_two", "glossary", "solutions/00_one")]
+    pages = ("00_one", "01_two", "glossary", "../docs/results", "../figures/table", "solutions/00_one")
+    places = [html.index(f'href="{name}.html"') for name in pages]
     assert places == sorted(places)
     assert "printed by two" in (site / "notebooks" / "01_two.html").read_text()
+
+
+def test_a_page_is_stale_after_an_edit_anywhere_in_the_package():
+    names = {path.relative_to(ROOT).as_posix() for path in book.made_from()}
+    assert {"hagan_lite/attnmix.py", "hagan_lite/baselines/ddpm.py", "data/claims.yaml"} <= names
+    assert any(name.startswith("data/results/") for name in names)
 
 
 def test_widgets_come_with_their_state_and_nothing_is_fetched_from_elsewhere(site):
