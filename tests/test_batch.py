@@ -52,7 +52,7 @@ class Process(subprocess.Popen):
 
 
 def hagan(*words, build):
-    return Process("-m", "hagan_lite", *words, build=build)
+    return Process("-m", "hagan_lite.cli", *words, build=build)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_two_workers_and_the_driver_are_killed_and_nothing_is_lost_or_repeated(w
 def two_cells(scans, tmp_path, *more):
     """HAGAN's cell and DCGAN's with seed 0, on one worker; HAGAN's comes first."""
     words = ["table2", "--preset", "smoke", "--models", "hagan,dcgan", "--datasets", scans]
-    return Process("-m", "hagan_lite", "batch", *words, *TINY, "--set", f"steps={STEPS}", *more, build=tmp_path)
+    return Process("-m", "hagan_lite.cli", "batch", *words, *TINY, "--set", f"steps={STEPS}", *more, build=tmp_path)
 
 
 def test_a_notebook_that_raises_is_tried_again_and_reported_and_the_rest_goes_on(scans, reference, tmp_path):
@@ -186,7 +186,7 @@ def test_a_notebook_that_raises_is_tried_again_and_reported_and_the_rest_goes_on
     assert f"the executed notebook is {run / 'run_experiment.ipynb'}" in told and "Traceback" in told
     assert (run / "run_experiment.ipynb").is_file()
     assert [p.name.split("-")[0] for p in (tmp_path / "results").iterdir()] == ["dcgan"]
-    shown = Process("-m", "hagan_lite", "status", build=tmp_path)
+    shown = Process("-m", "hagan_lite.cli", "status", build=tmp_path)
     assert shown.wait(timeout=60) == 0
     assert re.search(rf"failed +{name}", shown.told()) and re.search(r"done +dcgan", shown.told())
 

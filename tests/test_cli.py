@@ -92,7 +92,7 @@ def test_values_are_parsed_as_fields():
     ],
 )
 def test_what_a_user_can_mend_is_one_line(words, said):
-    done = subprocess.run([sys.executable, "-m", "hagan_lite", *words], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-m", "hagan_lite.cli", *words], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -110,7 +110,7 @@ def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
     words = ["run", "--dataset", str(scans), "--preset", "smoke", "--set", "size=32", "--set", "steps=4"]
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
     done = subprocess.run(
-        [sys.executable, "-m", "hagan_lite", *words], cwd=ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "hagan_lite.cli", *words], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "jane-broken.png" in done.stderr  # the terminal says what was left out
@@ -160,7 +160,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
     how = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     # Tests that run in the background of a shell inherit a SIGINT that is ignored; a user's terminal has no such thing.
     how |= dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    process = subprocess.Popen([sys.executable, "-m", "hagan_lite", *words], cwd=ROOT, env=environment, **how)
+    process = subprocess.Popen([sys.executable, "-m", "hagan_lite.cli", *words], cwd=ROOT, env=environment, **how)
     deadline = time.monotonic() + 120
     while not [line for run in (tmp_path / "runs").glob("*") for line in runs.read_log(run)]:
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()

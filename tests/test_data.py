@@ -187,7 +187,7 @@ def test_a_second_load_opens_no_image(tmp_path, brain, monkeypatch):
 def test_two_processes_may_build_the_same_cache(tmp_path, brain):
     for i in range(40):
         save(tmp_path / "scans", f"{i}.png", np.roll(brain, 3 * i))
-    script = "import sys; from hagan_lite import data; print(datasets.load(sys.argv[1]).images.sum())"
+    script = "import sys; from hagan_lite import datasets; print(datasets.load(sys.argv[1]).images.sum())"
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
     command = [sys.executable, "-c", script, str(tmp_path / "scans")]
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]

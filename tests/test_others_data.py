@@ -23,7 +23,7 @@ def theirs(tmp_path_factory):
     env = os.environ | dict(HAGAN_DATA=str(root / "data"), HAGAN_BUILD=str(root / "build"))
     for table, data in (("table2", "acdc,brats2018"), ("table3", "acdc")):
         words = ["batch", table, "--preset", "smoke", "--models", "hagan", "--datasets", data, "--set", "steps=3"]
-        subprocess.run([sys.executable, "-m", "hagan_lite", *words], env=env, check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "hagan_lite.cli", *words], env=env, check=True, capture_output=True)
     return root, env
 
 

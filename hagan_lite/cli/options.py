@@ -35,6 +35,8 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
 
     Raises ValueError for what is no field of any of `models`.
     """
+    import hagan_lite.baselines  # noqa: F401  (every model is known from here on)
+
     known = {f.name for model in models for f in fields(choices_of(model))} - {"model", "dataset", "preset", "seed"}
     parsed: dict[str, Any] = {}
     for change in changes:

@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
+import hagan_lite.baselines  # noqa: F401  (a table has every model)
 from hagan_lite.config import DATASETS, MODELS, Experiment, choices_of
 from hagan_lite.datasets.loading import load
 from hagan_lite.datasets.sources import DataError

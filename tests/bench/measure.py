@@ -239,7 +239,7 @@ def skipping(seeds: int = 143) -> Figures:
     ]
 
     def again() -> None:
-        subprocess.run([sys.executable, "-m", "hagan_lite", *words], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([sys.executable, "-m", "hagan_lite.cli", *words], stdout=subprocess.DEVNULL, check=True)
 
     return dict(experiments=len(grid), seconds=seconds(again, torch.device("cpu")))
 
