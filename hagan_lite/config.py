@@ -109,7 +109,7 @@ class Experiment:
     fresh_noise: bool = False
     ramp: int = 0  # steps over which beta2 grows from 0 after phase_two; 0: a switch
     # The paper has 1e-3 for both; the presets paper and quick keep it. In 800 steps on COVID-CT G then runs away from a
-    # D that stays near chance, and seeds end far apart; a slower G brought them together (README, "Measured").
+    # D that stays near chance, and seeds end far apart; a slower G brought them together (docs/results.md).
     lr_g: float = 4e-4
     lr_d: float = 1e-3
     beta_1: float = 0.5  # Adam; open
