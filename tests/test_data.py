@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from hagan_lite import datasets
-from hagan_lite.datasets import cache, loading, pixels
+from hagan_lite.datasets import cache, pixels, reading
 
 
 @pytest.fixture
@@ -180,14 +180,14 @@ def test_the_cache_is_mapped_and_cannot_be_written_by_mistake(tmp_path, brain):
 def test_a_second_load_opens_no_image(tmp_path, brain, monkeypatch):
     save(tmp_path / "once", "a.png", brain)
     first = datasets.load(str(tmp_path / "once"))
-    monkeypatch.setattr(loading, "_read", None)  # it would raise
+    monkeypatch.setattr(reading, "read_file", None)  # it would raise
     assert np.array_equal(datasets.load(str(tmp_path / "once")).images, first.images)
 
 
 def test_two_processes_may_build_the_same_cache(tmp_path, brain):
     for i in range(40):
         save(tmp_path / "scans", f"{i}.png", np.roll(brain, 3 * i))
-    script = "import sys; from hagan_lite import data; print(datasets.load(sys.argv[1]).images.sum())"
+    script = "import sys; from hagan_lite import datasets; print(datasets.load(sys.argv[1]).images.sum())"
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
     command = [sys.executable, "-c", script, str(tmp_path / "scans")]
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -206,7 +206,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, brain, monkeypatch):
             raise KeyboardInterrupt
         return pixels.decode(path, 64, 1)
 
-    monkeypatch.setattr(loading, "decode", stopped)
+    monkeypatch.setattr(reading, "decode", stopped)
     with pytest.raises(KeyboardInterrupt):
         datasets.load(str(tmp_path / "scans"))
     assert list((tmp_path / "build" / "cache").iterdir()) == []
@@ -320,14 +320,14 @@ def test_a_disk_that_failed_is_asked_again(tmp_path, brain, monkeypatch):
     """What is damaged stays left out without being read again; what could not be read just now does not."""
     for name in ("a.png", "b.png"):
         save(tmp_path, name, np.roll(brain, ord(name[0])))
-    decode = loading.decode
+    decode = reading.decode
 
     def fails(path, *how):
         if path.name == "b.png":
             raise OSError(5, "Input/output error", str(path))
         return decode(path, *how)
 
-    monkeypatch.setattr(loading, "decode", fails)
+    monkeypatch.setattr(reading, "decode", fails)
     with pytest.warns(UserWarning, match="b.png"):
         assert len(datasets.load(str(tmp_path))) == 1
     monkeypatch.undo()

@@ -19,7 +19,6 @@ from hagan_lite import datasets, drawing
 from hagan_lite.cli import app
 from hagan_lite.datasets import _tiff, brats2018, loading
 from hagan_lite.datasets.sources import source_of, titled
-from hagan_lite.drawing import training
 from hagan_lite.paper import PAPER_IMAGES
 from hagan_lite.system.paths import BUILD
 
@@ -374,7 +373,7 @@ def test_a_contact_sheet_names_the_source(root, monkeypatch):
     layouts.lgg(root)
     drawn = []
     real = drawing.gallery
-    monkeypatch.setattr(training, "gallery", lambda *a, **kw: drawn.append(real(*a, **kw)) or drawn[-1])
+    monkeypatch.setattr(drawing, "gallery", lambda *a, **kw: drawn.append(real(*a, **kw)) or drawn[-1])
     done = CliRunner().invoke(app.app, ["data", "check", "lgg", "--sheet", str(root / "sheet.png")])
     assert done.exit_code == 0, done.output
     assert drawn[0].get_suptitle() == "lgg: 36 of 36 images, evenly spread\nBuda et al. 2019, CC BY-NC-SA 4.0"

