@@ -1,6 +1,7 @@
 """`make book`: pages, order, widgets and mathematics, without asking another machine for anything."""
 
 import http.server
+import os
 import shutil
 import sys
 import threading
@@ -16,6 +17,23 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import book  # scripts/book.py
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+TOC = """
+format: jb-book
+root: notebooks/README
+parts:
+- caption: Lessons
+  chapters:
+  - file: notebooks/00_one
+  - file: notebooks/01_two
+- caption: To look up
+  chapters:
+  - file: notebooks/glossary
+- caption: Solutions
+  chapters:
+  - file: notebooks/solutions/00_one
+"""
 
 
 def cell(*sources):
@@ -37,6 +55,8 @@ def site(tmp_path_factory):
     nbformat.write(cell("# Two", "print('printed by two')"), root / "notebooks" / "01_two.ipynb")
     nbformat.write(cell("# Solved", "1 + 1"), root / "notebooks" / "solutions" / "00_one.ipynb")
     before = (root / "notebooks" / "00_one.ipynb").read_bytes()
+    (root / "book").mkdir()
+    (root / "book" / "_toc.yml").write_text(TOC)
     index = book.build(book.pages(root), root / "site", root)
     assert (root / "notebooks" / "00_one.ipynb").read_bytes() == before  # executed elsewhere, never in place
     return index.parent
@@ -70,6 +90,41 @@ def test_a_page_that_fetches_from_elsewhere_is_found(tmp_path):
 def test_a_page_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SystemExit, match="no such page.*99_none"):
         book.build([Path("notebooks/99_none.ipynb")], tmp_path / "site")
+
+
+def test_the_table_of_contents_lists_every_notebook_and_every_page_of_docs(tmp_path):
+    listed = book.pages()
+    assert len(listed) == len(set(listed)) and listed[0] == Path("notebooks/README.md")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "_toc.yml").write_text("root: docs/one\nparts: []\n")
+    with pytest.raises(SystemExit, match="lists docs/one, and there is no such"):
+        book.pages(tmp_path)
+    (tmp_path / "docs").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / "docs" / f"{name}.md").touch()
+    with pytest.raises(SystemExit, match=r"does not list docs/two\.md; add it"):
+        book.pages(tmp_path)
+
+
+def test_an_edit_anywhere_in_the_package_makes_an_executed_copy_stale(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(book, "BUILD", tmp_path)
+    monkeypatch.setattr(book, "execute", lambda name, copy: made.append(name) or copy.touch())
+    module = tmp_path / "hagan_lite" / "datasets" / "cache.py"
+    lesson = tmp_path / "root" / "a.ipynb"
+    for file in (module, lesson):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    of_package = book.made_from(tmp_path)
+    assert of_package == [module]
+    monkeypatch.setattr(book, "made_from", lambda: of_package)
+    for _ in range(2):
+        book.executed(Path("a.ipynb"), tmp_path / "root")
+    assert len(made) == 1
+    later = (tmp_path / "a.ipynb").stat().st_mtime + 5
+    os.utime(module, (later, later))
+    book.executed(Path("a.ipynb"), tmp_path / "root")
+    assert len(made) == 2
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium here; .ci/run installs it")
