@@ -94,6 +94,7 @@ def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
             sys.exit(f"pages link to {', '.join(unlisted)}: list it in {TOC}")
         toc = contents(table_of_contents(root), listed + also)
         (stage / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
+        _add_headings(stage, toc)
         _copy(ROOT / "book" / "_config.yml", stage / "_config.yml")
         for asset in assets():
             _copy(asset, stage / "assets" / asset.name)
@@ -216,6 +217,15 @@ def _linked(listed: list[Path], stage: Path, root: Path) -> list[Path]:
                 also.append(path)
                 waiting.append(path)
     return also
+
+
+def _add_headings(stage: Path, toc: dict) -> None:
+    """Put a chapter's title above its page: jupyter-book lists no page that has no heading."""
+    for part in toc["parts"]:
+        for chapter in part["chapters"]:
+            if "title" in chapter:
+                page = stage / f"{chapter['file']}.md"
+                page.write_text(f"# {chapter['title']}\n\n{page.read_text()}")
 
 
 def _targets(page: Path) -> list[str]:

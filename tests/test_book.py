@@ -16,7 +16,9 @@ from hagan_lite.system.paths import BUILD, ROOT
 sys.path.insert(0, str(ROOT / "scripts"))
 import book  # scripts/book.py
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 
 TOC = """
@@ -37,7 +39,10 @@ parts:
 
 
 def cell(*sources):
-    cells = [nbformat.v4.new_markdown_cell(sources[0]), *map(nbformat.v4.new_code_cell, sources[1:])]
+    cells = [
+        nbformat.v4.new_markdown_cell(sources[0]),
+        *map(nbformat.v4.new_code_cell, sources[1:]),
+    ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
@@ -47,7 +52,9 @@ def site(tmp_path_factory):
     """A book of a page of text and two notebooks, one with a widget."""
     root = tmp_path_factory.mktemp("book")
     (root / "notebooks" / "solutions").mkdir(parents=True)
-    (root / "notebooks" / "README.md").write_text("# Plan\n\n[the lesson](00_one.ipynb), [a word](glossary.md)\n")
+    (root / "notebooks" / "README.md").write_text(
+        "# Plan\n\n[the lesson](00_one.ipynb), [a word](glossary.md)\n"
+    )
     (root / "notebooks" / "glossary.md").write_text("# Words\n\n**AttnMix.** $\\lambda$.\n")
     slider = "import ipywidgets\n\nipywidgets.IntSlider(value=37, description='of the box')"
     lesson = cell("# One\n\n$$ i = M x $$\n\nsee [two](01_two.ipynb)", slider)
@@ -58,7 +65,9 @@ def site(tmp_path_factory):
     (root / "book").mkdir()
     (root / "book" / "_toc.yml").write_text(TOC)
     index = book.build(book.pages(root), root / "site", root)
-    assert (root / "notebooks" / "00_one.ipynb").read_bytes() == before  # executed elsewhere, never in place
+    assert (
+        root / "notebooks" / "00_one.ipynb"
+    ).read_bytes() == before  # executed elsewhere, never in place
     return index.parent
 
 
@@ -71,18 +80,25 @@ def nothing_left_behind():
 
 def test_every_page_is_there_in_order(site):
     html = (site / "notebooks" / "README.html").read_text()
-    places = [html.index(f'href="{name}.html"') for name in ("00_one", "01_two", "glossary", "solutions/00_one")]
+    places = [
+        html.index(f'href="{name}.html"')
+        for name in ("00_one", "01_two", "glossary", "solutions/00_one")
+    ]
     assert places == sorted(places)
     assert "printed by two" in (site / "notebooks" / "01_two.html").read_text()
 
 
 def test_widgets_come_with_their_state_and_nothing_is_fetched_from_elsewhere(site):
-    assert '"value": 37' in (site / "notebooks" / "00_one.html").read_text().replace('"value":37', '"value": 37')
+    assert '"value": 37' in (site / "notebooks" / "00_one.html").read_text().replace(
+        '"value":37', '"value": 37'
+    )
     assert book.problems(site) == []
 
 
 def test_a_page_that_fetches_from_elsewhere_is_found(tmp_path):
-    (tmp_path / "a.html").write_text('<script src="https://example.org/x.js"></script><a href="gone.html">x</a>')
+    (tmp_path / "a.html").write_text(
+        '<script src="https://example.org/x.js"></script><a href="gone.html">x</a>'
+    )
     found = "\n".join(book.problems(tmp_path))
     assert "fetches https://example.org/x.js" in found and "leads nowhere: gone.html" in found
 
@@ -145,7 +161,10 @@ def test_the_widget_shows_in_a_browser_without_a_kernel(site):
             )
             page, elsewhere = browser.new_page(), []
             page.on(
-                "request", lambda r: None if r.url.startswith((here, "data:", "blob:")) else elsewhere.append(r.url)
+                "request",
+                lambda r: (
+                    None if r.url.startswith((here, "data:", "blob:")) else elsewhere.append(r.url)
+                ),
             )
             page.goto(here + "notebooks/00_one.html")
             slider = page.locator(".widget-slider").filter(has_text="of the box")

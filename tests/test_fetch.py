@@ -17,7 +17,9 @@ from hagan_lite.datasets import fetch
 from hagan_lite.datasets.sources import DataError
 
 
-def archive(names=("CT_NonCOVID/0.png", "CT_NonCOVID/1%0.jpg", "__MACOSX/CT_NonCOVID/._0.png"), **links) -> bytes:
+def archive(
+    names=("CT_NonCOVID/0.png", "CT_NonCOVID/1%0.jpg", "__MACOSX/CT_NonCOVID/._0.png"), **links
+) -> bytes:
     """A zip of small pictures of noise, and of links."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as packed:
@@ -165,7 +167,9 @@ def test_without_network_the_folder_and_the_address_are_said(tmp_path, monkeypat
     server.server_close()
     with pytest.raises(DataError) as error:
         fetch.fetch_covid_ct(tmp_path, server.url)
-    assert server.url in str(error.value) and str(tmp_path / "covid-ct" / "CT_NonCOVID") in str(error.value)
+    assert server.url in str(error.value) and str(tmp_path / "covid-ct" / "CT_NonCOVID") in str(
+        error.value
+    )
 
 
 def test_the_command_fetches_and_says_what_there_is(server, tmp_path, monkeypatch):

@@ -42,7 +42,9 @@ def test_a_checkpoint_that_meets_a_full_disk_is_named(tmp_path):
     pytest.importorskip("resource")
     path = tmp_path / "checkpoint.pt"
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
-    assert re.search(r"could not write .*checkpoint\.pt: .*free space", done.stdout), done.stdout + done.stderr
+    assert re.search(r"could not write .*checkpoint\.pt: .*free space", done.stdout), (
+        done.stdout + done.stderr
+    )
     assert "{'step': 1}" in done.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
 
@@ -89,7 +91,10 @@ def test_a_dead_process_holds_no_lock(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE)
     holder.stdout.readline()
     assert storage.written_now(tmp_path)
-    with pytest.raises(RuntimeError, match=re.escape(str(tmp_path))), storage.only_writer(tmp_path, wait=0.1):
+    with (
+        pytest.raises(RuntimeError, match=re.escape(str(tmp_path))),
+        storage.only_writer(tmp_path, wait=0.1),
+    ):
         pass
     holder.kill()
     holder.wait()
