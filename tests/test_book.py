@@ -1,4 +1,4 @@
-"""`make book`: pages, order, widgets and mathematics, without asking another machine for anything."""
+"""`make book`: pages, order, widgets and mathematics, and nothing fetched from elsewhere."""
 
 import http.server
 import os

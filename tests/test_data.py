@@ -1,3 +1,5 @@
+import errno
+import io
 import os
 import struct
 import subprocess
@@ -195,7 +197,9 @@ def test_a_second_load_opens_no_image(tmp_path, brain, monkeypatch):
 def test_two_processes_may_build_the_same_cache(tmp_path, brain):
     for i in range(40):
         save(tmp_path / "scans", f"{i}.png", np.roll(brain, 3 * i))
-    script = "import sys; from hagan_lite import datasets; print(datasets.load(sys.argv[1]).images.sum())"
+    script = (
+        "import sys; from hagan_lite import datasets as d; print(d.load(sys.argv[1]).images.sum())"
+    )
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
     command = [sys.executable, "-c", script, str(tmp_path / "scans")]
     both = [
@@ -307,9 +311,11 @@ def test_sixteen_bits_in_several_channels_are_left_out_not_blackened(tmp_path, b
     rows = b"".join(
         b"\0" + row.astype(">u2").repeat(channels).tobytes() for row in brain * np.uint16(16)
     )
-    chunk = lambda kind, body: (
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    )  # noqa: E731
+
+    def chunk(kind, body):
+        length, checksum = struct.pack(">I", len(body)), struct.pack(">I", zlib.crc32(kind + body))
+        return length + kind + body + checksum
+
     head = struct.pack(">2I5B", 64, 40, 16, {"RGB": 2, "LA": 4}[mode], 0, 0, 0)
     content = (
         b"\x89PNG\r\n\x1a\n"
@@ -347,7 +353,7 @@ def test_every_kind_of_grey_tiff_is_the_same_picture(tmp_path, brain, dtype, how
 
 
 def test_a_disk_that_failed_is_asked_again(tmp_path, brain, monkeypatch):
-    """What is damaged stays left out without being read again; what could not be read just now does not."""
+    """A damaged file stays left out and is not read again; one that a failing disk held is."""
     for name in ("a.png", "b.png"):
         save(tmp_path, name, np.roll(brain, ord(name[0])))
     decode = reading.decode
@@ -426,3 +432,36 @@ def test_the_real_covid_ct_folder(covid_ct):
     assert np.array_equal(fewer.images, d.images[:396]) and fewer.fingerprint != d.fingerprint
     train, heldout = d.split(0.1)
     assert not set(d.groups[train]) & set(d.groups[heldout])
+
+
+def test_images_of_a_file_that_fails_half_way_are_not_used(tmp_path, brain, monkeypatch):
+    for name in ("a.png", "b.png"):
+        save(tmp_path, name, np.roll(brain, ord(name[0])))
+    read_file = reading.read_file
+
+    def fails(source, size, channels, notes):
+        patient, images = read_file(source, size, channels, notes)
+
+        def first_then_damage():
+            yield from images
+            raise ValueError(f"{source.path} ends too early")
+
+        return patient, first_then_damage() if source.path.name == "b.png" else images
+
+    monkeypatch.setattr(reading, "read_file", fails)
+    with pytest.warns(UserWarning, match=r"b\.png: the file ends too early"):
+        assert len(datasets.load(str(tmp_path))) == 1
+
+
+def test_a_full_disk_is_named_and_not_taken_for_a_damaged_image(tmp_path, brain, monkeypatch):
+    save(tmp_path / "scans", "a.png", brain)
+    monkeypatch.setattr(cache, "BUILD", tmp_path / "build")
+
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache.tempfile, "TemporaryFile", lambda **_: Full())
+    with pytest.raises(OSError, match=r"could not write .*\.npy: No space left .*free space"):
+        datasets.load(str(tmp_path / "scans"))
+    assert list((tmp_path / "build" / "cache").iterdir()) == []

@@ -1,4 +1,4 @@
-"""The paper's data sets in their published layouts, and what scanners write, in a folder of anybody's own."""
+"""Data sets in their published layouts, and folders of one's own with what scanners write."""
 
 import dataclasses
 import itertools
@@ -126,7 +126,7 @@ def test_acdc_1798_is_the_first_1798_slices(root, monkeypatch):
 
 
 def test_one_heart_under_two_patients_names_is_one_group_and_alike_hearts_are_not(root):
-    """As patient074 and patient076 are in the copy of ACDC that we have: the same files, byte by byte."""
+    """In our copy of ACDC patient074 and patient076 have the same files, byte by byte."""
     layouts.acdc(root, patients=6)
     for number in (2, 5):  # drawn from one brain, they happen to be nearly the first one's copies
         shutil.rmtree(root / f"acdc/training/patient{number:03d}")
@@ -368,7 +368,7 @@ def test_a_folder_with_masks_only_is_named(root):
 
 
 def test_one_examination_is_in_memory_at_a_time(root, monkeypatch):
-    """Every file is opened twice: for the window of its examination, when the first slice is read, and by itself."""
+    """Every file is opened twice: for the window of its examination, and by itself."""
     layouts.lgg(root)
     opened = []
     real = _tiff.read_plane
@@ -634,7 +634,10 @@ def test_of_several_windows_the_first_is_used(tmp_path, plane):
 
 
 def test_frames_of_one_file_have_spacing_window_and_rescaling_of_their_own(tmp_path, plane):
-    """An enhanced multi-frame file keeps them in functional groups; a frame of two values does not end the others."""
+    """An enhanced multi-frame file has them in functional groups.
+
+    A frame of two values does not end the others.
+    """
     from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
 
@@ -736,7 +739,7 @@ def test_without_pydicom_the_remedy_is_said(tmp_path, plane, monkeypatch):
 
 
 def test_files_of_real_scanners_are_read(tmp_path):
-    """pydicom ships a CT and an MR slice from real scanners, ultrasound with a palette, and colour in two spaces."""
+    """pydicom ships CT and MR of real scanners, ultrasound with a palette, colour in two spaces."""
     from pydicom.data import get_testdata_file
 
     for name in (

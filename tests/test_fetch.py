@@ -36,7 +36,7 @@ def archive(
 
 @pytest.fixture
 def server(monkeypatch):
-    """`server.content` is served; `server.drops` says after how many bytes the next connections break off."""
+    """Serve `server.content`; the next connections break off after `server.drops` bytes."""
     monkeypatch.setattr("time.sleep", lambda _: None)  # pooch waits between two tries
 
     class Handler(BaseHTTPRequestHandler):

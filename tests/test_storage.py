@@ -25,7 +25,7 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
 
 
 def test_a_checkpoint_that_meets_a_full_disk_is_named(tmp_path):
-    """The kernel refuses to let a file grow, as a full disk does; in a process of its own, for the limit stays."""
+    """The kernel refuses to let a file grow, as a full disk does, in a process of its own."""
     script = """if True:
         import pathlib, resource, signal, sys, torch
         from hagan_lite.system import storage
