@@ -61,7 +61,7 @@ def fetch(
     name: Annotated[str, typer.Argument(help="covid-ct; of the others it says where to register")],
     url: Annotated[str, typer.Option(help="another address of the archive")] = "",
 ) -> None:
-    """Downloads a data set that can be downloaded, with progress; a broken download goes on when asked again."""
+    """Download a data set that needs no registration, with progress; a broken download is tried four times."""
     from hagan_lite import datasets
     from hagan_lite.datasets import acdc, brats2018, fetch, lgg
 

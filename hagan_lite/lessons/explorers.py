@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hagan_lite.attnmix import Labels, mix, mixed_labels, to_image_size
 from hagan_lite.config import Experiment
+from hagan_lite.datasets.pixels import to_uint8
 from hagan_lite.drawing.style import saliency_scale
 from hagan_lite.generator import Generator
 from hagan_lite.lessons.pretrained import CHECKPOINTS
@@ -121,7 +122,7 @@ def moment(run: Path, step: int) -> tuple[bytes, dict]:
 
 def _grey(image: Tensor) -> np.ndarray:
     """(1, C, H, W) in [-1, 1] -> (H, W, 3) uint8."""
-    array = ((image[0].clamp(-1, 1) + 1) * 127.5).byte().numpy()
+    array = to_uint8(image[0])
     return array.repeat(3 // len(array), 0).transpose(1, 2, 0)
 
 
