@@ -24,7 +24,9 @@ def bench(monkeypatch):
 TINY = dict(model="hagan", preset="smoke", width=8, batch=4, steps=8)
 
 
-@pytest.mark.parametrize("name", ["fused attention", "channels_last", "no pass twice", "no .item() in the step"])
+@pytest.mark.parametrize(
+    "name", ["fused attention", "channels_last", "no pass twice", "no .item() in the step"]
+)
 def test_the_step_without_a_measure_computes_the_same(name):
     import measure
     import naive
@@ -37,7 +39,9 @@ def test_the_step_without_a_measure_computes_the_same(name):
     for t in range(3):
         wanted, found = fast.step(x, t), step(x, t)
         for key in wanted:
-            close = 0.05 if name == "no pass twice" else 2e-3  # spectral norm moves a little with every pass
+            close = (
+                0.05 if name == "no pass twice" else 2e-3
+            )  # spectral norm moves a little with every pass
             torch.testing.assert_close(found[key], wanted[key], atol=close, rtol=close)
 
 
@@ -54,11 +58,15 @@ def test_T_in_a_loop_is_T():
 
 
 def test_flops_are_those_of_the_equations():
-    """Attention's, by hand: (d + C) N^2 multiply-accumulates forward, twice that backward; one pass of G a step."""
+    """Attention's, by hand: (d + C) N^2 multiply-accumulates forward, twice that backward; one pass
+    of G a step.
+    """
     import measure
 
     def step_flops(**changes):
-        return measure.counted_flops(*measure.build(**(TINY | dict(model="sagan", augment="") | changes)))
+        return measure.counted_flops(
+            *measure.build(**(TINY | dict(model="sagan", augment="") | changes))
+        )
 
     added = step_flops() - step_flops(model="dcgan")
     wanted = 0
@@ -71,7 +79,9 @@ def test_flops_are_those_of_the_equations():
 
 def figure(name, **given):
     ran = subprocess.run(
-        [sys.executable, BENCH / "measure.py", name, json.dumps(given)], capture_output=True, text=True
+        [sys.executable, BENCH / "measure.py", name, json.dumps(given)],
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout.splitlines()[-1])
@@ -86,7 +96,12 @@ def test_a_figure_is_a_process_of_its_own_that_prints_json():
 
 
 @pytest.mark.parametrize(
-    ("name", "given"), [("loading", dict(images=8, batch=4)), ("extraction", dict(images=40)), ("explorer", dict(n=2))]
+    ("name", "given"),
+    [
+        ("loading", dict(images=8, batch=4)),
+        ("extraction", dict(images=40)),
+        ("explorer", dict(n=2)),
+    ],
 )
 def test_loading_extraction_and_the_explorer_are_measured(name, given):
     assert all(v > 0 for v in figure(name, **given).values())
@@ -110,5 +125,10 @@ def test_a_target_that_is_missed_is_said_to_be_missed():
     spec = importlib.util.spec_from_file_location("bench_main", BENCH / "__main__.py")
     main = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(main)
-    found = {"steps": {"dcgan 64": dict(share_of_matmul=0.6), "hagan 64": dict(share_of_matmul=0.3, peak_mb=10)}}
+    found = {
+        "steps": {
+            "dcgan 64": dict(share_of_matmul=0.6),
+            "hagan 64": dict(share_of_matmul=0.3, peak_mb=10),
+        }
+    }
     assert [row["met"] for row in main.targets(found)] == [True, False, True]

@@ -35,7 +35,11 @@ def decide(records, **test):
 
 @pytest.mark.parametrize(
     ("rival", "verdict"),
-    [((300, 310, 305), verdicts.HELD), ((100, 110, 105), verdicts.NOT), ((199, 207, 211), verdicts.UNDECIDED)],
+    [
+        ((300, 310, 305), verdicts.HELD),
+        ((100, 110, 105), verdicts.NOT),
+        ((199, 207, 211), verdicts.UNDECIDED),
+    ],
 )
 def test_a_claim_is_held_only_where_the_seeds_are_told_apart(rival, verdict):
     records = runs_of("+ training strategy = hagan", 200, 210, 205) + runs_of("base", *rival)
@@ -49,7 +53,10 @@ def test_one_seed_is_taken_to_scatter_as_others_do():
     spread = runs_of("base", 240, 250, 260) + runs_of("base with T", 215, 225, 235)
     test = dict(row="+ training strategy = hagan", than=["base"])
     assert claims_measured.spread(claims.by_name(spread, "cpu"), spread[0]) == (10.0, 4)
-    assert decide(spread + runs_of("+ training strategy = hagan", 215), better=test).verdict == verdicts.HELD  # t = 3.0
+    assert (
+        decide(spread + runs_of("+ training strategy = hagan", 215), better=test).verdict
+        == verdicts.HELD
+    )  # t = 3.0
     near = decide(spread + runs_of("+ training strategy = hagan", 220), better=test)  # t = 2.6
     assert near.verdict == verdicts.UNDECIDED and "+2.6 standard errors, p = 0.06" in near.because
     alone = runs_of("base", 300) + runs_of("+ training strategy = hagan", 100)
@@ -58,17 +65,25 @@ def test_one_seed_is_taken_to_scatter_as_others_do():
 
 def test_the_test_is_students():
     a, b = [200.0, 210.0, 205.0], [215.0, 226.0, 209.0]
-    found = decide(runs_of("base", *a) + runs_of("sagan", *b), better=dict(row="base", than=["sagan"]))
+    found = decide(
+        runs_of("base", *a) + runs_of("sagan", *b), better=dict(row="base", than=["sagan"])
+    )
     assert f"p = {scipy.stats.ttest_ind(a, b).pvalue:.2g}" in found.because
 
 
 def test_it_must_be_better_than_all():
-    records = runs_of("+ training strategy = hagan", 200, 201) + runs_of("base", 300, 301) + runs_of("sagan", 100, 101)
+    records = (
+        runs_of("+ training strategy = hagan", 200, 201)
+        + runs_of("base", 300, 301)
+        + runs_of("sagan", 100, 101)
+    )
     test = dict(row="+ training strategy = hagan", than=["base", "sagan"])
     assert decide(records, better=test).verdict == verdicts.NOT
     missing = decide(records[:4], better=test)
     assert missing.verdict == verdicts.UNTESTED and "no record of sagan" in missing.because
-    behind = decide(records[:2] + records[4:], better=test)  # a rival that is ahead refutes, whoever else is missing
+    behind = decide(
+        records[:2] + records[4:], better=test
+    )  # a rival that is ahead refutes, whoever else is missing
     assert behind.verdict == verdicts.NOT and "no record of base" in behind.because
 
 
@@ -76,7 +91,9 @@ def test_a_claim_of_several_parts_needs_all_of_them_and_one_refutes_it():
     """ "On every data set": one on which it is not so is enough, however many nobody has measured."""
     row, runs = "+ training strategy = hagan", runs_of("+ training strategy = hagan", 200, 201)
     known = claims.by_name(runs + runs_of("base", 300, 301) + runs_of("sagan", 100, 101), "cpu")
-    parts = {than: dict(better=dict(row=row, than=[than])) for than in ("base", "sagan", "sagan with T")}
+    parts = {
+        than: dict(better=dict(row=row, than=[than])) for than in ("base", "sagan", "sagan with T")
+    }
     for names, verdict in (
         (("base",), verdicts.HELD),
         (("base", "sagan with T"), verdicts.UNTESTED),
@@ -106,15 +123,26 @@ def test_sooner_needs_three_seeds_and_all_of_them():
 
 def test_a_dip_that_does_not_stay_is_not_sooner():
     dip, slow = dict(step=[400, 800], fd=[240.0, 260.0]), dict(step=[400, 800], fd=[260.0, 250.0])
-    records = runs_of("+ reverse skip", *[260] * 3, curve=dip) + runs_of("+ AttnMix generator", *[250] * 3, curve=slow)
-    assert decide(records, sooner=dict(row="+ reverse skip", than="+ AttnMix generator")).verdict == verdicts.NOT
+    records = runs_of("+ reverse skip", *[260] * 3, curve=dip) + runs_of(
+        "+ AttnMix generator", *[250] * 3, curve=slow
+    )
+    assert (
+        decide(records, sooner=dict(row="+ reverse skip", than="+ AttnMix generator")).verdict
+        == verdicts.NOT
+    )
 
 
 def test_steadier_is_an_f_test():
     test = dict(row="+ reverse skip", than="+ AttnMix generator")
     wild = runs_of("+ AttnMix generator", 100, 200, 300)
-    assert decide(runs_of("+ reverse skip", 200, 201, 202) + wild, steadier=test).verdict == verdicts.HELD
-    assert decide(runs_of("+ reverse skip", 150, 200, 250) + wild, steadier=test).verdict == verdicts.UNDECIDED
+    assert (
+        decide(runs_of("+ reverse skip", 200, 201, 202) + wild, steadier=test).verdict
+        == verdicts.HELD
+    )
+    assert (
+        decide(runs_of("+ reverse skip", 150, 200, 250) + wild, steadier=test).verdict
+        == verdicts.UNDECIDED
+    )
     assert decide(wild, steadier=test | dict(row="base")).verdict == verdicts.UNTESTED
 
 
@@ -130,22 +158,37 @@ FULL = "+ training strategy = hagan"
         ((), verdicts.UNTESTED),
     ],
 )
-def test_shifts_are_like_the_papers_where_its_examples_are_likely_under_the_runs_own_map(chances, verdict):
+def test_shifts_are_like_the_papers_where_its_examples_are_likely_under_the_runs_own_map(
+    chances, verdict
+):
     records = [
-        runs_of(FULL, 200, figure_7=dict(output=chance, received=1 - chance))[0] | dict(name=f"run {i}", device=f"{i}")
+        runs_of(FULL, 200, figure_7=dict(output=chance, received=1 - chance))[0]
+        | dict(name=f"run {i}", device=f"{i}")
         for i, chance in enumerate(chances)
     ]
-    assert decide(records + runs_of("base", 250), shifts_like_the_papers=dict(row=FULL)).verdict == verdict
+    assert (
+        decide(records + runs_of("base", 250), shifts_like_the_papers=dict(row=FULL)).verdict
+        == verdict
+    )
     received = runs_of("hagan, received map", 200, figure_7=dict(output=0.2, received=0.001))
-    assert decide(received, shifts_like_the_papers=dict(row="hagan, received map")).verdict == verdicts.NOT
+    assert (
+        decide(received, shifts_like_the_papers=dict(row="hagan, received map")).verdict
+        == verdicts.NOT
+    )
 
 
 def test_rows_of_two_protocols_are_never_compared():
     test = dict(row=FULL, than=["base"])
     earlier = runs_of(FULL, 200, 201, 202, **EARLIER) + runs_of("base", 250, 251, 252, **EARLIER)
     found = decide(earlier + runs_of(FULL, 100, 101), better=test)  # the present one has no base
-    assert found.verdict == verdicts.HELD and "201.0 against 251.0" in found.because and "earlier" in found.because
-    both = decide(earlier + runs_of(FULL, 300, 301, 302) + runs_of("base", 250, 251, 252), better=test)
+    assert (
+        found.verdict == verdicts.HELD
+        and "201.0 against 251.0" in found.because
+        and "earlier" in found.because
+    )
+    both = decide(
+        earlier + runs_of(FULL, 300, 301, 302) + runs_of("base", 250, 251, 252), better=test
+    )
     assert both.verdict == verdicts.NOT and "earlier" not in both.because
     across = decide(runs_of(FULL, 100, 101) + runs_of("base", 250, 251, **EARLIER), better=test)
     assert across.verdict == verdicts.UNTESTED
@@ -171,7 +214,10 @@ def test_every_claim_has_its_place_and_every_verdict_its_record():
     records = runs.load_records(COMMITTED)
     names = {r["name"] for r in records} | {claims_counted.COUNTED, claims_counted.PRINTED}
     for row in claims.ledger(records).to_dict("records"):
-        assert row["here"] in (verdicts.HELD, verdicts.NOT, verdicts.UNDECIDED, verdicts.UNTESTED) and row["because"]
+        assert (
+            row["here"] in (verdicts.HELD, verdicts.NOT, verdicts.UNDECIDED, verdicts.UNTESTED)
+            and row["because"]
+        )
         assert set(row["records"]) <= names
         assert row["records"] or row["here"] == verdicts.UNTESTED
     assert all((ROOT / path).is_file() for path in (claims_counted.COUNTED, claims_counted.PRINTED))
@@ -182,11 +228,16 @@ def test_every_row_that_a_claim_names_is_one():
     known = {name for name, _ in claims.rows("cpu")}
     for claim in yaml.safe_load(claims.CLAIMS.read_text()):
         ours = claim.get("ours", {})
-        for test in [*(ours if isinstance(ours, list) else [ours]), *claim.get("controls", {}).values()]:
+        for test in [
+            *(ours if isinstance(ours, list) else [ours]),
+            *claim.get("controls", {}).values(),
+        ]:
             for arguments in test.values():
                 than = arguments.get("than", [])
                 named = (
-                    {arguments["row"], *([than] if isinstance(than, str) else than)} if "row" in arguments else set()
+                    {arguments["row"], *([than] if isinstance(than, str) else than)}
+                    if "row" in arguments
+                    else set()
                 )
                 assert named <= known, claim["claim"]
 
@@ -201,8 +252,13 @@ def test_without_records_nothing_that_a_training_decides_has_a_verdict():
 
 def test_an_fid_never_gets_into_a_mean_of_fds_nor_another_copy_of_the_data():
     mine = runs_of("base", 200, 210, 205)
-    inception = [r | dict(metrics=r["metrics"] | dict(extractor="inception", fid=33.0)) for r in runs_of("base", 1, 2)]
-    others = [r | dict(data=dict(name="covid-ct", fingerprint="g")) for r in runs_of("base", 400, 410)]
+    inception = [
+        r | dict(metrics=r["metrics"] | dict(extractor="inception", fid=33.0))
+        for r in runs_of("base", 1, 2)
+    ]
+    others = [
+        r | dict(data=dict(name="covid-ct", fingerprint="g")) for r in runs_of("base", 400, 410)
+    ]
     for record in inception:
         del record["metrics"]["fd"]
     known = claims.by_name(mine + inception + others + mine, "cpu")["base"]
@@ -211,7 +267,10 @@ def test_an_fid_never_gets_into_a_mean_of_fds_nor_another_copy_of_the_data():
 
 
 def test_the_same_seed_on_other_threads_or_with_another_end_is_another_run_and_repeated_is_not():
-    one, two = (r | dict(device=f"cpu ({n} threads)") for n, r in enumerate(runs_of("base", 200, 300)[:1] * 2, 1))
+    one, two = (
+        r | dict(device=f"cpu ({n} threads)")
+        for n, r in enumerate(runs_of("base", 200, 300)[:1] * 2, 1)
+    )
     assert len(claims.by_name([one, two], "cpu")["base"]) == 2
     assert len(claims.by_name([one, one | dict(commit="later")], "cpu")["base"]) == 1
     elsewhere = one | dict(metrics=one["metrics"] | dict(fd=210))

@@ -66,7 +66,10 @@ def test_every_printed_cell_has_a_verdict_and_every_blank_one_has_none(table):
 
 
 def test_the_cells_that_differ_are_these(table):
-    differ = {q: set(table.index[table[f"{q}: verdict"] == "differs"]) for q in (table1.PARAMS, table1.FLOPS)}
+    differ = {
+        q: set(table.index[table[f"{q}: verdict"] == "differs"])
+        for q in (table1.PARAMS, table1.FLOPS)
+    }
     assert differ[table1.PARAMS] == {("infogan", "G"), ("infogan", "D"), ("infogan", "all")}
     with_pixels = {("hagan", "D"), ("hagan", "all")}
     assert differ[table1.FLOPS] == {("unetgan", "D"), ("unetgan", "all")} | with_pixels
@@ -88,7 +91,9 @@ def test_counting_leaves_the_fused_attention_in_place():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_models_costs_on_this_machine_can_be_measured(model):
-    e = Experiment.make(model, preset="smoke", size=32, **({"ddim_steps": 2} if model == "ddpm" else {}))
+    e = Experiment.make(
+        model, preset="smoke", size=32, **({"ddim_steps": 2} if model == "ddpm" else {})
+    )
     found = stopwatch.measure(e, torch.device("cpu"), n=1)
     assert found.step > 0 and found.image > 0
     weights = sum(c.parameters for name, c in complexity.costs(e).items() if name == "all")
@@ -113,7 +118,9 @@ def test_the_committed_table_is_counted_from_the_networks(tmp_path):
 
 
 def test_a_trainings_flops_are_counted_pass_by_pass():
-    """Per image: G three passes' worth, D eight; AttnMix three more of D from phase two on, two operations each."""
+    """Per image: G three passes' worth, D eight; AttnMix three more of D from phase two on, two
+    operations each.
+    """
     plain, mixing = (Experiment.make(model, "covid-ct", "cpu") for model in ("sagan", "hagan"))
     G, D = (costs(plain)[network].macs for network in "GD")
     assert training_flops(plain) == 2 * 32 * 800 * (3 * G + 8 * D)
@@ -121,7 +128,9 @@ def test_a_trainings_flops_are_counted_pass_by_pass():
     assert training_flops(fresh) == 2 * 32 * 800 * (4 * G + 8 * D)
     counted = Experiment.make("dcgan", "covid-ct", "cpu", flips=False)
     model = model_of(counted)(counted, torch.device("cpu"))
-    with FlopCounterMode(display=False) as counter:  # which knows no BatchNorm, and no backward pass of attention
+    with FlopCounterMode(
+        display=False
+    ) as counter:  # which knows no BatchNorm, and no backward pass of attention
         model.step(torch.zeros(32, 1, 64, 64), 0)
     assert 800 * counter.get_total_flops() == pytest.approx(training_flops(counted), rel=0.02)
     G, D = (costs(mixing)[network].macs for network in "GD")
@@ -133,6 +142,12 @@ def test_what_the_readme_says_the_papers_budget_would_take_is_counted():
     rows = re.findall(pattern, (ROOT / "README.md").read_text(), re.M)
     assert len(rows) == 5
     for data, size, steps, petaflops, hours in rows:
-        (e,) = experiments("table2" if size == "64" else "table3", "paper", [0], ["hagan"], [data], {})
+        (e,) = experiments(
+            "table2" if size == "64" else "table3", "paper", [0], ["hagan"], [data], {}
+        )
         found = training_flops(e)
-        assert (f"{e.steps:,}", f"{found / 1e15:.1f}", f"{found / 7e12 / 3600:.1f}") == (steps, petaflops, hours)
+        assert (f"{e.steps:,}", f"{found / 1e15:.1f}", f"{found / 7e12 / 3600:.1f}") == (
+            steps,
+            petaflops,
+            hours,
+        )

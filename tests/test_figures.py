@@ -26,7 +26,9 @@ def made(smoke_run):
 
 def test_compared_images_share_one_grey_window(made):
     for name in ("gallery", "beside", "history", "figure7"):
-        windows = {i.get_clim() for a in made[name].axes for i in a.images if i.get_cmap().name == "gray"}
+        windows = {
+            i.get_clim() for a in made[name].axes for i in a.images if i.get_cmap().name == "gray"
+        }
         assert windows <= {(0, 255)} or windows <= {(0, 1)}, name
 
 
@@ -65,7 +67,9 @@ def test_the_shifts_width_is_drawn_where_the_entropy_was(smoke_run):
     log = [line for line in runs.read_log(smoke_run) if "shift" in line]
     drawn = drawing.shift_over_training(runs.read_log(smoke_run), 4).axes[3].collections[0]
     assert drawn.get_offsets()[:, 0].tolist() == pytest.approx([line["entropy"] for line in log])
-    assert drawn.get_offsets()[:, 1].tolist() == pytest.approx([line["shift"][4] - line["shift"][0] for line in log])
+    assert drawn.get_offsets()[:, 1].tolist() == pytest.approx(
+        [line["shift"][4] - line["shift"][0] for line in log]
+    )
 
 
 def test_learning_curves_show_every_seed_and_the_floor(smoke_run):

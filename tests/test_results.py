@@ -17,7 +17,9 @@ from hagan_lite.system.paths import ROOT, SEARCHED
 from hagan_lite.train import train
 
 TABLES = dict(models="table2", larger="table3")
-SCORE = dict(extractor="efficientnet-lite0", resize="r", n_real=113, n_fake=113, seed=0, fd=200.0, floor=40.0)
+SCORE = dict(
+    extractor="efficientnet-lite0", resize="r", n_real=113, n_fake=113, seed=0, fd=200.0, floor=40.0
+)
 SCORE |= dict(n_floor=56, fd_at_floor_n=210.0)
 
 
@@ -54,7 +56,11 @@ def test_a_record_keeps_the_training_thinned(record, smoke_run):
     assert [line["step"] for line in kept] == [line["step"] for line in log]
     for whole, short in zip(log, kept, strict=True):
         assert set(whole) - set(short) == {"seconds"}
-        assert short["shift"] == pytest.approx(whole["shift"], rel=1e-3) if "shift" in whole else "shift" not in short
+        assert (
+            short["shift"] == pytest.approx(whole["shift"], rel=1e-3)
+            if "shift" in whole
+            else "shift" not in short
+        )
         assert short["d"] == pytest.approx(whole["d"], rel=1e-3)
 
 
@@ -65,7 +71,10 @@ def test_the_learning_curve_ends_with_the_number_that_is_reported(smoke_run, tmp
     curve = evaluation.learning_curve(kept, images, "efficientnet-lite0")
     fake = runs.sample(kept, len(images))
     assert curve["step"] == [5, 10, 15, 20] and len(set(curve["fd"])) == 4
-    assert curve["fd"][-1] == metrics.evaluate(images.images, fake, extractor="efficientnet-lite0")["fd"]
+    assert (
+        curve["fd"][-1]
+        == metrics.evaluate(images.images, fake, extractor="efficientnet-lite0")["fd"]
+    )
 
 
 @pytest.mark.parametrize("field", runs.NEEDED)
@@ -147,10 +156,13 @@ def test_every_committed_record_is_whole():
 
 
 def test_every_number_of_the_readmes_tables_has_a_record():
-    """Columns: a row of grids.ladder or a model, FD of each run, mean, KID, its runs, FD at the floor's n, FD of real
-    halves; no measured row is left out, at neither number of steps and neither size. All seven rows of Table II are
-    there, and two of Table III."""
-    pattern = r"^\| ([^|]+) \| ([\d., ]+) \| ([\d.]+) \| ([\d.]*) ?\| (\d*) ?\| ([\d.]+) \| ([\d.]+) \|$"
+    """Columns: a row of grids.ladder or a model, FD of each run, mean, KID, its runs, FD at the
+    floor's n, FD of real halves; no measured row is left out, at neither number of steps and
+    neither size. All seven rows of Table II are there, and two of Table III.
+    """
+    pattern = (
+        r"^\| ([^|]+) \| ([\d., ]+) \| ([\d.]+) \| ([\d.]*) ?\| (\d*) ?\| ([\d.]+) \| ([\d.]+) \|$"
+    )
     parts = dict(measured=ladder("covid-ct", "cpu"), earlier=ladder("covid-ct", "cpu", **EARLIER))
     parts |= dict(longer=ladder("covid-ct", "cpu", steps=LONGER, **EARLIER))
     parts |= {name: rows_of(table, "covid-ct", "cpu", **EARLIER) for name, table in TABLES.items()}
@@ -175,30 +187,50 @@ def test_every_number_of_the_readmes_tables_has_a_record():
             scores = (f"our FD ({SCORE['extractor']})", "FD at their n", "FD of real halves")
             assert (mean, small, floor) == tuple(f"{row[k]:.1f}" for k in scores)
             known = [r["metrics"]["kid"] for r in runs if "kid" in r["metrics"]]
-            assert (kid, kids) == ((f"{np.mean(known):.3f}", str(len(known))) if row["KID"] > 0 else ("", ""))
+            assert (kid, kids) == (
+                (f"{np.mean(known):.3f}", str(len(known))) if row["KID"] > 0 else ("", "")
+            )
 
 
 def test_every_number_of_what_the_readme_says_of_the_ablation_is_of_records():
-    """FDs (one decimal) and KIDs (three) stand in Table IV, a "p = " is that of claims_measured.better of some pair."""
-    said = readme().split("**What the ablation says.**")[1].split("Each run had one of two CPU threads")[0]
+    """FDs (one decimal) and KIDs (three) stand in Table IV, a "p = " is that of
+    claims_measured.better of some pair.
+    """
+    said = (
+        readme()
+        .split("**What the ablation says.**")[1]
+        .split("Each run had one of two CPU threads")[0]
+    )
     rows = ladder("covid-ct", "cpu", **EARLIER)
     table = tables.with_records(tables.table_4(rows, committed()))
-    known = {f"{v:.1f}" for column in (f"our FD ({SCORE['extractor']})", "sd") for v in table[column].dropna()}
+    known = {
+        f"{v:.1f}"
+        for column in (f"our FD ({SCORE['extractor']})", "sd")
+        for v in table[column].dropna()
+    }
     known |= {score for each in table["each run"] for score in each.split(", ")}
     numbers = re.findall(r"\d+\.\d\b", said)
     assert len(numbers) > 5 and set(numbers) <= known
     of_row, full = runs.by_row(rows, committed()), "+ training strategy = hagan"
-    pairs = ((full, "base with T"), (full, "sagan with T"), ("+ reverse skip", "+ reverse skip of an instance"))
+    pairs = (
+        (full, "base with T"),
+        (full, "sagan with T"),
+        ("+ reverse skip", "+ reverse skip of an instance"),
+    )
     chances = re.findall(r"p = ([\d.]+\d)", said)
     found = [claims_measured.better(of_row, one, [other]).because for one, other in pairs]
-    assert len(chances) == len(pairs) and all(f"p = {p}" in f for p, f in zip(chances, found, strict=True))
+    assert len(chances) == len(pairs) and all(
+        f"p = {p}" in f for p, f in zip(chances, found, strict=True)
+    )
     kids = re.findall(r"(?<!p = )\b0\.\d{3}\b", said)
     assert len(kids) > 3 and set(kids) <= {f"{v:.3f}" for v in table["KID"].dropna()}
 
 
 def alike(record, e):
     """Whether a record is of experiment `e` with any seed."""
-    return dataclasses.replace(Experiment.from_dict(record["experiment"]), seed=e.seed).hash == e.hash
+    return (
+        dataclasses.replace(Experiment.from_dict(record["experiment"]), seed=e.seed).hash == e.hash
+    )
 
 
 def test_rank_agreement_is_spearmans_with_its_exact_chance():
@@ -219,7 +251,9 @@ def test_rank_agreement_is_spearmans_with_its_exact_chance():
 
 
 def test_rank_agreement_of_few_models_says_that_it_says_nothing():
-    found = claims_measured.rank_agreement(pd.Series([3.0, 2.0, 1.0, 4.0]), pd.Series([3.0, 2.0, 1.0, None]))
+    found = claims_measured.rank_agreement(
+        pd.Series([3.0, 2.0, 1.0, 4.0]), pd.Series([3.0, 2.0, 1.0, None])
+    )
     assert found["models"] == 3 and found["rho"] == 1 and found["low"] != found["low"]
     assert claims_measured.rank_agreement(pd.Series([1.0]), pd.Series([2.0]))["rho"] != 1
     alike = claims_measured.rank_agreement(pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([5.0] * 4))
@@ -234,7 +268,9 @@ def test_table_3_has_the_papers_numbers_for_its_size_alone(record):
 
 def test_audits_are_listed_by_space(record):
     told = dict(n_samples=5, n_heldout=5, p_value=0.5, nearer=0.4, power=0.9, verdict="no sign")
-    listed = tables.audits([record, record | dict(audit=dict(pixels=told, other="not audited: too few"))])
+    listed = tables.audits(
+        [record, record | dict(audit=dict(pixels=told, other="not audited: too few"))]
+    )
     assert listed["space"].tolist() == ["pixels", "other"]
     assert listed["verdict"].tolist() == ["no sign", "not audited: too few"]
     assert "nan" not in tables.markdown(listed).lower()
@@ -245,7 +281,11 @@ def test_deleting_a_record_blanks_its_cell_of_table_4():
     for name, e in rows:
         gone = tables.table_4(rows, [r for r in committed() if not alike(r, e)]).set_index("row")
         assert (
-            gone.loc[name, [c for c in gone if c.startswith("our ") or c in ("KID", "seeds", "each run")]].isna().all()
+            gone.loc[
+                name, [c for c in gone if c.startswith("our ") or c in ("KID", "seeds", "each run")]
+            ]
+            .isna()
+            .all()
         )
 
 
@@ -257,10 +297,15 @@ def test_a_run_that_was_repeated_to_the_last_digit_counts_once(record):
 
 def test_kid_is_of_runs_of_every_seed_or_blank(record):
     def runs(**kids):
-        of = [(f"{d} threads", s, kid) for (d, s), kid in zip(((1, 0), (2, 0), (1, 1)), kids.values(), strict=True)]
+        of = [
+            (f"{d} threads", s, kid)
+            for (d, s), kid in zip(((1, 0), (2, 0), (1, 1)), kids.values(), strict=True)
+        ]
         made = [changed(record, experiment__seed=s, device=d) for d, s, _ in of]
         for r, (*_, kid) in zip(made, of, strict=True):
-            r["metrics"] = {k: v for k, v in (r["metrics"] | dict(kid=kid)).items() if v is not None}
+            r["metrics"] = {
+                k: v for k, v in (r["metrics"] | dict(kid=kid)).items() if v is not None
+            }
         return tables.table_2(made).iloc[0]
 
     assert runs(a=None, b=0.5, c=0.25)[["KID", "KID's runs", "runs"]].tolist() == [0.375, 2, 3]
@@ -269,7 +314,9 @@ def test_kid_is_of_runs_of_every_seed_or_blank(record):
 
 def with_fid_768(record, seed, distance, floor=0.2, **fields):
     scores = {} if distance is None else {"inception-768": dict(fid768=distance, floor=floor)}
-    return changed(record, experiment__seed=seed, device=f"{seed} {distance}", **fields) | dict(also=scores)
+    return changed(record, experiment__seed=seed, device=f"{seed} {distance}", **fields) | dict(
+        also=scores
+    )
 
 
 def test_fid_768_is_a_mean_over_its_runs_where_every_seed_has_one(record):
@@ -341,7 +388,9 @@ def test_table_4_has_the_papers_numbers_beside_the_rows_that_it_prints(record):
 
 def test_the_readmes_untrained_number_has_a_record():
     (untrained,) = [r for r in committed() if r["experiment"]["lr_g"] == 0]
-    assert f"untrained generator's images have {untrained['metrics']['fd']:.1f}" in " ".join(readme().split())
+    assert f"untrained generator's images have {untrained['metrics']['fd']:.1f}" in " ".join(
+        readme().split()
+    )
 
 
 @pytest.mark.parametrize("name", ["table2", "table4", "table4_earlier"])
@@ -365,7 +414,9 @@ def test_the_committed_lessons_show_the_records_as_they_are():
         "seeds",
         "preset",
     ]
-    ladders = tables.table_4(ladder("covid-ct", "cpu", **EARLIER), of_covid).drop(columns=["changed", "comparable"])
+    ladders = tables.table_4(ladder("covid-ct", "cpu", **EARLIER), of_covid).drop(
+        columns=["changed", "comparable"]
+    )
     present = tables.with_records(tables.table_4(ladder("covid-ct", "cpu"), of_covid))
     present = present.drop(columns=["changed", "comparable"])
     attempts = tables.of_rows(tried("covid-ct", "cpu"), runs.load_records(SEARCHED), {})
@@ -380,7 +431,12 @@ def test_the_committed_lessons_show_the_records_as_they_are():
     )
     for lesson, table in shown_in:
         cells = nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4).cells
-        shown = [o["data"].get("text/markdown", "") for c in cells for o in c.get("outputs", ()) if "data" in o]
+        shown = [
+            o["data"].get("text/markdown", "")
+            for c in cells
+            for o in c.get("outputs", ())
+            if "data" in o
+        ]
         assert tables.markdown(table) in shown, lesson
 
 

@@ -1,4 +1,6 @@
-"""Executing notebooks: papermill in this process, outputs below build/, errors inside widgets found, progress shown."""
+"""Executing notebooks: papermill in this process, outputs below build/, errors inside widgets
+found, progress shown.
+"""
 
 import json
 import threading
@@ -25,10 +27,11 @@ class NotebookError(RuntimeError):
 
 
 def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
-    """Runs notebooks/`name`.ipynb with `parameters` and writes the executed notebook to `output`, never in place.
+    """Runs notebooks/`name`.ipynb with `parameters` and writes the executed notebook to `output`,
+    never in place.
 
-    The kernel's working directory is the checkout; a user's own folder is named nowhere in the output. Raises
-    NotebookError, also where an exception hides inside a widget.
+    The kernel's working directory is the checkout; a user's own folder is named nowhere in the
+    output. Raises NotebookError, also where an exception hides inside a widget.
     """
     import papermill  # three seconds: only where a notebook runs
     from nbclient.exceptions import DeadKernelError
@@ -45,13 +48,17 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
             kernel_name="python3",
             progress_bar=False,
             request_save_on_cell_execute=False,
-            extra_arguments=["--IPKernelApp.log_level=50"],  # papermill interrupts an idle kernel to end it: no news
+            extra_arguments=[
+                "--IPKernelApp.log_level=50"
+            ],  # papermill interrupts an idle kernel to end it: no news
         )
     except DeadKernelError as error:
         again = "it was killed or ran out of memory; give the same command again and it goes on from its checkpoint"
         raise NotebookError(f"{source.name}: its kernel died: {again}") from error
     except papermill.exceptions.PapermillExecutionError as error:
-        raise NotebookError(f"{source.name} failed; the executed notebook is {output}\n{error}") from error
+        raise NotebookError(
+            f"{source.name} failed; the executed notebook is {output}\n{error}"
+        ) from error
     finally:
         if (dataset := parameters.get("dataset", "mni152")) not in DATASETS and output.is_file():
             _forget_path(output, dataset)
@@ -64,14 +71,20 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
 
 
 def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:
-    """One cell of a table: 09_run_experiment executed into the run folder of `e`; returns the record's path."""
-    parameters |= dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes)
+    """One cell of a table: 09_run_experiment executed into the run folder of `e`; returns the
+    record's path.
+    """
+    parameters |= dict(
+        model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes
+    )
     execute("09_run_experiment", run / "run_experiment.ipynb", **parameters)
     return RECORDS / f"{run.name}.json"
 
 
 def _forget_path(notebook: Path, folder: str) -> None:
-    """Takes a user's folder out of an executed notebook, and what was warned of files in it: they may name people."""
+    """Takes a user's folder out of an executed notebook, and what was warned of files in it: they
+    may name people.
+    """
     import nbformat  # a second, for its schemas: only where a notebook was run
 
     found = nbformat.read(notebook, as_version=4)
@@ -83,8 +96,14 @@ def _forget_path(notebook: Path, folder: str) -> None:
 
 
 def widget_errors(notebook: "nbformat.NotebookNode") -> list[str]:
-    """Exceptions inside `interact` or `with Output()`: papermill does not see them, they are in the widgets' state."""
-    states = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    """Exceptions inside `interact` or `with Output()`: papermill does not see them, they are in the
+    widgets' state.
+    """
+    states = (
+        notebook.metadata.get("widgets", {})
+        .get("application/vnd.jupyter.widget-state+json", {})
+        .get("state", {})
+    )
     outputs = [o for widget in states.values() for o in widget.get("state", {}).get("outputs", [])]
     return ["\n".join(o.get("traceback", [])) for o in outputs if o.get("output_type") == "error"]
 

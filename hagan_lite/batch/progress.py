@@ -1,4 +1,5 @@
-"""The cells of a grid and how far they are: a record is what is done, a run folder what is under way.
+"""The cells of a grid and how far they are: a record is what is done, a run folder what is under
+way.
 
 All of it is read from files, so that any process can tell at any time, in the middle of a grid too.
 """
@@ -21,13 +22,26 @@ from hagan_lite.system.paths import BUILD, COMMITTED, RECORDS, RUNS
 from hagan_lite.system.storage import read_json, write_json, written_now
 
 Records = list[dict[str, Any]]
-COLUMNS = ("experiment", "model", "data", "preset", "changed", "seed", "state", "FD", "minutes", "left")
+COLUMNS = (
+    "experiment",
+    "model",
+    "data",
+    "preset",
+    "changed",
+    "seed",
+    "state",
+    "FD",
+    "minutes",
+    "left",
+)
 """Of :func:`status`."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """An experiment on images that are known. Without a fingerprint: on whichever copy of them a record has."""
+    """An experiment on images that are known. Without a fingerprint: on whichever copy of them a
+    record has.
+    """
 
     e: Experiment
     fingerprint: str = ""
@@ -35,20 +49,27 @@ class Cell:
 
     @property
     def name(self) -> str:
-        return self.run.name if self.run else f"{self.e.model}-{self.e.data_label}-{self.e.preset}-s{self.e.seed}"
+        return (
+            self.run.name
+            if self.run
+            else f"{self.e.model}-{self.e.data_label}-{self.e.preset}-s{self.e.seed}"
+        )
 
 
 def plan(experiments: Iterable[Experiment]) -> list[Cell]:
     """The cells of `experiments` on the images of this machine, which are read once.
 
-    Raises DataError for a data set that is not here, ValueError for one too small to measure a result.
+    Raises DataError for a data set that is not here, ValueError for one too small to measure a
+    result.
     """
 
     @functools.cache
     def images(dataset: str, size: int, channels: int, heldout: float):
         found = load(dataset, size, channels)
         if (n := len(found.split(heldout)[0])) < FEWEST:
-            raise ValueError(f"{n} image(s) to train on: {FEWEST} or more are needed to measure the result")
+            raise ValueError(
+                f"{n} image(s) to train on: {FEWEST} or more are needed to measure the result"
+            )
         return found
 
     cells = ((e, images(e.dataset, e.size, e.channels, e.heldout)) for e in experiments)
@@ -56,8 +77,13 @@ def plan(experiments: Iterable[Experiment]) -> list[Cell]:
 
 
 def save_plan(name: str, cells: list[Cell]) -> Path:
-    """Keeps what was asked for, for `hagan status`. The file may name a user's folder: it stays below build/."""
-    kept = [dict(vars(c) | {"e": c.e.to_dict() | {"dataset": c.e.dataset}, "run": c.run.name}) for c in cells]
+    """Keeps what was asked for, for `hagan status`. The file may name a user's folder: it stays
+    below build/.
+    """
+    kept = [
+        dict(vars(c) | {"e": c.e.to_dict() | {"dataset": c.e.dataset}, "run": c.run.name})
+        for c in cells
+    ]
     return write_json(BUILD / "grids" / f"{name}.json", kept)
 
 
@@ -65,7 +91,10 @@ def load_plans(table: str = "") -> dict[str, list[Cell]]:
     """{name: cells} of the grids asked for on this build folder, or of those of one table."""
     paths = sorted((BUILD / "grids").glob(f"{table or '*'}-*.json"))
     return {
-        path.stem: [Cell(Experiment.from_dict(c["e"]), c["fingerprint"], RUNS / c["run"]) for c in read_json(path)]
+        path.stem: [
+            Cell(Experiment.from_dict(c["e"]), c["fingerprint"], RUNS / c["run"])
+            for c in read_json(path)
+        ]
         for path in paths
     }
 
@@ -76,22 +105,30 @@ def all_records() -> Records:
 
 
 def done(cells: Iterable[Cell], records: Records) -> dict[Cell, dict[str, Any]]:
-    """The record of each cell that has one: of the same choices, hashed as the code is now, on the same images."""
+    """The record of each cell that has one: of the same choices, hashed as the code is now, on the
+    same images.
+    """
     return {c: same[-1] for c, same in runs_of(cells, records).items()}
 
 
 def runs_of(cells: Iterable[Cell], records: Records) -> dict[Cell, Records]:
     """All records of each cell that is done: it may have been run on several machines."""
-    hashed = [(Experiment.from_dict(r["experiment"]).hash, r["data"]["fingerprint"], r) for r in records]
-    found = {c: [r for h, images, r in hashed if h == c.e.hash and c.fingerprint in (images, "")] for c in cells}
+    hashed = [
+        (Experiment.from_dict(r["experiment"]).hash, r["data"]["fingerprint"], r) for r in records
+    ]
+    found = {
+        c: [r for h, images, r in hashed if h == c.e.hash and c.fingerprint in (images, "")]
+        for c in cells
+    }
     return {c: same for c, same in found.items() if same}
 
 
 def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.DataFrame:
-    """A row per cell: what it is, its state, FD, minutes of training, minutes left (blank where nothing tells).
+    """A row per cell: what it is, its state, FD, minutes of training, minutes left (blank where
+    nothing tells).
 
-    What is left of a run under way comes from its log, of one to come from records of the same model, preset and size.
-    With `live=False` no run folder is looked at.
+    What is left of a run under way comes from its log, of one to come from records of the same
+    model, preset and size. With `live=False` no run folder is looked at.
     """
     cells, rows = list(cells), []
     found = done(cells, records)
@@ -100,17 +137,29 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
         if r:
             state, left = "done", 0.0
         else:
-            state, left = _under_way(cell, _expected(e, records)) if live else ("waiting", _expected(e, records))
+            state, left = (
+                _under_way(cell, _expected(e, records))
+                if live
+                else ("waiting", _expected(e, records))
+            )
         changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
         score = distance_of(r) if r else None
         told = (state, score, r and r["minutes"], left)
         rows.append((cell.name, e.model, e.data_label, e.preset, changed, e.seed, *told))
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"FD": float, "minutes": float, "left": float})
+    return pd.DataFrame(rows, columns=COLUMNS).astype(
+        {"FD": float, "minutes": float, "left": float}
+    )
 
 
 def _expected(e: Experiment, records: Records) -> float | None:
-    """Minutes for these steps at the median pace of records of the same model, preset and size; None without any."""
-    same = [r for r in records if all(r["experiment"][k] == getattr(e, k) for k in ("model", "preset", "size"))]
+    """Minutes for these steps at the median pace of records of the same model, preset and size;
+    None without any.
+    """
+    same = [
+        r
+        for r in records
+        if all(r["experiment"][k] == getattr(e, k) for k in ("model", "preset", "size"))
+    ]
     paces = [r["minutes"] / r["experiment"]["steps"] for r in same]
     return median(paces) * e.steps if paces else None
 
@@ -144,5 +193,9 @@ def time_left(table: pd.DataFrame, workers: int = 1) -> str:
     minutes, unknown = todo["left"].sum() / max(1, workers), int(todo["left"].isna().sum())
     words = f"{minutes:.0f} min left" if minutes < 90 else f"{minutes / 60:.1f} h left"
     if unknown:
-        return f"{words} and {unknown} experiments of unknown length" if unknown < len(todo) else "time left unknown"
+        return (
+            f"{words} and {unknown} experiments of unknown length"
+            if unknown < len(todo)
+            else "time left unknown"
+        )
     return f"about {words}" if len(todo) else "nothing left"

@@ -11,13 +11,23 @@ import typer
 from hagan_lite.config import DATASETS, MODELS, PRESETS, choices_of
 
 Model = Annotated[str, typer.Option(help=", ".join(MODELS))]
-Data = Annotated[str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")]
+Data = Annotated[
+    str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")
+]
 Preset = Annotated[str, typer.Option(help=", ".join(PRESETS))]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
-Precision = Annotated[str, typer.Option(help="auto (bf16 on a GPU that computes in it), bf16, fp32")]
-Compile = Annotated[bool, typer.Option("--compile", help="torch.compile both networks: for long runs on a GPU")]
+Precision = Annotated[
+    str, typer.Option(help="auto (bf16 on a GPU that computes in it), bf16, fp32")
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="torch.compile both networks: for long runs on a GPU")
+]
 Curve = Annotated[
-    bool, typer.Option("--curve", help="keep ten generators of a run that begins now, and measure FD over its training")
+    bool,
+    typer.Option(
+        "--curve",
+        help="keep ten generators of a run that begins now, and measure FD over its training",
+    ),
 ]
 Extractor = Annotated[
     str,
@@ -27,21 +37,31 @@ Extractor = Annotated[
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="stop where any file must be left out")]
-Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")]
+Change = Annotated[
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")
+]
 
 
 def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
-    """['steps=300', 'skip=off'] -> {'steps': 300, 'skip': 'off'}; values are JSON where they can be, else text.
+    """['steps=300', 'skip=off'] -> {'steps': 300, 'skip': 'off'}; values are JSON where they can
+    be, else text.
 
     Raises ValueError for what is no field of any of `models`.
     """
-    known = {f.name for model in models for f in fields(choices_of(model))} - {"model", "dataset", "preset", "seed"}
+    known = {f.name for model in models for f in fields(choices_of(model))} - {
+        "model",
+        "dataset",
+        "preset",
+        "seed",
+    }
     parsed: dict[str, Any] = {}
     for change in changes:
         name, equals, value = change.partition("=")
         value = value.lower() if value in ("True", "False") else value
         if not equals or name not in known:
-            raise ValueError(f"--set {change}: not FIELD=VALUE with one of the fields {', '.join(sorted(known))}")
+            raise ValueError(
+                f"--set {change}: not FIELD=VALUE with one of the fields {', '.join(sorted(known))}"
+            )
         try:
             parsed[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -50,7 +70,9 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
 
 
 def located(dataset: str) -> str:
-    """A folder as an absolute path: the notebook's kernel has another working directory than the user's shell."""
+    """A folder as an absolute path: the notebook's kernel has another working directory than the
+    user's shell.
+    """
     return dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
 
 

@@ -1,4 +1,6 @@
-"""The plots of the evaluation: Gaussians, bias, neighbourhoods, samples beside others, learning curves."""
+"""The plots of the evaluation: Gaussians, bias, neighbourhoods, samples beside others, learning
+curves.
+"""
 
 import math
 import textwrap
@@ -17,7 +19,9 @@ from hagan_lite.runs.record import DISTANCES
 
 
 def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
-    """2D clouds (n, 2), two to a panel, with the ellipse at two standard deviations of the Gaussian fitted to each."""
+    """2D clouds (n, 2), two to a panel, with the ellipse at two standard deviations of the Gaussian
+    fitted to each.
+    """
     figure, axes = _figure(1, len(pairs), 3 * len(pairs), 3.2, sharex=True, sharey=True)
     for axis, (a, b, title) in zip(axes[0], pairs, strict=True):
         for cloud, colour, label in ((a, REAL, "real"), (b, FAKE, "generated")):
@@ -25,20 +29,30 @@ def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
             angle = float(torch.rad2deg(torch.atan2(vectors[1, 1], vectors[0, 1])))
             across, along = (4 * values.clamp_min(0).sqrt()).tolist()
             axis.scatter(*cloud.T, s=4, color=colour, alpha=0.4, label=label)
-            axis.add_patch(Ellipse(mean.tolist(), along, across, angle=angle, fill=False, color=colour, lw=2))
+            axis.add_patch(
+                Ellipse(mean.tolist(), along, across, angle=angle, fill=False, color=colour, lw=2)
+            )
         axis.set(title=title, xlabel="feature 1", aspect="equal")
     axes[0, 0].set_ylabel("feature 2")
     axes[0, 0].legend(fontsize=8, loc="upper left")
     return figure
 
 
-def models_side_by_side(blocks: dict[str, np.ndarray], title: str = "", tiles=(3, 4), across: int = 4) -> Figure:
-    """Blocks of (rows, columns) `tiles`, each with its name above it, all in the same grey window: the first images of
-    every uint8 (N, C, H, W), `across` blocks a row."""
+def models_side_by_side(
+    blocks: dict[str, np.ndarray], title: str = "", tiles=(3, 4), across: int = 4
+) -> Figure:
+    """Blocks of (rows, columns) `tiles`, each with its name above it, all in the same grey window:
+    the first images of every uint8 (N, C, H, W), `across` blocks a row.
+    """
     side, across = next(iter(blocks.values())).shape[-1], min(across, len(blocks))
-    width = max(3.1, tiles[1] * side / 140)  # inches of 150 pixels: no pixel of a large image is lost
+    width = max(
+        3.1, tiles[1] * side / 140
+    )  # inches of 150 pixels: no pixel of a large image is lost
     names = [textwrap.wrap(name, 36, break_long_words=False) for name in blocks]
-    down, height = math.ceil(len(blocks) / across), width * tiles[0] / tiles[1] + 0.1 + 0.22 * max(map(len, names))
+    down, height = (
+        math.ceil(len(blocks) / across),
+        width * tiles[0] / tiles[1] + 0.1 + 0.22 * max(map(len, names)),
+    )
     figure, axes = _figure(down, across, width * across, height * down + 0.3 * bool(title))
     for axis in axes.flat:
         axis.set_axis_off()
@@ -51,14 +65,30 @@ def models_side_by_side(blocks: dict[str, np.ndarray], title: str = "", tiles=(3
     return figure
 
 
-def over_n(scores: dict[int, list[float]], label: str, marked: int, unit: str, log: bool = True) -> Figure:
-    """Mean and standard deviation of several scores, as a function of the number of images; a line at `marked`."""
+def over_n(
+    scores: dict[int, list[float]], label: str, marked: int, unit: str, log: bool = True
+) -> Figure:
+    """Mean and standard deviation of several scores, as a function of the number of images; a line
+    at `marked`.
+    """
     figure, axes = _figure(1, 1, 6, 3.2)
     axis, values = axes[0, 0], np.array(list(scores.values()))
-    axis.errorbar(scores.keys(), values.mean(1), values.std(1, ddof=1), fmt="o-", color=REAL, capsize=3, label=label)
+    axis.errorbar(
+        scores.keys(),
+        values.mean(1),
+        values.std(1, ddof=1),
+        fmt="o-",
+        color=REAL,
+        capsize=3,
+        label=label,
+    )
     axis.axvline(marked, color=PHASE, ls="--", lw=1)
-    axis.annotate(f" n = {marked}", (marked, 0.96), xycoords=("data", "axes fraction"), fontsize=8, va="top")
-    axis.set(xscale="log", yscale="log" if log else "linear", xlabel="images in each set", ylabel=unit)
+    axis.annotate(
+        f" n = {marked}", (marked, 0.96), xycoords=("data", "axes fraction"), fontsize=8, va="top"
+    )
+    axis.set(
+        xscale="log", yscale="log" if log else "linear", xlabel="images in each set", ylabel=unit
+    )
     axis.set_xticks(list(scores), [str(n) for n in scores])
     axis.minorticks_off()
     if not log:
@@ -68,8 +98,9 @@ def over_n(scores: dict[int, list[float]], label: str, marked: int, unit: str, l
 
 
 def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figure:
-    """2D clouds (n, 2) with each real point's ball up to its k-th neighbour: a fake inside some ball counts for
-    precision. Filled fakes are inside, open ones outside."""
+    """2D clouds (n, 2) with each real point's ball up to its k-th neighbour: a fake inside some
+    ball counts for precision. Filled fakes are inside, open ones outside.
+    """
     figure, axes = _figure(1, len(panels), 3 * len(panels), 3.2, sharex=True, sharey=True)
     for axis, (real, fake, title) in zip(axes[0], panels, strict=True):
         radii = torch.cdist(real, real).kthvalue(k + 1).values
@@ -78,7 +109,14 @@ def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figu
             axis.add_patch(Circle(centre, radius, color=REAL, alpha=0.12, lw=0))
         axis.scatter(*real.T, s=9, color=REAL, label="real")
         axis.scatter(*fake[inside].T, s=16, color=FAKE, marker="s", label="generated, inside")
-        axis.scatter(*fake[~inside].T, s=16, facecolors="none", edgecolors=FAKE, marker="s", label="generated, outside")
+        axis.scatter(
+            *fake[~inside].T,
+            s=16,
+            facecolors="none",
+            edgecolors=FAKE,
+            marker="s",
+            label="generated, outside",
+        )
         axis.set(title=title, xlabel="feature 1", aspect="equal")
     axes[0, 0].set_ylabel("feature 2")
     axes[0, 0].legend(fontsize=7, loc="lower left")
@@ -86,7 +124,8 @@ def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figu
 
 
 def audited(audits: dict[str, Any], unit: str = "distance to the nearest training image") -> Figure:
-    """Draw, for each audit.Audit, which share of samples and of held-out real images lies nearer than a distance.
+    """Draw, for each audit.Audit, which share of samples and of held-out real images lies nearer
+    than a distance.
 
     Samples' curve far to the left of the real images': copies.
     """
@@ -97,28 +136,38 @@ def audited(audits: dict[str, Any], unit: str = "distance to the nearest trainin
             (found.samples, FAKE, "--", "samples"),
         ):
             axis.ecdf(values, color=colour, ls=style, label=label)
-        axis.set(title=f"{title} (p = {found.p_value:.2g})", xlabel=unit, ylabel="share that is nearer")
+        axis.set(
+            title=f"{title} (p = {found.p_value:.2g})", xlabel=unit, ylabel="share that is nearer"
+        )
         axis.set_xlim(left=0)
     axes[0, 0].legend(fontsize=8)
     return figure
 
 
-def pairs(samples: np.ndarray, training: np.ndarray, found: Any, title: str = "", n: int = 8) -> Figure:
-    """The n samples that lie nearest to a training image, above that image; uint8 (N, C, H, W), one grey window."""
+def pairs(
+    samples: np.ndarray, training: np.ndarray, found: Any, title: str = "", n: int = 8
+) -> Figure:
+    """The n samples that lie nearest to a training image, above that image; uint8 (N, C, H, W), one
+    grey window.
+    """
     chosen = found.closest(n)
     figure, axes = _figure(2, len(chosen), len(chosen), 2.7)
     for column, i in enumerate(chosen):
         _picture(axes[0, column], samples[i], f"{found.samples[i]:.1f}")
         _picture(axes[1, column], training[found.nearest[i]])
     for row, label in enumerate(("sample", "its nearest\ntraining image")):
-        axes[row, 0].text(-0.1, 0.5, label, transform=axes[row, 0].transAxes, ha="right", va="center", fontsize=8)
+        axes[row, 0].text(
+            -0.1, 0.5, label, transform=axes[row, 0].transAxes, ha="right", va="center", fontsize=8
+        )
     figure.suptitle(title, fontsize=10)
     return figure
 
 
 def recipes(table: pd.DataFrame, printed: str = "Table IV") -> Figure:
-    """A line per row of tables.of_rows: each run's score a dot, their mean a bar, none where nothing was measured;
-    beside it the paper's FID, on a scale of its own, for the two have none in common."""
+    """A line per row of tables.of_rows: each run's score a dot, their mean a bar, none where
+    nothing was measured; beside it the paper's FID, on a scale of its own, for the two have none in
+    common.
+    """
     column = next(name for name in table if name.startswith("our "))
     kind = column.split()[1]
     floor = table[f"{kind} of real halves"].mean()
@@ -131,11 +180,21 @@ def recipes(table: pd.DataFrame, printed: str = "Table IV") -> Figure:
         axes[1].plot(row["paper's FID"], y, "s", color=MIXED, ms=6)
     axes[0].axvline(floor, color=PHASE, ls="--", lw=1)
     axes[0].annotate(
-        " real halves", (floor, 0.99), xycoords=("data", "axes fraction"), fontsize=8, va="top", color=PHASE
+        " real halves",
+        (floor, 0.99),
+        xycoords=("data", "axes fraction"),
+        fontsize=8,
+        va="top",
+        color=PHASE,
     )
     axes[0].set_yticks(range(len(table)), table["row"])
-    axes[0].set(xlabel=f"{column.removeprefix('our ')}, lower is better", title="measured: each run, and their mean")
-    axes[1].set(xlabel="FID", title=f"printed in {printed}", xlim=(0, 1.1 * table["paper's FID"].max()))
+    axes[0].set(
+        xlabel=f"{column.removeprefix('our ')}, lower is better",
+        title="measured: each run, and their mean",
+    )
+    axes[1].set(
+        xlabel="FID", title=f"printed in {printed}", xlim=(0, 1.1 * table["paper's FID"].max())
+    )
     axes[0].invert_yaxis()
     for axis in axes:
         axis.grid(axis="y", color="0.92")
@@ -144,27 +203,55 @@ def recipes(table: pd.DataFrame, printed: str = "Table IV") -> Figure:
 
 
 def learning_curves(groups: dict[str, list[dict]], title: str = "") -> Figure:
-    """FD over the training: per group of records (one recipe) a thin line for every seed and a thick one for their
-    mean; a ring where a mean is smallest, which is what "the best checkpoint" reports. Records without a curve, or with
-    other steps than the first of their group, are left out. All are of one extractor (tables.by_row)."""
+    """FD over the training: per group of records (one recipe) a thin line for every seed and a
+    thick one for their mean; a ring where a mean is smallest, which is what "the best checkpoint"
+    reports. Records without a curve, or with other steps than the first of their group, are left
+    out. All are of one extractor (tables.by_row).
+    """
     figure, axes = _figure(1, 1, 7.5, 4)
     axis, floors, kind = axes[0, 0], [], "fd"
     for i, (name, records) in enumerate(groups.items()):
-        drawn = [r for r in records if r.get("curve", {}).get("step") == records[0].get("curve", {}).get("step", ())]
+        drawn = [
+            r
+            for r in records
+            if r.get("curve", {}).get("step") == records[0].get("curve", {}).get("step", ())
+        ]
         if not drawn:
             continue
         kind, step = next(k for k in drawn[0]["curve"] if k != "step"), drawn[0]["curve"]["step"]
-        scores, style = np.array([r["curve"][kind] for r in drawn]), "-" if i < len(COLOURS) else "--"
+        scores, style = (
+            np.array([r["curve"][kind] for r in drawn]),
+            "-" if i < len(COLOURS) else "--",
+        )
         for seed in scores:
             axis.plot(step, seed, style, color=COLOURS[i % len(COLOURS)], lw=0.7, alpha=0.5)
         mean, many = scores.mean(0), f", {len(drawn)} seeds" if len(drawn) > 1 else ""
         axis.plot(step, mean, style, color=COLOURS[i % len(COLOURS)], lw=2, label=f"{name}{many}")
-        axis.plot(step[mean.argmin()], mean.min(), "o", color=COLOURS[i % len(COLOURS)], ms=9, fillstyle="none")
+        axis.plot(
+            step[mean.argmin()],
+            mean.min(),
+            "o",
+            color=COLOURS[i % len(COLOURS)],
+            ms=9,
+            fillstyle="none",
+        )
         floors += [r["metrics"]["floor"] for r in drawn]
     if not floors:
-        axis.text(0.5, 0.5, "no record has a curve: hagan run --curve", ha="center", transform=axis.transAxes)
+        axis.text(
+            0.5,
+            0.5,
+            "no record has a curve: hagan run --curve",
+            ha="center",
+            transform=axis.transAxes,
+        )
         return figure
-    axis.axhline(np.mean(floors), color=PHASE, ls="--", lw=1, label="one half of the real images against the other")
+    axis.axhline(
+        np.mean(floors),
+        color=PHASE,
+        ls="--",
+        lw=1,
+        label="one half of the real images against the other",
+    )
     label = f"{DISTANCES[kind].label} (ring: the smallest)"
     axis.set(title=title, xlabel="training step", ylabel=label, ylim=(0, None))
     axis.legend(fontsize=8)

@@ -1,4 +1,6 @@
-"""Pictures of lessons 01-06: panels of images and maps, curves, intensities, and Figure 3 with live numbers."""
+"""Pictures of lessons 01-06: panels of images and maps, curves, intensities, and Figure 3 with live
+numbers.
+"""
 
 import math
 from typing import Any, NamedTuple
@@ -13,8 +15,10 @@ from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, REAL, _figure, _pictu
 
 
 class Panel(NamedTuple):
-    """One picture. `kind`: image (C, H, W), always in the full grey window; mask (H, W) of 0..1; map (H, W), from its
-    least to its most; ratio (H, W), see figures_attnmix.saliency_scale; signed (H, W), symmetric about `centre`."""
+    """One picture. `kind`: image (C, H, W), always in the full grey window; mask (H, W) of 0..1;
+    map (H, W), from its least to its most; ratio (H, W), see figures_attnmix.saliency_scale; signed
+    (H, W), symmetric about `centre`.
+    """
 
     picture: Any
     title: str = ""
@@ -29,7 +33,9 @@ class Panel(NamedTuple):
 def panels(rows: list[list[Panel | None]], title: str = "", side: float = 1.9) -> Figure:
     """A grid of pictures, row by row; None leaves a gap. Maps carry a colour bar with their unit."""
     columns = max(map(len, rows))
-    figure, axes = _figure(len(rows), columns, side * columns, (side + 0.35) * len(rows) + 0.3 * bool(title))
+    figure, axes = _figure(
+        len(rows), columns, side * columns, (side + 0.35) * len(rows) + 0.3 * bool(title)
+    )
     for axis in axes.flat:
         axis.set_axis_off()
     for row, line in zip(axes, rows, strict=True):
@@ -57,7 +63,9 @@ def _panel(figure: Figure, axis: Any, panel: Panel) -> None:
             signed=dict(cmap="PuOr", vmin=panel.centre - most, vmax=panel.centre + most),
         )[panel.kind]
         _picture(axis, array, panel.title, **how)
-        bar = figure.colorbar(axis.images[0], ax=axis, location="bottom", shrink=0.9, pad=0.02, aspect=14)
+        bar = figure.colorbar(
+            axis.images[0], ax=axis, location="bottom", shrink=0.9, pad=0.02, aspect=14
+        )
         bar.ax.tick_params(labelsize=7)
         if panel.kind != "ratio":
             bar.ax.locator_params(nbins=4)
@@ -67,21 +75,31 @@ def _panel(figure: Figure, axis: Any, panel: Panel) -> None:
             bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value / 10**power:g}")
         bar.set_label(panel.unit + f" ($10^{{{power}}}$)" * small, fontsize=8)
     if panel.outline is not None:
-        axis.contour(np.asarray(panel.outline, dtype=float), levels=[0.5], colors=["white"], linewidths=2.2)
-        axis.contour(np.asarray(panel.outline, dtype=float), levels=[0.5], colors=["black"], linewidths=0.9)
+        axis.contour(
+            np.asarray(panel.outline, dtype=float), levels=[0.5], colors=["white"], linewidths=2.2
+        )
+        axis.contour(
+            np.asarray(panel.outline, dtype=float), levels=[0.5], colors=["black"], linewidths=0.9
+        )
     if panel.point is not None:
         axis.plot(*panel.point[::-1], "o", mfc="none", mec="white", ms=9, mew=3)
         axis.plot(*panel.point[::-1], "o", mfc="none", mec="black", ms=9, mew=1.2)
 
 
 def figure_3(mixed: Mixed, i: int = 0) -> Figure:
-    """The paper's Figure 3 with live numbers: real and fake become i, mask and saliency become lambda (Eq. 1-4)."""
+    """The paper's Figure 3 with live numbers: real and fake become i, mask and saliency become
+    lambda (Eq. 1-4).
+    """
     real, fake, M, A = (t[i] for t in (mixed.real, mixed.fake, mixed.mask, mixed.saliency))
     figure, axes = _figure(2, 4, 9.6, 5.0)
     composed = mix(mixed.real, mixed.fake, mixed.mask)[i]
     ratio = A[0] / A.mean()
     pictures = [
-        [Panel(real, "real x"), Panel(fake, "fake G(z)"), Panel(M[0], "mask M, white = real", "mask")],
+        [
+            Panel(real, "real x"),
+            Panel(fake, "fake G(z)"),
+            Panel(M[0], "mask M, white = real", "mask"),
+        ],
         [Panel(ratio, "saliency A", "ratio", "A / mean(A)", M[0])],
     ]
     pictures[0].append(Panel(composed, "i = M x + (1-M) G(z)"))
@@ -92,7 +110,10 @@ def figure_3(mixed: Mixed, i: int = 0) -> Figure:
     for row, line in zip(axes, pictures, strict=True):
         for axis, panel in zip(row, line, strict=False):
             _panel(figure, axis, panel)
-    _label_bars(figure.add_subplot(axes[1, 2].get_gridspec()[1, 2:]), *(float(t[i]) for t in list_labels(mixed)))
+    _label_bars(
+        figure.add_subplot(axes[1, 2].get_gridspec()[1, 2:]),
+        *(float(t[i]) for t in list_labels(mixed)),
+    )
     return figure
 
 
@@ -127,7 +148,13 @@ def lines(parts: list[Lines], height: float = 3.0) -> Figure:
     figure, axes = _figure(1, len(parts), 4.0 * len(parts), height)
     for axis, part in zip(axes[0], parts, strict=True):
         for i, (label, (x, y)) in enumerate(part.curves.items()):
-            axis.plot(np.asarray(x), np.asarray(y), ("-", "--", "-.", ":")[i % 4], color=COLOURS[i], label=label)
+            axis.plot(
+                np.asarray(x),
+                np.asarray(y),
+                ("-", "--", "-.", ":")[i % 4],
+                color=COLOURS[i],
+                label=label,
+            )
         axis.axhline(0, color="0.85", lw=0.8, zorder=0)
         axis.set(title=part.title, xlabel=part.x, ylabel=part.y)
         if len(part.curves) > 1:
@@ -136,7 +163,9 @@ def lines(parts: list[Lines], height: float = 3.0) -> Figure:
 
 
 def intensities(parts: dict[str, dict[str, Any]], x: str, bins: int = 40) -> Figure:
-    """Histograms, one set of axes per part, in each {label: values} laid over one another, each of area one."""
+    """Histograms, one set of axes per part, in each {label: values} laid over one another, each of
+    area one.
+    """
     figure, axes = _figure(1, len(parts), 4.0 * len(parts), 3.0)
     for axis, (title, groups) in zip(axes[0], parts.items(), strict=True):
         flat = {label: np.asarray(values).ravel() for label, values in groups.items()}
@@ -164,7 +193,10 @@ def bars(parts: list[Bars], height: float = 2.8) -> Figure:
         ordered = dict(sorted(part.values.items(), key=lambda item: item[1]))
         drawn = axis.barh(list(ordered), list(ordered.values()), color=COLOURS[0], log=part.log)
         axis.bar_label(
-            drawn, [f"{v:.3g}" if v < 1000 else f"{v:,.0f}" for v in ordered.values()], padding=3, fontsize=8
+            drawn,
+            [f"{v:.3g}" if v < 1000 else f"{v:,.0f}" for v in ordered.values()],
+            padding=3,
+            fontsize=8,
         )
         axis.set(title=part.title, xlabel=part.x)
         axis.margins(x=0.2)
@@ -172,13 +204,23 @@ def bars(parts: list[Bars], height: float = 2.8) -> Figure:
 
 
 def heat_map(values: torch.Tensor, positions: list[int], title: str, unit: str) -> Figure:
-    """A signed quantity (rows, columns) over the positions of a box, in pixels; zero is the middle of the colours."""
+    """A signed quantity (rows, columns) over the positions of a box, in pixels; zero is the middle
+    of the colours.
+    """
     figure, axes = _figure(1, 1, 4.6, 3.8)
     most = float(values.abs().max())
     sns.heatmap(
-        values.numpy(), cmap="PuOr", vmin=-most, vmax=most, ax=axes[0, 0], square=True, cbar_kws={"label": unit}
+        values.numpy(),
+        cmap="PuOr",
+        vmin=-most,
+        vmax=most,
+        ax=axes[0, 0],
+        square=True,
+        cbar_kws={"label": unit},
     )
     axes[0, 0].set_xticks([i + 0.5 for i in range(len(positions))], positions)
     axes[0, 0].set_yticks([i + 0.5 for i in range(len(positions))], positions)
-    axes[0, 0].set(title=title, xlabel="left edge of the box (pixels)", ylabel="top edge of the box (pixels)")
+    axes[0, 0].set(
+        title=title, xlabel="left edge of the box (pixels)", ylabel="top edge of the box (pixels)"
+    )
     return figure

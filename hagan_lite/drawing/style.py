@@ -14,24 +14,40 @@ from hagan_lite.system.storage import write_atomically
 
 COLOURS = sns.color_palette("colorblind")
 REAL, FAKE, MIXED, PHASE = COLOURS[0], COLOURS[1], COLOURS[2], "0.5"
-STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "image.cmap": "gray", "figure.dpi": 80}
+STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "image.cmap": "gray",
+    "figure.dpi": 80,
+}
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """PNG at 150 dots per inch, written whole or not at all."""
-    return write_atomically(path, lambda f: figure.savefig(f, format="png", dpi=150, bbox_inches="tight"))
+    return write_atomically(
+        path, lambda f: figure.savefig(f, format="png", dpi=150, bbox_inches="tight")
+    )
 
 
-def _figure(rows: int, columns: int, width: float, height: float, **kw: Any) -> tuple[Figure, np.ndarray]:
+def _figure(
+    rows: int, columns: int, width: float, height: float, **kw: Any
+) -> tuple[Figure, np.ndarray]:
     with matplotlib.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **kw)
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **kw
+        )
     plt.close(figure)  # it is shown by being returned, once, not a second time by pyplot
     return figure, axes
 
 
 def _picture(axis, image, title: str = "", **kw: Any) -> None:
-    """uint8 or [-1, 1] images (C, H, W) in the full grey window, black -1 and white 1; maps (H, W) as `kw` says."""
-    array = image if isinstance(image, np.ma.MaskedArray) else np.asarray(image)  # what is masked stays white
+    """uint8 or [-1, 1] images (C, H, W) in the full grey window, black -1 and white 1; maps (H, W)
+    as `kw` says.
+    """
+    array = (
+        image if isinstance(image, np.ma.MaskedArray) else np.asarray(image)
+    )  # what is masked stays white
     if array.ndim == 3:
         array = array if array.dtype == np.uint8 else (array.clip(-1, 1) + 1) / 2
         kw |= dict(cmap="gray", vmin=0, vmax=255 if array.dtype == np.uint8 else 1)
@@ -58,7 +74,8 @@ def _over_steps(axes, phase_two: int) -> None:
 
 
 def saliency_scale(largest: float) -> Normalize:
-    """Return the colour scale of A / mean(A): linear from 0, or logarithmic where a pixel has over ten times the mean.
+    """Return the colour scale of A / mean(A): linear from 0, or logarithmic where a pixel has over
+    ten times the mean.
 
     The map of attention received can give one pixel hundreds of times what it gives the others.
     """

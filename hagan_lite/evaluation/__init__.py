@@ -11,4 +11,13 @@ from hagan_lite.evaluation.evaluate import (
     summaries,
 )
 
-__all__ = ["Audits", "Evaluation", "Scores", "in_words", "learning_curve", "of_images", "of_run", "summaries"]
+__all__ = [
+    "Audits",
+    "Evaluation",
+    "Scores",
+    "in_words",
+    "learning_curve",
+    "of_images",
+    "of_run",
+    "summaries",
+]

@@ -1,7 +1,9 @@
-"""Did the generator memorise? For medical images this is the privacy question: a copy of a training image is a patient.
+"""Did the generator memorise? For medical images this is the privacy question: a copy of a training
+image is a patient.
 
-A model that has learnt makes images about as far from its training images as other real images are; one that copies is
-nearer. Distances to the nearest training image, of samples and of held-out real images, are compared by rank.
+A model that has learnt makes images about as far from its training images as other real images are;
+one that copies is nearer. Distances to the nearest training image, of samples and of held-out real
+images, are compared by rank.
 """
 
 from dataclasses import dataclass
@@ -19,13 +21,19 @@ COPIES = 0.2
 
 @dataclass(frozen=True)
 class Audit:
-    """Distances are Euclidean, in the space that was given; indices are into the arrays that were given."""
+    """Distances are Euclidean, in the space that was given; indices are into the arrays that were
+    given.
+    """
 
     samples: np.ndarray  # (n,) from each sample to its nearest training image
     heldout: np.ndarray  # (m,) from each held-out real image to its nearest training image
     nearest: np.ndarray  # (n,) which training image that is
-    p_value: float  # one-sided: how often samples would be this much nearer if they were real images
-    nearer: float  # chance that a sample is nearer than a held-out real image; 1/2 if they are alike
+    p_value: (
+        float  # one-sided: how often samples would be this much nearer if they were real images
+    )
+    nearer: (
+        float  # chance that a sample is nearer than a held-out real image; 1/2 if they are alike
+    )
     power: float  # chance that the test notices if a fifth of the samples were copies
 
     @property
@@ -36,7 +44,9 @@ class Audit:
             return f"suspicious: samples lie nearer to training images than real images do ({n}); look at the pairs"
         if self.power < 0.8:
             return f"cannot tell: with {n} the test would miss a fifth of copies too often (power {self.power:.2f})"
-        return f"no sign of copying: samples lie as far from training images as real images do ({n})"
+        return (
+            f"no sign of copying: samples lie as far from training images as real images do ({n})"
+        )
 
     def summary(self) -> dict[str, float | str]:
         """For a record: no distances, no indices."""
@@ -49,21 +59,26 @@ class Audit:
 
 
 def audit(training: Tensor, samples: Tensor, heldout: Tensor, seed: int = 0) -> Audit:
-    """Samples (n, d) and held-out real images (m, d) against training images (N, d), in one space, features or pixels.
+    """Samples (n, d) and held-out real images (m, d) against training images (N, d), in one space,
+    features or pixels.
 
     Raises ValueError where one of the three is empty.
     """
     if not (len(training) and len(samples) and len(heldout)):
-        raise ValueError("an audit needs training images, samples and held-out real images; try heldout=0.2, or folds")
+        raise ValueError(
+            "an audit needs training images, samples and held-out real images; try heldout=0.2, or folds"
+        )
     return _compare(*_nearest(samples, training), _nearest(heldout, training)[0], seed)
 
 
 def audit_by_folds(training: Tensor, samples: Tensor, groups: np.ndarray, seed: int = 0) -> Audit:
-    """Where nothing was held out: each fifth of the real images, by whole groups, plays held out against the others,
-    and each fifth of the samples is compared with the same others, so that both meet equally many images.
+    """Where nothing was held out: each fifth of the real images, by whole groups, plays held out
+    against the others, and each fifth of the samples is compared with the same others, so that both
+    meet equally many images.
 
-    A copied image is among the others four times of five, which is enough to notice. Raises ValueError for fewer than
-    five groups: slices of one volume are alike, and would call each other copies.
+    A copied image is among the others four times of five, which is enough to notice. Raises
+    ValueError for fewer than five groups: slices of one volume are alike, and would call each other
+    copies.
     """
     names = np.random.default_rng(seed).permutation(np.unique(groups))
     if len(names) < FOLDS:
@@ -75,12 +90,18 @@ def audit_by_folds(training: Tensor, samples: Tensor, groups: np.ndarray, seed: 
         near.append(distance)
         which.append((~out).nonzero().flatten().numpy()[index])
         real.append(_nearest(training[out], training[~out])[0])
-    order = np.concatenate([np.arange(len(samples))[fold::FOLDS] for fold in range(FOLDS)]).argsort()
-    return _compare(np.concatenate(near)[order], np.concatenate(which)[order], np.concatenate(real), seed)
+    order = np.concatenate(
+        [np.arange(len(samples))[fold::FOLDS] for fold in range(FOLDS)]
+    ).argsort()
+    return _compare(
+        np.concatenate(near)[order], np.concatenate(which)[order], np.concatenate(real), seed
+    )
 
 
 def _nearest(a: Tensor, b: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """From each row of a to its nearest row of b: distance and index. Exact differences: a copy is at distance 0."""
+    """From each row of a to its nearest row of b: distance and index. Exact differences: a copy is
+    at distance 0.
+    """
     found = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist").min(1)
     return found.values.numpy(), found.indices.numpy()
 
@@ -88,11 +109,15 @@ def _nearest(a: Tensor, b: Tensor) -> tuple[np.ndarray, np.ndarray]:
 def _compare(near: np.ndarray, which: np.ndarray, real: np.ndarray, seed: int) -> Audit:
     test = mannwhitneyu(near, real, alternative="less")
     nearer = 1 - test.statistic / (len(near) * len(real))
-    return Audit(near, real, which, float(test.pvalue), float(nearer), _power(len(near), real, seed))
+    return Audit(
+        near, real, which, float(test.pvalue), float(nearer), _power(len(near), real, seed)
+    )
 
 
 def _power(n: int, real: np.ndarray, seed: int, trials: int = 200) -> float:
-    """By simulation: n samples and real images drawn from the same distances, a fifth of the samples set to 0."""
+    """By simulation: n samples and real images drawn from the same distances, a fifth of the
+    samples set to 0.
+    """
     rng, noticed = np.random.default_rng(seed), 0
     for _ in range(trials):
         fake, held = rng.choice(real, n), rng.choice(real, len(real))

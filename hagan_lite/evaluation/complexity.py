@@ -1,8 +1,10 @@
-"""What a network costs: trainable parameters and multiply-accumulates, by the rule behind the paper's Table I.
+"""What a network costs: trainable parameters and multiply-accumulates, by the rule behind the
+paper's Table I.
 
-The paper names no unit. Its numbers are those of a batch of 64 images of 3x64x64, in multiply-accumulates divided by
-2**30: convolutions, matrix products, and 5 per element of a normalisation in training mode (the rule of the package
-fvcore); biases, activations and the power iterations of spectral norm count nothing.
+The paper names no unit. Its numbers are those of a batch of 64 images of 3x64x64, in
+multiply-accumulates divided by 2**30: convolutions, matrix products, and 5 per element of a
+normalisation in training mode (the rule of the package fvcore); biases, activations and the power
+iterations of spectral norm count nothing.
 """
 
 from collections.abc import Iterator
@@ -25,7 +27,9 @@ PER_NORMALISED = 5
 
 
 class Cost(NamedTuple):
-    """Of one network: trainable parameters, and multiply-accumulates per image of one forward pass in training mode."""
+    """Of one network: trainable parameters, and multiply-accumulates per image of one forward pass
+    in training mode.
+    """
 
     parameters: int
     macs: int
@@ -40,14 +44,23 @@ class Cost(NamedTuple):
 
 
 def cost(net: nn.Module, *inputs: Tensor) -> Cost:
-    """Of `net` on a batch of inputs (B, ...), B at least 2 for BatchNorm. Nothing is computed: the tensors are fake."""
+    """Of `net` on a batch of inputs (B, ...), B at least 2 for BatchNorm. Nothing is computed: the
+    tensors are fake.
+    """
     normalised = []
     layers = [m for m in net.modules() if isinstance(m, _BatchNorm | nn.GroupNorm | nn.LayerNorm)]
-    hooks = [m.register_forward_hook(lambda m, x, out: normalised.append(out.numel())) for m in layers]
+    hooks = [
+        m.register_forward_hook(lambda m, x, out: normalised.append(out.numel())) for m in layers
+    ]
     parameters = sum(p.numel() for p in net.parameters() if p.requires_grad)
     try:
         fake = FakeTensorMode(allow_non_fake_inputs=True)
-        with torch.no_grad(), fake, _attention_as_written(), FlopCounterMode(display=False) as counter:
+        with (
+            torch.no_grad(),
+            fake,
+            _attention_as_written(),
+            FlopCounterMode(display=False) as counter,
+        ):
             net.train()(*inputs)
     finally:
         for hook in hooks:
@@ -57,7 +70,9 @@ def cost(net: nn.Module, *inputs: Tensor) -> Cost:
 
 
 def costs(e: Experiment) -> dict[str, Cost]:
-    """G, D and all of the experiment's model; of HAGAN's D the image branch too. A model without D has "all" alone."""
+    """G, D and all of the experiment's model; of HAGAN's D the image branch too. A model without D
+    has "all" alone.
+    """
     kind, rng = model_of(e), torch.Generator().manual_seed(0)
     G, D = kind.networks(e)
     images = torch.zeros(2, e.channels, e.size, e.size)
@@ -70,11 +85,13 @@ def costs(e: Experiment) -> dict[str, Cost]:
 
 
 def training_flops(e: Experiment) -> float:
-    """Floating-point operations of a whole training of HAGAN or a model that is HAGAN with parts off, two per
-    multiply-accumulate; a backward pass costs as much again for the weights as for what came in.
+    """Floating-point operations of a whole training of HAGAN or a model that is HAGAN with parts
+    off, two per multiply-accumulate; a backward pass costs as much again for the weights as for
+    what came in.
 
-    Per image of a step: G draws once with gradient, and with `fresh_noise` once more; D judges real, fake and, in phase
-    two, mixed images with gradient, and once passes the gradient through to G, which needs none of its weights'.
+    Per image of a step: G draws once with gradient, and with `fresh_noise` once more; D judges
+    real, fake and, in phase two, mixed images with gradient, and once passes the gradient through
+    to G, which needs none of its weights'.
     """
     found, mixed = costs(e), e.mix != "off"
     G, D, first = found["G"].macs, found["D"].macs, e.phase_two if mixed else e.steps
@@ -85,7 +102,9 @@ def training_flops(e: Experiment) -> float:
 
 @contextmanager
 def _attention_as_written() -> Iterator[None]:
-    """With the N x N matrix: the fused kernel pads q and k, and padding is no work that the equations ask for."""
+    """With the N x N matrix: the fused kernel pads q and k, and padding is no work that the
+    equations ask for.
+    """
 
     def output(layer: SelfAttention, x: Tensor) -> Tensor:
         v = layer.value(x).flatten(2)  # (B, C, N)

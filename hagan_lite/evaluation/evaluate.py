@@ -1,4 +1,6 @@
-"""A run's evaluation in one call: scores with floors and spread, and the memorisation audit in two spaces."""
+"""A run's evaluation in one call: scores with floors and spread, and the memorisation audit in two
+spaces.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +26,9 @@ Audits = dict[str, audit.Audit | str]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of the main extractor, those of every further one by its name, and the audits by space."""
+    """The scores of the main extractor, those of every further one by its name, and the audits by
+    space.
+    """
 
     metrics: Scores
     audits: Audits
@@ -40,11 +44,13 @@ def of_images(
     heldout: float = 0.0,
     fresh: tuple[np.ndarray, ...] = (),
 ) -> Evaluation:
-    """Score uint8 `fake` against the training part of `real`, and audit it in the main extractor's space and in pixels.
+    """Score uint8 `fake` against the training part of `real`, and audit it in the main extractor's
+    space and in pixels.
 
-    `extractor` is a name, several with commas between them, the main one first, or 'auto' (features.choose_all). With
-    `heldout` the split's held-out images are the audit's yardstick, without it five folds of whole groups. Where
-    there is no yardstick, an audit is a sentence that says so.
+    `extractor` is a name, several with commas between them, the main one first, or 'auto'
+    (features.choose_all). With `heldout` the split's held-out images are the audit's yardstick,
+    without it five folds of whole groups. Where there is no yardstick, an audit is a sentence that
+    says so.
     """
     where = pick_device(device)
     main, *others = choose_all(extractor)
@@ -80,12 +86,18 @@ def _audited(
 
 
 def of_run(
-    run: Path, extractor: str = "auto", sets: int = 10, seed: int = 0, device: str = "auto", dataset: str = ""
+    run: Path,
+    extractor: str = "auto",
+    sets: int = 10,
+    seed: int = 0,
+    device: str = "auto",
+    dataset: str = "",
 ) -> Evaluation:
-    """Evaluate as many samples of a finished run as it had training images, and `sets` fresh sets more.
+    """Evaluate as many samples of a finished run as it had training images, and `sets` fresh sets
+    more.
 
-    The result is also written to the run's evaluation.json. Raises ValueError where `dataset` holds other images than
-    the run was trained on.
+    The result is also written to the run's evaluation.json. Raises ValueError where `dataset` holds
+    other images than the run was trained on.
     """
     names = ",".join(choose_all(extractor))  # a wrong name is refused before anything is sampled
     e = runs.experiment_of(run)
@@ -101,23 +113,34 @@ def of_run(
 
 def summaries(audits: Audits) -> dict[str, dict | str]:
     """Return what a record keeps of audits: no distances, no indices."""
-    return {space: found if isinstance(found, str) else found.summary() for space, found in audits.items()}
+    return {
+        space: found if isinstance(found, str) else found.summary()
+        for space, found in audits.items()
+    }
 
 
-def learning_curve(run: Path, dataset: Dataset, extractor: str = "auto", device: str = "auto") -> dict[str, list]:
-    """Measure every generator that was kept during the training (train's `history`) with the same z: the lists `step`
-    and `fd`, or the key of another main extractor's distance. Further extractors are passed over.
+def learning_curve(
+    run: Path, dataset: Dataset, extractor: str = "auto", device: str = "auto"
+) -> dict[str, list]:
+    """Measure every generator that was kept during the training (train's `history`) with the same
+    z: the lists `step` and `fd`, or the key of another main extractor's distance. Further
+    extractors are passed over.
 
-    The paper reports the best checkpoint; the smallest of these is that number, chosen by what it reports. Empty where
-    none was kept, and for skip="instance", whose D of that time is gone.
+    The paper reports the best checkpoint; the smallest of these is that number, chosen by what it
+    reports. Empty where none was kept, and for skip="instance", whose D of that time is gone.
     """
     e, where, name = runs.experiment_of(run), pick_device(device), choose_all(extractor)[0]
-    steps = [int(path.stem.split("_")[1]) for path in sorted((Path(run) / "history").glob("step_*.safetensors"))]
+    steps = [
+        int(path.stem.split("_")[1])
+        for path in sorted((Path(run) / "history").glob("step_*.safetensors"))
+    ]
     if not steps or e.skip == "instance":
         return {}
     training = dataset.split(e.heldout)[0]
     real = features(dataset.images[training], name, where)
-    fakes = (runs.generate(runs.load_generator(run, device, step), e, len(training)) for step in steps)
+    fakes = (
+        runs.generate(runs.load_generator(run, device, step), e, len(training)) for step in steps
+    )
     scores = [metrics.frechet_distance(real, features(fake, name, where)) for fake in fakes]
     return {"step": steps, EXTRACTORS[name].distance: scores}
 
@@ -149,7 +172,9 @@ def _scores_in_words(scores: Scores) -> str:
     ]
     if sets := scores.get(f"{key}_sets"):
         spread = np.std(sets, ddof=len(sets) > 1)
-        lines.append(f"{'':10}{shown(np.mean(sets)):>10} mean of {len(sets)} fresh sets, sd {shown(spread)}")
+        lines.append(
+            f"{'':10}{shown(np.mean(sets)):>10} mean of {len(sets)} fresh sets, sd {shown(spread)}"
+        )
     at_floor, sd = scores[f"{key}_at_floor_n"], scores[f"{key}_at_floor_n_sd"]
     lines += [
         f"{'':10}{shown(at_floor):>10} with {scores['n_floor']} images (sd {shown(sd)}), "

@@ -19,7 +19,9 @@ class Measured(NamedTuple):
 
     step: float  # seconds per training step, the fastest of n: others may use the machine too
     image: float  # seconds per sampled image, likewise
-    memory: int  # bytes: the most that tensors took at once in a step, weights and optimisers included
+    memory: (
+        int  # bytes: the most that tensors took at once in a step, weights and optimisers included
+    )
 
 
 def measure(e: Experiment, device: torch.device, n: int = 3) -> Measured:
@@ -34,7 +36,9 @@ def measure(e: Experiment, device: torch.device, n: int = 3) -> Measured:
     step = min(seconds(lambda: model.step(x, e.phase_two), device) for _ in range(n))
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        image = min(seconds(lambda: kind.draw(model.ema, len(x), e, rng), device) for _ in range(n)) / len(x)
+        image = min(
+            seconds(lambda: kind.draw(model.ema, len(x), e, rng), device) for _ in range(n)
+        ) / len(x)
     return Measured(step, image, alive.most)
 
 
@@ -57,7 +61,9 @@ class _Alive(TorchDispatchMode):
         for tensor in there:
             self._note(tensor)
 
-    def __torch_dispatch__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(
+        self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
         out = function(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
             if isinstance(tensor, Tensor):

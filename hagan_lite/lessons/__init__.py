@@ -1,1 +1,3 @@
-"""What notebooks need beside the paper: shipped networks, exercises that check themselves, explorers."""
+"""What notebooks need beside the paper: shipped networks, exercises that check themselves,
+explorers.
+"""

@@ -1,4 +1,6 @@
-"""Self-checks of the lessons' exercises: they tell right from wrong, and hold digests instead of answers."""
+"""Self-checks of the lessons' exercises: they tell right from wrong, and hold digests instead of
+answers.
+"""
 
 import hashlib
 import json
@@ -9,10 +11,11 @@ FILE = Path(__file__).with_name("exercises.json")
 
 
 def check(name: str, answer: Any) -> bool | None:
-    """Says whether `answer` to exercise `name` ("03.1") is right; None is "not answered yet", and gives None.
+    """Says whether `answer` to exercise `name` ("03.1") is right; None is "not answered yet", and
+    gives None.
 
-    An answer is a number, compared after rounding, or a word, compared in lower case. Raises KeyError, listing the
-    lesson's exercises, for a name that is none.
+    An answer is a number, compared after rounding, or a word, compared in lower case. Raises
+    KeyError, listing the lesson's exercises, for a name that is none.
     """
     known = json.loads(FILE.read_text())
     if name not in known:

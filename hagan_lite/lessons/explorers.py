@@ -1,4 +1,6 @@
-"""What the explorers of widgets.py show: plain functions from numbers to a picture and labels, milliseconds each."""
+"""What the explorers of widgets.py show: plain functions from numbers to a picture and labels,
+milliseconds each.
+"""
 
 import io
 from pathlib import Path
@@ -20,21 +22,29 @@ from hagan_lite.runs.folder import experiment_of, finished, read_log
 from hagan_lite.system.paths import RUNS
 
 SOURCES = ("output", "received", "uniform", "drawn")
-"""Where the explorer's map comes from: the generator's last attention layer in two readings, or not from it at all."""
+"""Where the explorer's map comes from: the generator's last attention layer in two readings, or not
+from it at all.
+"""
 BOARD = 8  # cells a side of the board on which a map is drawn
 ZOOM = 3
 
 
 class Pair(NamedTuple):
-    """One fake image with the generator's map of it: image (1, C, H, W) in [-1, 1]; A (1, h, w), at least 0."""
+    """One fake image with the generator's map of it: image (1, C, H, W) in [-1, 1]; A (1, h, w), at
+    least 0.
+    """
 
     fake: Tensor
     saliency: Tensor
 
 
 def runs_with_attention(root: Path = RUNS) -> dict[str, Path]:
-    """What the explorers can open, by label: the shipped networks, then finished runs whose G has attention."""
-    found = {f"{path.name} (shipped)": path for path in sorted(CHECKPOINTS.glob("*")) if finished(path)}
+    """What the explorers can open, by label: the shipped networks, then finished runs whose G has
+    attention.
+    """
+    found = {
+        f"{path.name} (shipped)": path for path in sorted(CHECKPOINTS.glob("*")) if finished(path)
+    }
     for path in sorted(Path(root).glob("*/generator.safetensors")):
         e = experiment_of(path.parent)
         if e.attention and e.skip != "instance":
@@ -44,24 +54,33 @@ def runs_with_attention(root: Path = RUNS) -> dict[str, Path]:
 
 @torch.inference_mode()
 def fake_and_map(G: Generator, e: Experiment, seed: int, saliency: str = "output") -> Pair:
-    """Return the fake image of noise number `seed`, and the map of G's last attention layer, read as `saliency`."""
+    """Return the fake image of noise number `seed`, and the map of G's last attention layer, read
+    as `saliency`.
+    """
     z = draw_z(1, e, torch.Generator().manual_seed(seed)).to(G.to_image[0].weight.device)
     fake, A = G.with_saliency(z, saliency=saliency)
     return Pair(fake.float().cpu(), A.float().cpu())
 
 
-def box(size: int, top: int, left: int, height: int, width: int, real_inside: bool = False) -> Tensor:
-    """M (1, 1, size, size): the box is fake, the rest real; the other way round with `real_inside`. Clipped."""
+def box(
+    size: int, top: int, left: int, height: int, width: int, real_inside: bool = False
+) -> Tensor:
+    """M (1, 1, size, size): the box is fake, the rest real; the other way round with `real_inside`.
+    Clipped.
+    """
     M = torch.ones(1, 1, size, size)
     M[..., max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)] = 0
     return 1 - M if real_inside else M
 
 
-def shape_map(saliency: Tensor, source: str = "output", sharpness: float = 1.0, drawn=None) -> Tensor:
+def shape_map(
+    saliency: Tensor, source: str = "output", sharpness: float = 1.0, drawn=None
+) -> Tensor:
     """Return the map A (1, h, w) that a reader asks for, summing to 1.
 
-    G's own ("output" or "received"), "uniform", or "drawn": a board (BOARD, BOARD) of 0..1, of which an empty one is
-    uniform. G's own is taken to the power `sharpness`: 0 is uniform, above 1 is more peaked.
+    G's own ("output" or "received"), "uniform", or "drawn": a board (BOARD, BOARD) of 0..1, of
+    which an empty one is uniform. G's own is taken to the power `sharpness`: 0 is uniform, above 1
+    is more peaked.
     """
     if source == "uniform" or (source == "drawn" and not np.any(drawn)):
         A = torch.ones_like(saliency)
@@ -73,7 +92,9 @@ def shape_map(saliency: Tensor, source: str = "output", sharpness: float = 1.0, 
 
 
 class View(NamedTuple):
-    """One state of the AttnMix explorer. `picture` (H, W, 3) uint8: fake, real, mask, mixed, saliency over fake."""
+    """One state of the AttnMix explorer. `picture` (H, W, 3) uint8: fake, real, mask, mixed,
+    saliency over fake.
+    """
 
     picture: np.ndarray
     labels: Labels
@@ -84,13 +105,21 @@ def attnmix_view(real: Tensor, fake: Tensor, A: Tensor, M: Tensor, alpha: float 
     size = real.shape[-1]
     at_size = to_image_size(A, size)
     border = _border(M[0, 0].numpy())
-    tiles = [_grey(fake), _grey(real), _grey(M * 2 - 1), _grey(mix(real, fake, M)), _overlay(fake, at_size)]
+    tiles = [
+        _grey(fake),
+        _grey(real),
+        _grey(M * 2 - 1),
+        _grey(mix(real, fake, M)),
+        _overlay(fake, at_size),
+    ]
     tiles[-1] = np.where(border[..., None], (255, 255, 255), tiles[-1]).astype(np.uint8)
     return View(_strip(tiles), mixed_labels(M, at_size, alpha))
 
 
 def query_view(fake: Tensor, row_of_A: Tensor, row: int, column: int) -> np.ndarray:
-    """The fake image with the query's cell marked, and its row of A (N,) over the image: (H, W, 3) uint8."""
+    """The fake image with the query's cell marked, and its row of A (N,) over the image: (H, W, 3)
+    uint8.
+    """
     side = round(row_of_A.numel() ** 0.5)
     cells = torch.zeros(1, 1, side, side)
     cells[..., row, column] = 1
@@ -98,7 +127,9 @@ def query_view(fake: Tensor, row_of_A: Tensor, row: int, column: int) -> np.ndar
     cell = torch.nn.functional.interpolate(cells, size=(size, size))[0, 0].numpy()
     around = _border(np.pad(cell, 1))[1:-1, 1:-1] | _border(1 - np.pad(cell, 1))[1:-1, 1:-1]
     tiles = [_grey(fake), _overlay(fake, to_image_size(row_of_A.view(1, side, side), size))]
-    return _strip([np.where(around[..., None], (255, 160, 0), tile).astype(np.uint8) for tile in tiles])
+    return _strip(
+        [np.where(around[..., None], (255, 160, 0), tile).astype(np.uint8) for tile in tiles]
+    )
 
 
 def png(picture: np.ndarray) -> bytes:
@@ -110,7 +141,9 @@ def png(picture: np.ndarray) -> bytes:
 
 def moments(run: Path) -> list[int]:
     """Steps of a run folder at which a grid of samples was drawn so far."""
-    return sorted(int(path.stem.split("_")[1]) for path in (Path(run) / "samples").glob("step_*.png"))
+    return sorted(
+        int(path.stem.split("_")[1]) for path in (Path(run) / "samples").glob("step_*.png")
+    )
 
 
 def moment(run: Path, step: int) -> tuple[bytes, dict]:

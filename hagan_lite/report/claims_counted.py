@@ -1,4 +1,6 @@
-"""What of the paper's claims can be decided without a training: by counting, and by arithmetic on its own tables."""
+"""What of the paper's claims can be decided without a training: by counting, and by arithmetic on
+its own tables.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -22,7 +24,9 @@ def _costs(model: str) -> dict[str, Cost]:
 
 
 def least(what: str, rank: int) -> Finding:
-    """Whether HAGAN is among the `rank` cheapest in `what`, "parameters" or "macs", of all networks as counted."""
+    """Whether HAGAN is among the `rank` cheapest in `what`, "parameters" or "macs", of all networks
+    as counted.
+    """
     totals = {m: getattr(_costs(m)["all"], what) / 1e6 for m in PAPER["table_1"]["rows"]}
     order = sorted(totals, key=totals.get)
     told = ", ".join(f"{m} {totals[m]:.2f}" for m in order[: order.index("hagan") + 1])
@@ -37,18 +41,25 @@ def times_the_parameters(model: str, more_than: float) -> Finding:
 
 def same_discriminator(model: str) -> Finding:
     """Whether HAGAN's D costs what that of `model` costs, in parameters and multiply-accumulates."""
-    mine, other, branch = _costs("hagan")["D"], _costs(model)["D"], _costs("hagan")["D, image branch"]
-    because = f"its image branch does ({branch.parameters:,} parameters), but the pixel branch adds "
+    mine, other, branch = (
+        _costs("hagan")["D"],
+        _costs(model)["D"],
+        _costs("hagan")["D, image branch"],
+    )
+    because = (
+        f"its image branch does ({branch.parameters:,} parameters), but the pixel branch adds "
+    )
     because += f"{mine.parameters - branch.parameters:,} parameters and {mine.macs / branch.macs - 1:.0%} of the work"
     return _decided(mine == other, because, COUNTED)
 
 
 def free_of_cost(part: str) -> Finding:
-    """Whether a part of AttnMix costs less than a hundredth: the "label" of G's pass, the "images" of a whole step.
+    """Whether a part of AttnMix costs less than a hundredth: the "label" of G's pass, the "images"
+    of a whole step.
 
-    The label needs the mean over channels of what the last attention layer has computed anyway (Experiment.saliency
-    "output"). The mixed images are one batch more for D to judge and to learn from: complexity.training_flops with and
-    without them.
+    The label needs the mean over channels of what the last attention layer has computed anyway
+    (Experiment.saliency "output"). The mixed images are one batch more for D to judge and to learn
+    from: complexity.training_flops with and without them.
     """
     if part == "label":
         channels, side = 64, 32  # of the last attention layer at width 64
@@ -67,8 +78,12 @@ def _fid(table: str, data: str) -> dict[str, float]:
     return {model: row[data] for model, row in PAPER[table]["fid"].items() if data in row}
 
 
-def lead(table: str, data: str, over: list[str], by: float, exactly: bool = True, model: str = "hagan") -> Finding:
-    """Whether the printed FIDs have `model` ahead of each of `over` by `by`: exactly, or by more than that."""
+def lead(
+    table: str, data: str, over: list[str], by: float, exactly: bool = True, model: str = "hagan"
+) -> Finding:
+    """Whether the printed FIDs have `model` ahead of each of `over` by `by`: exactly, or by more
+    than that.
+    """
     fid = _fid(table, data)
     nearest = min(over, key=fid.get)
     found = fid[nearest] - fid[model]
@@ -84,10 +99,14 @@ def lowest_everywhere() -> Finding:
 
 
 def most(table: str, data: str, by: float) -> Finding:
-    """Whether the printed FIDs have HAGAN ahead of more than half of the other models by more than `by`."""
+    """Whether the printed FIDs have HAGAN ahead of more than half of the other models by more than
+    `by`.
+    """
     fid = _fid(table, data)
     ahead = [model for model, score in fid.items() if score - fid["hagan"] > by]
-    return _decided(len(ahead) > (len(fid) - 1) / 2, f"{len(ahead)} of {len(fid) - 1} models", PRINTED)
+    return _decided(
+        len(ahead) > (len(fid) - 1) / 2, f"{len(ahead)} of {len(fid) - 1} models", PRINTED
+    )
 
 
 def loses_most(data: str, model: str) -> Finding:
@@ -95,27 +114,41 @@ def loses_most(data: str, model: str) -> Finding:
     small, large = _fid("table_2", data), _fid("table_3", data)
     lost = {m: large[m] - small[m] for m in small}
     worst = max(lost, key=lost.get)
-    return _decided(worst == model, f"{model} loses {lost[model]:.1f}, {worst} {lost[worst]:.1f}", PRINTED)
+    return _decided(
+        worst == model, f"{model} loses {lost[model]:.1f}, {worst} {lost[worst]:.1f}", PRINTED
+    )
 
 
 def step(to: int, by: float) -> Finding:
-    """Whether Table IV's FID falls by `by` from the row above to row `to` (the base model is row 1)."""
+    """Whether Table IV's FID falls by `by` from the row above to row `to` (the base model is row
+    1).
+    """
     fids = [row["fid"] for row in PAPER["table_4"]["rows"]]
     fell = fids[to - 2] - fids[to - 1]
-    return _decided(abs(fell - by) < 5e-4, f"{fids[to - 2]} to {fids[to - 1]} is {fell:.3f}", PRINTED)
+    return _decided(
+        abs(fell - by) < 5e-4, f"{fids[to - 2]} to {fids[to - 1]} is {fell:.3f}", PRINTED
+    )
 
 
 def flips_help() -> Finding:
-    """Whether Table II's DCGAN, with flips and shifts, is ahead of Table IV's base, DCGAN's structure without them."""
+    """Whether Table II's DCGAN, with flips and shifts, is ahead of Table IV's base, DCGAN's
+    structure without them.
+    """
     base, dcgan = PAPER["table_4"]["rows"][0]["fid"], _fid("table_2", "covid-ct")["dcgan"]
-    return _decided(dcgan < base, f"{dcgan} with and {base} without, {base - dcgan:.1f} apart", PRINTED)
+    return _decided(
+        dcgan < base, f"{dcgan} with and {base} without, {base - dcgan:.1f} apart", PRINTED
+    )
 
 
 def printed(what: str, rank: int) -> Finding:
-    """Whether Table I has HAGAN among the `rank` cheapest in `what`, "params" or "flops"; equals share a rank."""
+    """Whether Table I has HAGAN among the `rank` cheapest in `what`, "params" or "flops"; equals
+    share a rank.
+    """
     totals = {m: row[what]["all"] for m, row in PAPER["table_1"]["rows"].items() if what in row}
     cheaper = [m for m, total in totals.items() if total < totals["hagan"]]
-    return _decided(len(cheaper) < rank, f"cheaper in Table I: {', '.join(cheaper) or 'none'}", PRINTED)
+    return _decided(
+        len(cheaper) < rank, f"cheaper in Table I: {', '.join(cheaper) or 'none'}", PRINTED
+    )
 
 
 def printed_ratio(model: str, more_than: float) -> Finding:

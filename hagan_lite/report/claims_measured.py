@@ -15,14 +15,19 @@ from hagan_lite.report.verdicts import HELD, NOT, UNDECIDED, UNTESTED, Finding, 
 from hagan_lite.runs.record import distance_of
 
 LEVEL = 0.05
-"""A difference decides where chance alone would make one as large, in either direction, less often than this."""
+"""A difference decides where chance alone would make one as large, in either direction, less often
+than this.
+"""
 Known = dict[str, list[dict[str, Any]]]
 PROTOCOLS: dict[str, dict[str, Any]] = {"": {}, " (earlier protocol)": EARLIER}
-"""What distinguishes the rows of each protocol, by what stands behind their names; the present one first."""
+"""What distinguishes the rows of each protocol, by what stands behind their names; the present one
+first.
+"""
 
 
 def in_one_protocol(known: Known, names: list[str]) -> tuple[str, Known]:
-    """Return the protocol in which most of the rows `names` have records, and those records by plain names.
+    """Return the protocol in which most of the rows `names` have records, and those records by
+    plain names.
 
     Rows of two protocols are never compared. Where both have as many, the present one is taken.
     """
@@ -31,9 +36,11 @@ def in_one_protocol(known: Known, names: list[str]) -> tuple[str, Known]:
 
 
 def better(known: Known, row: str, than: list[str]) -> Finding:
-    """Whether `row` has a lower FD than every row of `than`: two-sided t-tests of a difference of means at LEVEL.
+    """Whether `row` has a lower FD than every row of `than`: two-sided t-tests of a difference of
+    means at LEVEL.
 
-    A row of one run is taken to scatter as rows of several do: the variance is pooled over all of them.
+    A row of one run is taken to scatter as rows of several do: the variance is pooled over all of
+    them.
     """
     protocol, found = in_one_protocol(known, [row, *than])
     rivals = [name for name in than if name in found] if row in found else []
@@ -53,12 +60,16 @@ def better(known: Known, row: str, than: list[str]) -> Finding:
 
 
 def _difference(found: Known, row: str, rival: str, sd: float, freedom: int) -> tuple[str, str]:
-    """Return the verdict on "`row` has a lower FD than `rival`", and its numbers; `sd` is that of one run."""
+    """Return the verdict on "`row` has a lower FD than `rival`", and its numbers; `sd` is that of
+    one run.
+    """
     mine = np.array([distance_of(r) for r in found[row]])
     other = np.array([distance_of(r) for r in found[rival]])
     lead = other.mean() - mine.mean()
     error = sd * math.sqrt(1 / len(mine) + 1 / len(other))
-    numbers = f"{mine.mean():.1f} against {other.mean():.1f} ({rival}), {len(mine)} and {len(other)} runs"
+    numbers = (
+        f"{mine.mean():.1f} against {other.mean():.1f} ({rival}), {len(mine)} and {len(other)} runs"
+    )
     if not error:
         return UNDECIDED, f"{numbers}, and no spread of runs is known"
     p = float(2 * t_distribution.sf(abs(lead) / error, freedom))
@@ -69,35 +80,57 @@ def _difference(found: Known, row: str, rival: str, sd: float, freedom: int) -> 
 
 
 def spread(known: Known, like: dict[str, Any]) -> tuple[float, int]:
-    """Pooled standard deviation of FD over runs, and its degrees of freedom: of all rows on the same images, at the
-    same size and number of steps as the record `like`."""
+    """Pooled standard deviation of FD over runs, and its degrees of freedom: of all rows on the
+    same images, at the same size and number of steps as the record `like`.
+    """
 
     def budget(r: dict[str, Any]) -> tuple:
         return r["data"]["fingerprint"], r["experiment"]["size"], r["experiment"]["steps"]
 
-    alike = {tuple(distance_of(r) for r in same) for same in known.values() if budget(same[0]) == budget(like)}
+    alike = {
+        tuple(distance_of(r) for r in same)
+        for same in known.values()
+        if budget(same[0]) == budget(like)
+    }
     squares, freedom = sum(np.var(s) * len(s) for s in alike), sum(len(s) - 1 for s in alike)
     return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
 
 
 def steadier(known: Known, row: str, than: str) -> Finding:
-    """Whether FD scatters less over the runs of `row` than of `than`: an F-test at LEVEL, from three runs each."""
+    """Whether FD scatters less over the runs of `row` than of `than`: an F-test at LEVEL, from
+    three runs each.
+    """
     protocol, known = in_one_protocol(known, [row, than])
     seeds = [[distance_of(r) for r in known.get(name, [])] for name in (row, than)]
     if min(map(len, seeds)) < 3:
-        return Finding(UNTESTED, f"{len(seeds[0])} and {len(seeds[1])} runs of {row} and {than}; a spread takes three")
+        return Finding(
+            UNTESTED,
+            f"{len(seeds[0])} and {len(seeds[1])} runs of {row} and {than}; a spread takes three",
+        )
     mine, other = (float(np.var(s, ddof=1)) for s in seeds)
     wide, narrow = sorted(seeds, key=np.var, reverse=True)
-    p = min(1.0, 2 * float(f_distribution.sf(max(mine, other) / min(mine, other), len(wide) - 1, len(narrow) - 1)))
+    p = min(
+        1.0,
+        2
+        * float(
+            f_distribution.sf(max(mine, other) / min(mine, other), len(wide) - 1, len(narrow) - 1)
+        ),
+    )
     verdict = UNDECIDED if p >= LEVEL else HELD if mine < other else NOT
     names = tuple(r["name"] for name in (row, than) for r in known[name])
-    return Finding(verdict, f"sd {mine**0.5:.1f} against {other**0.5:.1f}, p = {p:.2g}{protocol}", names)
+    return Finding(
+        verdict, f"sd {mine**0.5:.1f} against {other**0.5:.1f}, p = {p:.2g}{protocol}", names
+    )
 
 
 def sooner(known: Known, row: str, than: str) -> Finding:
-    """Whether `row` comes below the last FD of `than`, and stays there, in fewer steps: seed by seed, from three on."""
+    """Whether `row` comes below the last FD of `than`, and stays there, in fewer steps: seed by
+    seed, from three on.
+    """
     with_curve = {name: [r for r in runs if r.get("curve")] for name, runs in known.items()}
-    protocol, found = in_one_protocol({name: runs for name, runs in with_curve.items() if runs}, [row, than])
+    protocol, found = in_one_protocol(
+        {name: runs for name, runs in with_curve.items() if runs}, [row, than]
+    )
     pairs = [{r["experiment"]["seed"]: r for r in found.get(name, [])} for name in (row, than)]
     both = sorted(set(pairs[0]) & set(pairs[1]))
     if not both:
@@ -108,7 +141,9 @@ def sooner(known: Known, row: str, than: str) -> Finding:
         above = [i for i, fd in enumerate(mine) if fd > others[-1]]
         first = above[-1] + 1 if above else 0
         wins.append(first < len(steps) - 1)
-        told.append(f"seed {seed}: after {steps[first] if first < len(steps) else f'more than {steps[-1]}'} steps")
+        told.append(
+            f"seed {seed}: after {steps[first] if first < len(steps) else f'more than {steps[-1]}'} steps"
+        )
     verdict = UNTESTED if len(both) < 3 else HELD if all(wins) else UNDECIDED if any(wins) else NOT
     few = f"; {len(both)} seed(s) decide nothing" if verdict == UNTESTED else ""
     because = f"below the other's last FD for good, {', '.join(told)}{few}{protocol}"
@@ -116,10 +151,11 @@ def sooner(known: Known, row: str, than: str) -> Finding:
 
 
 def shifts_like_the_papers(known: Known, row: str) -> Finding:
-    """Whether three labels would move by as little as Figure 7 prints, under the map that the runs of `row` train with.
+    """Whether three labels would move by as little as Figure 7 prints, under the map that the runs
+    of `row` train with.
 
-    Each record has that chance (figure7.chances). It held where the chance is LEVEL or more in every run, and did not
-    where it is less in every run.
+    Each record has that chance (figure7.chances). It held where the chance is LEVEL or more in
+    every run, and did not where it is less in every run.
     """
     protocol, found = in_one_protocol(known, [row])
     measured = [r for r in found.get(row, []) if "figure_7" in r]
@@ -134,19 +170,24 @@ def shifts_like_the_papers(known: Known, row: str) -> Finding:
 
 
 def as_near_as_real(known: Known, row: str) -> Finding:
-    """Whether generated images lie as near to one half of the real ones as the other half does, within two standard
-    deviations of the subsets that the model's FD was measured on."""
+    """Whether generated images lie as near to one half of the real ones as the other half does,
+    within two standard deviations of the subsets that the model's FD was measured on.
+    """
     protocol, known = in_one_protocol(known, [row])
     if row not in known:
         return Finding(UNTESTED, f"no record of {row}")
-    ours, floor = np.mean([distance_of(r, "_at_floor_n") for r in known[row]]), known[row][0]["metrics"]["floor"]
+    ours, floor = (
+        np.mean([distance_of(r, "_at_floor_n") for r in known[row]]),
+        known[row][0]["metrics"]["floor"],
+    )
     held = ours - floor <= 2 * max(distance_of(r, "_at_floor_n_sd") or 0 for r in known[row])
     because = f"FD {ours:.1f}, where one half of the real images has {floor:.1f} against the other{protocol}"
     return Finding(HELD if held else NOT, because, tuple(r["name"] for r in known[row]))
 
 
 def rank_agreement(paper: pd.Series, ours: pd.Series) -> dict[str, float]:
-    """Spearman's rank correlation of two columns, over the models that both have, and how little that many models say.
+    """Spearman's rank correlation of two columns, over the models that both have, and how little
+    that many models say.
 
     `low`, `high`: a 95 % interval by Fisher's z with Bonett and Wright's variance, NaN for fewer than four models or
     |rho| = 1; `p_value`: the share of all orders of the models that agree with the paper at least as well.
@@ -162,9 +203,12 @@ def rank_agreement(paper: pd.Series, ours: pd.Series) -> dict[str, float]:
     if n < 4 or abs(rho) > 1 - 1e-9:  # perfect agreement has no interval
         return dict(models=n, rho=rho, low=math.nan, high=math.nan, p_value=p_value)
     z, half = math.atanh(rho), 1.96 * math.sqrt((1 + rho**2 / 2) / (n - 3))
-    return dict(models=n, rho=rho, low=math.tanh(z - half), high=math.tanh(z + half), p_value=p_value)
+    return dict(
+        models=n, rho=rho, low=math.tanh(z - half), high=math.tanh(z + half), p_value=p_value
+    )
 
 
 TESTS: dict[str, Callable[..., Finding]] = {
-    test.__name__: test for test in (better, steadier, sooner, shifts_like_the_papers, as_near_as_real)
+    test.__name__: test
+    for test in (better, steadier, sooner, shifts_like_the_papers, as_near_as_real)
 }

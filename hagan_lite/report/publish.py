@@ -1,4 +1,6 @@
-"""Every file of figures/ that is drawn from records and from nothing else, besides Table I, which is counted."""
+"""Every file of figures/ that is drawn from records and from nothing else, besides Table I, which
+is counted.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +26,9 @@ DATA = "covid-ct"
 def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Callable[[], pd.DataFrame]]:
     """Return what draws each table, by name.
 
-    Table I is counted, II and III list every record, IV is the ablation; `table4_earlier` is the ablation as it was
-    first measured (grids.EARLIER), `longer` what of that was measured again at LONGER steps, `tried` the search.
+    Table I is counted, II and III list every record, IV is the ablation; `table4_earlier` is the
+    ablation as it was first measured (grids.EARLIER), `longer` what of that was measured again at
+    LONGER steps, `tried` the search.
     """
     mine = [r for r in records if r["data"]["name"] == DATA]
     longer = ladder(DATA, preset, steps=LONGER, **EARLIER)
@@ -44,8 +47,8 @@ def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Callable[
 def pictures_of(records: list[dict[str, Any]], preset: str) -> dict[str, Figure]:
     """Return the pictures by name; one without a record is not drawn.
 
-    They are Tables II to IV, FD over the training for every number of steps that has curves, and the shift of HAGAN's
-    labels in the training of the first seed.
+    They are Tables II to IV, FD over the training for every number of steps that has curves, and
+    the shift of HAGAN's labels in the training of the first seed.
     """
     mine = [r for r in records if r["data"]["name"] == DATA and r["experiment"]["preset"] == preset]
     drawn = {}
@@ -58,30 +61,40 @@ def pictures_of(records: list[dict[str, Any]], preset: str) -> dict[str, Figure]
     for record in mine:
         if "log" in record and Experiment.from_dict(record["experiment"]) == e:
             title = f"{DATA}, {e.steps} steps, seed {e.seed}"
-            drawn[f"{DATA}-{preset}-shift"] = shift_over_training(kept_log(record), e.phase_two, title)
+            drawn[f"{DATA}-{preset}-shift"] = shift_over_training(
+                kept_log(record), e.phase_two, title
+            )
     return drawn
 
 
 def _rows_drawn(mine: list[dict[str, Any]], preset: str) -> dict[str, pd.DataFrame]:
-    """Return Tables II to IV as rows of recipes. II and III are of the protocol in which all seven models were run."""
+    """Return Tables II to IV as rows of recipes. II and III are of the protocol in which all seven
+    models were run.
+    """
     listed = {}
     for name in ("table2", "table3"):
         rows = rows_of(name, DATA, preset, **EARLIER)
         printed = paper.PAPER[f"table_{name[-1]}"]["fid"]
-        listed[name] = tables.of_rows(rows, mine, {model: printed[model][DATA] for model, _ in rows})
+        listed[name] = tables.of_rows(
+            rows, mine, {model: printed[model][DATA] for model, _ in rows}
+        )
     listed["table4"] = tables.with_records(tables.table_4(ladder(DATA, preset), mine))
     listed["table4_earlier"] = tables.table_4(ladder(DATA, preset, **EARLIER), mine)
     return listed
 
 
 def _learning_curves(mine: list[dict[str, Any]], preset: str) -> dict[str, Figure]:
-    """Return a picture of FD over the training for every number of steps at which records have curves."""
+    """Return a picture of FD over the training for every number of steps at which records have
+    curves.
+    """
     with_curve = [r for r in mine if r.get("curve")]
     drawn = {}
     for steps in sorted({r["experiment"]["steps"] for r in with_curve}):
         curves = runs.by_row(ladder(DATA, preset, steps=steps, **EARLIER), with_curve)
         if curves:
-            drawn[f"{DATA}-{preset}-{steps}-learning"] = learning_curves(curves, f"{DATA}, {preset}, {steps} steps")
+            drawn[f"{DATA}-{preset}-{steps}-learning"] = learning_curves(
+                curves, f"{DATA}, {preset}, {steps} steps"
+            )
     return drawn
 
 
@@ -95,4 +108,6 @@ def draw(records: list[dict[str, Any]], preset: str, out: Path) -> list[Path]:
         for path in tables.save_table(table, out / name)
     ]
     pictures = pictures_of(records, preset)
-    return made + [drawing.save_figure(figure, out / f"{name}.png") for name, figure in pictures.items()]
+    return made + [
+        drawing.save_figure(figure, out / f"{name}.png") for name, figure in pictures.items()
+    ]

@@ -15,10 +15,11 @@ DIGITS = {FLOPS: 2}
 
 
 def table_1() -> pd.DataFrame:
-    """Table I: a row per model and network; the paper's parameters and FLOPs, ours, and a verdict for each.
+    """Table I: a row per model and network; the paper's parameters and FLOPs, ours, and a verdict
+    for each.
 
-    Ours are counted now, from the networks at the paper's width and 3 channels, by the rule of complexity.py. HAGAN's D
-    has a row for its image branch alone, too.
+    Ours are counted now, from the networks at the paper's width and 3 channels, by the rule of
+    complexity.py. HAGAN's D has a row for its image branch alone, too.
     """
     kinds = ((PARAMS, "params", lambda c: c.parameters / 1e6), (FLOPS, "flops", lambda c: c.units))
     rows = []
@@ -36,8 +37,9 @@ def table_1() -> pd.DataFrame:
 
 
 def _verdict(paper: float | None, ours: float, parts: dict[str, float]) -> str:
-    """ "agrees" where our rounded number is the printed one, "as a sum" where the rounded G and D add up to it: some
-    of the paper's totals are such sums."""
+    """ "agrees" where our rounded number is the printed one, "as a sum" where the rounded G and D
+    add up to it: some of the paper's totals are such sums.
+    """
     if paper is None:
         return ""
     if ours == paper:

@@ -3,7 +3,9 @@
 from typing import NamedTuple
 
 HELD, NOT, UNDECIDED, UNTESTED = "held", "did not hold", "undecided here", "not testable here"
-"""Undecided: it was tested, and the seeds lie too near together to tell. Not testable: data or records are missing."""
+"""Undecided: it was tested, and the seeds lie too near together to tell. Not testable: data or
+records are missing.
+"""
 
 
 class Finding(NamedTuple):

@@ -1,7 +1,9 @@
-"""How fast is it here? `make bench` prints one JSON: what a step costs, what each measure brings, what it must show.
+"""How fast is it here? `make bench` prints one JSON: what a step costs, what each measure brings,
+what it must show.
 
-Each figure has a process of its own, for its peak memory's sake. Nothing is written into the checkout: times belong to
-a machine and an hour; the ratios may be quoted. On a GPU: `python tests/bench --device cuda`.
+Each figure has a process of its own, for its peak memory's sake. Nothing is written into the
+checkout: times belong to a machine and an hour; the ratios may be quoted. On a GPU: `python
+tests/bench --device cuda`.
 """
 
 import argparse
@@ -26,8 +28,12 @@ PARTS = ("steps", "measures", "paper", "loading", "explorer", "notebooks", "batc
 MODELS = ("dcgan", "sagan", "hagan")
 
 
-def figure(name: str, /, before: str = "", env: dict[str, str] | None = None, **given: Any) -> dict[str, Any]:
-    """One figure of measure.py, in a process of its own, with caches of its own. `before`: Python that runs first."""
+def figure(
+    name: str, /, before: str = "", env: dict[str, str] | None = None, **given: Any
+) -> dict[str, Any]:
+    """One figure of measure.py, in a process of its own, with caches of its own. `before`: Python
+    that runs first.
+    """
     script = f"{before}\nimport runpy; runpy.run_path({str(MEASURE)!r}, run_name='__main__')"
     with tempfile.TemporaryDirectory(prefix="hagan-bench-") as build:
         ran = subprocess.run(
@@ -38,13 +44,21 @@ def figure(name: str, /, before: str = "", env: dict[str, str] | None = None, **
             text=True,
         )
     found = {k: float(f"{v:.4g}") for k, v in json.loads(ran.stdout.splitlines()[-1]).items()}
-    print(name, given, found, file=sys.stderr, flush=True)  # so that an hour is not lost to what fails at its end
+    print(
+        name, given, found, file=sys.stderr, flush=True
+    )  # so that an hour is not lost to what fails at its end
     return found
 
 
 def steps(device: str) -> dict:
-    found = {f"{m} {w}": figure("step", model=m, width=w, device=device) for w in (32, 64) for m in MODELS}
-    return found | {f"hagan over sagan {w}": figure("against_sagan", width=w, device=device) for w in (32, 64)}
+    found = {
+        f"{m} {w}": figure("step", model=m, width=w, device=device)
+        for w in (32, 64)
+        for m in MODELS
+    }
+    return found | {
+        f"hagan over sagan {w}": figure("against_sagan", width=w, device=device) for w in (32, 64)
+    }
 
 
 def measures(device: str) -> dict:
@@ -53,13 +67,17 @@ def measures(device: str) -> dict:
     found = {f"{name} 64": figure("measure", without=name, **how) for name in names}
     if device == "cpu" and sys.platform == "linux":
         for model, width in (("hagan", 64), ("dcgan", 32)):
-            found[f"heap kept, {model} {width}"] = in_turn(dict(model=model, width=width), before=NO_GLIBC)
+            found[f"heap kept, {model} {width}"] = in_turn(
+                dict(model=model, width=width), before=NO_GLIBC
+            )
     for width in (32, 64):  # choices of the experiment: another map, and a second pass of G
         how = dict(model="hagan", width=width, device=device)
         found[f"output map, hagan {width}"] = in_turn(how, saliency="received")
         found[f"one pass of G, hagan {width}"] = in_turn(how, fresh_noise=True)
         found[f"both, hagan {width}"] = in_turn(how, saliency="received", fresh_noise=True)
-    if device == "cpu":  # no measure of ours but the user's choice: waiting threads that sleep instead of spinning
+    if (
+        device == "cpu"
+    ):  # no measure of ours but the user's choice: waiting threads that sleep instead of spinning
         how = dict(model="hagan", width=32, env=dict(OMP_WAIT_POLICY="PASSIVE"))
         found["OMP_WAIT_POLICY=PASSIVE, hagan 32"] = in_turn(how, env={})
         with a_busy_core():
@@ -68,8 +86,9 @@ def measures(device: str) -> dict:
 
 
 def in_turn(how: dict, n: int = 3, **without: Any) -> dict:
-    """The fastest step in processes as they are, and in processes without a measure, in turn: on a machine that others
-    use too, a median is as often theirs as ours."""
+    """The fastest step in processes as they are, and in processes without a measure, in turn: on a
+    machine that others use too, a median is as often theirs as ours.
+    """
     pairs = [(figure("step", **how), figure("step", **how | without)) for _ in range(n)]
     took, longer = (min(f["fastest"] for f in column) for column in zip(*pairs, strict=True))
     return dict(seconds=took, without=longer, times_faster=float(f"{longer / took:.4g}"))
@@ -93,7 +112,11 @@ def paper(device: str) -> dict:
 
 
 def loading(device: str) -> dict:
-    return {"data": figure("loading"), "volumes": figure("volumes"), "features": figure("extraction", device=device)}
+    return {
+        "data": figure("loading"),
+        "volumes": figure("volumes"),
+        "features": figure("extraction", device=device),
+    }
 
 
 def explorer(device: str) -> dict:
@@ -102,7 +125,9 @@ def explorer(device: str) -> dict:
 
 
 def notebooks(device: str) -> dict:
-    names = sorted(str(p.relative_to(NOTEBOOKS).with_suffix("")) for p in NOTEBOOKS.rglob("[0-9]*.ipynb"))
+    names = sorted(
+        str(p.relative_to(NOTEBOOKS).with_suffix("")) for p in NOTEBOOKS.rglob("[0-9]*.ipynb")
+    )
     return {name: figure("notebook", name=name) for name in names}
 
 
@@ -132,13 +157,17 @@ def targets(found: dict) -> list[dict]:
         if name in found.get(part, ()):
             value = found[part][name][what]
             met = value >= limit if sign == ">=" else value <= limit
-            rows.append(dict(figure=f"{name}: {what}", found=value, wanted=f"{sign} {limit:g}", met=met))
+            rows.append(
+                dict(figure=f"{name}: {what}", found=value, wanted=f"{sign} {limit:g}", met=met)
+            )
     return rows
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help=f"of {', '.join(PARTS)}; none: all")
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, []], help=f"of {', '.join(PARTS)}; none: all"
+    )
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
     found = {part: globals()[part](asked.device) for part in asked.parts or PARTS}

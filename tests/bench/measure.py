@@ -1,4 +1,6 @@
-"""One figure, in a process of its own: `python tests/bench/measure.py FIGURE '{"width": 64}'` prints it as JSON."""
+"""One figure, in a process of its own: `python tests/bench/measure.py FIGURE '{"width": 64}'`
+prints it as JSON.
+"""
 
 import json
 import os
@@ -32,13 +34,18 @@ from hagan_lite.system.storage import write_json
 Figures = dict[str, Any]
 
 
-def build(model: str, width: int, device: str = "cpu", batch: int = 32, size: int = 64, **changes: Any):
+def build(
+    model: str, width: int, device: str = "cpu", batch: int = 32, size: int = 64, **changes: Any
+):
     """A Hagan in phase two, and a batch of noise for it."""
     changes |= dict(width=width, batch_size=batch, size=size, phase_two=0)
     precision, compiled = changes.pop("precision", "auto"), changes.pop("compiled", False)
     where = runtime.pick_device(device)
     e = Experiment.make(model, **changes)
-    x = torch.rand(batch, e.channels, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    x = (
+        torch.rand(batch, e.channels, size, size, generator=torch.Generator().manual_seed(0)) * 2
+        - 1
+    )
     return hagan.Hagan(e, where, precision, compiled), x.to(where)
 
 
@@ -49,9 +56,11 @@ def matmul_rate(device: torch.device, n: int = 2048) -> float:
 
 
 def counted_flops(model: hagan.Hagan, x: torch.Tensor) -> int:
-    """What one step asks for, 2 per multiply-accumulate: convolutions and matrix products, forward and backward.
+    """What one step asks for, 2 per multiply-accumulate: convolutions and matrix products, forward
+    and backward.
 
-    Counted on two images with the attention as the equation has it: what a kernel pads or computes again is no work.
+    Counted on two images with the attention as the equation has it: what a kernel pads or computes
+    again is no work.
     """
     with naive.naive_attention(), FlopCounterMode(display=False) as counter:
         model.step(x[:2], 0)
@@ -59,14 +68,20 @@ def counted_flops(model: hagan.Hagan, x: torch.Tensor) -> int:
 
 
 def peak_mb(device: torch.device) -> int:
-    """Most memory this process ever held, torch itself included; on CUDA, what torch allocated there."""
+    """Most memory this process ever held, torch itself included; on CUDA, what torch allocated
+    there.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) >> 20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (
+        20 if sys.platform == "darwin" else 10
+    )
 
 
 def step(n: int = 10, **how: Any) -> Figures:
-    """Median time of a step, and its share of what matmul reaches in the same process: ten matmuls around n steps."""
+    """Median time of a step, and its share of what matmul reaches in the same process: ten matmuls
+    around n steps.
+    """
     model, x = build(**how)
     device = x.device
     flops = counted_flops(model, x)
@@ -86,7 +101,9 @@ def step(n: int = 10, **how: Any) -> Figures:
     )
 
 
-def alternate(one: Callable[[], Any], other: Callable[[], Any], device: torch.device, n: int = 8) -> list[float]:
+def alternate(
+    one: Callable[[], Any], other: Callable[[], Any], device: torch.device, n: int = 8
+) -> list[float]:
     """Median seconds of each, taken in turn, so that both meet the same machine."""
     for work in (one, other, one, other):
         work()
@@ -95,7 +112,9 @@ def alternate(one: Callable[[], Any], other: Callable[[], Any], device: torch.de
 
 
 def measure(without: str, n: int = 5, **how: Any) -> Figures:
-    """A step with and without one measure. `without`: a key of naive.MEASURES, or on CUDA 'bf16' or 'compile'."""
+    """A step with and without one measure. `without`: a key of naive.MEASURES, or on CUDA 'bf16' or
+    'compile'.
+    """
     fast, x = build(**(how | dict(compiled=without == "compile")))
     slow, _ = build(**(how | (dict(precision="fp32") if without == "bf16" else {})))
     slow_step = naive.MEASURES[without](slow) if without in naive.MEASURES else slow.step
@@ -108,11 +127,15 @@ def against_sagan(n: int = 8, **how: Any) -> Figures:
     (one, x), (other, _) = build("hagan", **how), build("sagan", **how)
     flops = counted_flops(one, x) / counted_flops(other, x)
     took, least = alternate(lambda: one.step(x, 0), lambda: other.step(x, 0), x.device, n)
-    return dict(times_the_time=took / least, times_the_flops=flops, time_over_flops=took / least / flops)
+    return dict(
+        times_the_time=took / least, times_the_flops=flops, time_over_flops=took / least / flops
+    )
 
 
 def loading(images: int = 200, side: int = 400, batch: int = 32) -> Figures:
-    """Images a second: decoding a folder of PNGs, reading it from the cache; a batch from memory against from files."""
+    """Images a second: decoding a folder of PNGs, reading it from the cache; a batch from memory
+    against from files.
+    """
     from PIL import Image
 
     cpu, rng = torch.device("cpu"), np.random.default_rng(0)
@@ -125,7 +148,9 @@ def loading(images: int = 200, side: int = 400, batch: int = 32) -> Figures:
         on_device, index = torch.from_numpy(datasets.load(folder).images), torch.arange(batch)
 
         def from_files() -> torch.Tensor:
-            return torch.from_numpy(np.stack([pixels.to_tensor_range(pixels.decode(p, 64, 1)) for p in files[:batch]]))
+            return torch.from_numpy(
+                np.stack([pixels.to_tensor_range(pixels.decode(p, 64, 1)) for p in files[:batch]])
+            )
 
         fast, slow = alternate(lambda: on_device[index].float() / 127.5 - 1, from_files, cpu, 5)
     rates = dict(decoded_per_second=images / cold, from_cache_per_second=images / warm)
@@ -133,7 +158,9 @@ def loading(images: int = 200, side: int = 400, batch: int = 32) -> Figures:
 
 
 def brats_sized(folder: str, cases: int) -> Figures:
-    """Writes volumes of BraTS's size, 240 x 240 x 155 voxels of int16, in its layout; each is shaded differently."""
+    """Writes volumes of BraTS's size, 240 x 240 x 155 voxels of int16, in its layout; each is
+    shaded differently.
+    """
     import nibabel as nib
     from nilearn.datasets import load_mni152_template
 
@@ -141,29 +168,43 @@ def brats_sized(folder: str, cases: int) -> Figures:
     volume = np.pad(np.where(volume > 0.05, volume, 0), ((22, 21), (4, 3), (0, 0)))[:, :, 17:172]
     for n in range(cases):
         rng = np.random.default_rng(n)
-        waves = [1 + 0.2 * rng.normal() * np.sin(np.arange(k) / 25 + rng.uniform(0, 6)) for k in volume.shape]
+        waves = [
+            1 + 0.2 * rng.normal() * np.sin(np.arange(k) / 25 + rng.uniform(0, 6))
+            for k in volume.shape
+        ]
         shaded = volume * waves[0][:, None, None] * waves[1][:, None] * waves[2]
         name = f"Brats18_{n:03d}"
-        path = Path(folder, "brats2018", "HGG" if n < 0.74 * cases else "LGG", name, f"{name}_t1ce.nii.gz")
+        path = Path(
+            folder, "brats2018", "HGG" if n < 0.74 * cases else "LGG", name, f"{name}_t1ce.nii.gz"
+        )
         path.parent.mkdir(parents=True)
         nib.save(nib.Nifti1Image(np.int16(shaded.clip(0) * 900), np.eye(4)), path)
     return {}
 
 
 def volumes(cases: int = 285) -> Figures:
-    """BraTS prepared from nothing and loaded again, and the most memory this process ever held, torch included.
+    """BraTS prepared from nothing and loaded again, and the most memory this process ever held,
+    torch included.
 
     The volumes are made in another process, so that its memory does not count.
     """
     with tempfile.TemporaryDirectory() as folder:
         given = json.dumps(dict(folder=folder, cases=cases))
-        subprocess.run([sys.executable, __file__, "brats_sized", given], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, __file__, "brats_sized", given], check=True, stdout=subprocess.DEVNULL
+        )
         os.environ["HAGAN_DATA"] = folder
         cold = seconds(lambda: datasets.load("brats2018"), torch.device("cpu"))
         peak = peak_mb(torch.device("cpu"))
         warm = seconds(lambda: datasets.load("brats2018"), torch.device("cpu"))
         found = datasets.load("brats2018")
-    return dict(images=len(found), groups=len(np.unique(found.groups)), prepared=cold, again=warm, peak_mb=peak)
+    return dict(
+        images=len(found),
+        groups=len(np.unique(found.groups)),
+        prepared=cold,
+        again=warm,
+        peak_mb=peak,
+    )
 
 
 def extraction(images: int = 96, device: str = "cpu") -> Figures:
@@ -175,18 +216,23 @@ def extraction(images: int = 96, device: str = "cpu") -> Figures:
 
 
 def explorer(n: int = 20) -> Figures:
-    """Seconds from moving a slider of the AttnMix explorer to the new picture and label, in the kernel."""
+    """Seconds from moving a slider of the AttnMix explorer to the new picture and label, in the
+    kernel.
+    """
     from hagan_lite.lessons.widgets import AttnMixExplorer
 
     shown = AttnMixExplorer()
     times = [
-        seconds(lambda top=top: setattr(shown.top, "value", top), torch.device("cpu")) for top in range(30, 30 + n)
+        seconds(lambda top=top: setattr(shown.top, "value", top), torch.device("cpu"))
+        for top in range(30, 30 + n)
     ]
     return dict(seconds=statistics.median(times), slowest=max(times))
 
 
 def notebook(name: str) -> Figures:
-    """Seconds of one notebook at its defaults, smoke: kernel, imports and training; only the slices are cached."""
+    """Seconds of one notebook at its defaults, smoke: kernel, imports and training; only the slices
+    are cached.
+    """
     datasets.load("mni152")
     import papermill  # noqa: F401  (three seconds of this process, not of the notebook)
 
@@ -194,10 +240,12 @@ def notebook(name: str) -> Figures:
 
 
 def overhead(n: int = 4) -> Figures:
-    """Seconds of n smoke experiments as papermill executions in turn, and of the same by the batch on one worker.
+    """Seconds of n smoke experiments as papermill executions in turn, and of the same by the batch
+    on one worker.
 
-    Both with all that a user waits for: the import of papermill here, the cluster's start and end there. Twice each, in
-    the order here-there-there-here, so that both meet the same machine; data and features are cached before.
+    Both with all that a user waits for: the import of papermill here, the cluster's start and end
+    there. Twice each, in the order here-there-there-here, so that both meet the same machine; data
+    and features are cached before.
     """
     grid = progress.plan([Experiment.make(preset="smoke", seed=s) for s in range(n + 1)])
     first, grid = grid[0], grid[1:]
@@ -206,7 +254,9 @@ def overhead(n: int = 4) -> Figures:
     def in_turn() -> None:
         script = "import sys, pickle\nfrom hagan_lite.batch.notebooks import run_experiment\n"
         script += "for cell in pickle.load(sys.stdin.buffer): run_experiment(cell.e, cell.run)"
-        subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=pickle.dumps(grid), check=True)
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script], input=pickle.dumps(grid), check=True
+        )
 
     def by_batch() -> None:
         assert workers.run_batch(grid, workers=1, say=lambda line: None) == {}
@@ -222,10 +272,19 @@ def overhead(n: int = 4) -> Figures:
 
 
 def skipping(seeds: int = 143) -> Figures:
-    """Seconds of a whole `hagan batch` over seven models and these seeds, each with its record already."""
-    grid = progress.plan(experiments.experiments("table2", "smoke", list(range(seeds)), [], ["mni152"], {}))
+    """Seconds of a whole `hagan batch` over seven models and these seeds, each with its record
+    already.
+    """
+    grid = progress.plan(
+        experiments.experiments("table2", "smoke", list(range(seeds)), [], ["mni152"], {})
+    )
     for cell in grid:
-        known = dict(experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint), metrics={}, minutes=0.1)
+        known = dict(
+            experiment=cell.e.to_dict(),
+            data=dict(fingerprint=cell.fingerprint),
+            metrics={},
+            minutes=0.1,
+        )
         write_json(RECORDS / f"{cell.name}.json", known)
     words = [
         "batch",
@@ -239,7 +298,9 @@ def skipping(seeds: int = 143) -> Figures:
     ]
 
     def again() -> None:
-        subprocess.run([sys.executable, "-m", "hagan_lite", *words], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "hagan_lite", *words], stdout=subprocess.DEVNULL, check=True
+        )
 
     return dict(experiments=len(grid), seconds=seconds(again, torch.device("cpu")))
 

@@ -1,4 +1,5 @@
-"""The step without one of its measures: each function takes a Hagan and returns a step that computes the same, slower.
+"""The step without one of its measures: each function takes a Hagan and returns a step that
+computes the same, slower.
 
 `test_bench.py` checks that it is the same; `measure.py` times both.
 """
@@ -53,7 +54,9 @@ def contiguous_layout(model: Hagan) -> Step:
 
 
 def passes_made_twice(model: Hagan) -> Step:
-    """D sees real, fake and mixed one after the other, and real and fake once more for Eq. 5's target."""
+    """D sees real, fake and mixed one after the other, and real and fake once more for Eq. 5's
+    target.
+    """
     seen: dict = {}
 
     def judge(D, *batches):
@@ -81,14 +84,19 @@ def python_loops(model: Hagan) -> Step:
 
     def parts(drawn: augment.Augmentation, n: int) -> list[augment.Augmentation]:
         fields = [drawn.shift, drawn.brightness, drawn.contrast]
-        return [augment.Augmentation(*(f if f is None else f[i : i + 1] for f in fields)) for i in range(n)]
+        return [
+            augment.Augmentation(*(f if f is None else f[i : i + 1] for f in fields))
+            for i in range(n)
+        ]
 
     def call(self, x):
         with mock.patch.object(augment.Augmentation, "move", move):
             return torch.cat([T(part, x[i : i + 1]) for i, part in enumerate(parts(self, len(x)))])
 
     def move_each(self, x, fill=0.0):
-        return torch.cat([move(part, x[i : i + 1], fill) for i, part in enumerate(parts(self, len(x)))])
+        return torch.cat(
+            [move(part, x[i : i + 1], fill) for i, part in enumerate(parts(self, len(x)))]
+        )
 
     def mask_each(n, size, rng, beta=1.0):
         return torch.cat([masks(1, size, rng, beta) for _ in range(n)])
