@@ -134,41 +134,37 @@ def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figu
 
 
 def audited(audits: dict[str, Any], unit: str = "distance to the nearest training image") -> Figure:
-    """Draw, for each audit.Audit, which share of samples and of held-out real images lies nearer
-    than a distance.
+    """Draw, for each audit.Audit, the share of images that lie nearer than a distance.
 
-    Samples' curve far to the left of the real images': copies.
+    One curve is for samples, one for held-out real images. A curve of samples far to the left of
+    the real images' means copies.
     """
     figure, axes = _figure(1, len(audits), 4 * len(audits), 3)
-    for axis, (title, found) in zip(axes[0], audits.items(), strict=True):
-        for values, colour, style, label in (
-            (found.heldout, REAL, "-", "held-out real images"),
-            (found.samples, FAKE, "--", "samples"),
-        ):
-            axis.ecdf(values, color=colour, ls=style, label=label)
-        axis.set(
-            title=f"{title} (p = {found.p_value:.2g})", xlabel=unit, ylabel="share that is nearer"
-        )
+    for axis, (title, audit) in zip(axes[0], audits.items(), strict=True):
+        axis.ecdf(audit.heldout, color=REAL, ls="-", label="held-out real images")
+        axis.ecdf(audit.samples, color=FAKE, ls="--", label="samples")
+        axis.set(title=f"{title} (p = {audit.p_value:.2g})")
+        axis.set(xlabel=unit, ylabel="share that is nearer")
         axis.set_xlim(left=0)
     axes[0, 0].legend(fontsize=8)
     return figure
 
 
 def pairs(
-    samples: np.ndarray, training: np.ndarray, found: Any, title: str = "", n: int = 8
+    samples: np.ndarray, training: np.ndarray, audit: Any, title: str = "", n: int = 8
 ) -> Figure:
-    """The n samples that lie nearest to a training image, above that image; uint8 (N, C, H, W), one
-    grey window.
+    """Draw the n samples that lie nearest to a training image, above that image.
+
+    Images are uint8 (N, C, H, W), drawn in one grey window; `audit` is their audit.Audit.
     """
-    chosen = found.closest(n)
+    chosen = audit.closest(n)
     figure, axes = _figure(2, len(chosen), len(chosen), 2.7)
     for column, i in enumerate(chosen):
-        _picture(axes[0, column], samples[i], f"{found.samples[i]:.1f}")
-        _picture(axes[1, column], training[found.nearest[i]])
-    for row, label in enumerate(("sample", "its nearest\ntraining image")):
-        axes[row, 0].text(
-            -0.1, 0.5, label, transform=axes[row, 0].transAxes, ha="right", va="center", fontsize=8
-        )
+        _picture(axes[0, column], samples[i], f"{audit.samples[i]:.1f}")
+        _picture(axes[1, column], training[audit.nearest[i]])
+    how = dict(ha="right", va="center", fontsize=8)
+    for axis, label in zip(axes[:, 0], ("sample", "its nearest\ntraining image"), strict=True):
+        axis.text(-0.1, 0.5, label, transform=axis.transAxes, **how)
     figure.suptitle(title, fontsize=10)
     return figure
 
