@@ -1,5 +1,6 @@
-"""Executing notebooks: papermill in this process, outputs below build/, errors inside widgets
-found, progress shown.
+"""Execute notebooks by papermill in this process.
+
+Outputs go below build/, errors inside widgets are raised, progress is shown.
 """
 
 import json
@@ -23,12 +24,13 @@ NOTEBOOKS = ROOT / "notebooks"
 
 
 class NotebookError(RuntimeError):
-    """A notebook raised; the message holds its traceback and the path of the executed notebook."""
+    """Report a notebook that raised, with its traceback and the executed notebook's path."""
 
 
 def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
-    """Runs notebooks/`name`.ipynb with `parameters` and writes the executed notebook to `output`,
-    never in place.
+    """Run notebooks/`name`.ipynb with `parameters` and write the executed notebook to `output`.
+
+    It is never written in place.
 
     The kernel's working directory is the checkout; a user's own folder is named nowhere in the
     output. Raises NotebookError, also where an exception hides inside a widget.
@@ -71,9 +73,7 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
 
 
 def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:
-    """One cell of a table: 09_run_experiment executed into the run folder of `e`; returns the
-    record's path.
-    """
+    """Execute 09_run_experiment into the run folder of `e`, and return the record's path."""
     parameters |= dict(
         model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes
     )
@@ -82,8 +82,9 @@ def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:
 
 
 def _forget_path(notebook: Path, folder: str) -> None:
-    """Takes a user's folder out of an executed notebook, and what was warned of files in it: they
-    may name people.
+    """Take a user's folder out of an executed notebook, and the warnings about files in it.
+
+    They may name people.
     """
     import nbformat  # a second, for its schemas: only where a notebook was run
 
@@ -96,8 +97,9 @@ def _forget_path(notebook: Path, folder: str) -> None:
 
 
 def widget_errors(notebook: "nbformat.NotebookNode") -> list[str]:
-    """Exceptions inside `interact` or `with Output()`: papermill does not see them, they are in the
-    widgets' state.
+    """Return the tracebacks of exceptions inside `interact` or `with Output()`.
+
+    Papermill does not see them: they are in the widgets' state.
     """
     states = (
         notebook.metadata.get("widgets", {})
@@ -110,7 +112,10 @@ def widget_errors(notebook: "nbformat.NotebookNode") -> list[str]:
 
 @contextmanager
 def progress(run: Path, steps: int, label: str) -> Iterator[None]:
-    """A progress bar in the terminal while a notebook's kernel trains: it follows the run's log."""
+    """Show a progress bar in the terminal while a notebook's kernel trains.
+
+    It follows the run's log.
+    """
     done = threading.Event()
 
     def follow() -> None:

@@ -1,5 +1,6 @@
-"""The cells of a grid and how far they are: a record is what is done, a run folder what is under
-way.
+"""Say how far the cells of a grid are.
+
+A record means done, a run folder under way.
 
 All of it is read from files, so that any process can tell at any time, in the middle of a grid too.
 """
@@ -39,8 +40,9 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """An experiment on images that are known. Without a fingerprint: on whichever copy of them a
-    record has.
+    """Hold an experiment and the images it is run on.
+
+    Without a fingerprint they are whichever copy of the data a record has.
     """
 
     e: Experiment
@@ -57,7 +59,7 @@ class Cell:
 
 
 def plan(experiments: Iterable[Experiment]) -> list[Cell]:
-    """The cells of `experiments` on the images of this machine, which are read once.
+    """Return the cells of `experiments` on the images of this machine, which are read once.
 
     Raises DataError for a data set that is not here, ValueError for one too small to measure a
     result.
@@ -77,8 +79,9 @@ def plan(experiments: Iterable[Experiment]) -> list[Cell]:
 
 
 def save_plan(name: str, cells: list[Cell]) -> Path:
-    """Keeps what was asked for, for `hagan status`. The file may name a user's folder: it stays
-    below build/.
+    """Save the grid that was asked for, for `hagan status`, and return the path.
+
+    The file may name a user's folder: it stays below build/.
     """
     kept = [
         dict(vars(c) | {"e": c.e.to_dict() | {"dataset": c.e.dataset}, "run": c.run.name})
@@ -88,7 +91,7 @@ def save_plan(name: str, cells: list[Cell]) -> Path:
 
 
 def load_plans(table: str = "") -> dict[str, list[Cell]]:
-    """{name: cells} of the grids asked for on this build folder, or of those of one table."""
+    """Return {name: cells} of the grids asked for on this build folder, or those of one table."""
     paths = sorted((BUILD / "grids").glob(f"{table or '*'}-*.json"))
     return {
         path.stem: [
@@ -100,19 +103,20 @@ def load_plans(table: str = "") -> dict[str, list[Cell]]:
 
 
 def all_records() -> Records:
-    """The committed records, and this machine's."""
+    """Return the committed records, and this machine's."""
     return load_records(COMMITTED, RECORDS)
 
 
 def done(cells: Iterable[Cell], records: Records) -> dict[Cell, dict[str, Any]]:
-    """The record of each cell that has one: of the same choices, hashed as the code is now, on the
-    same images.
+    """Return the record of each cell that has one.
+
+    It has the same choices, hashed as the code is now, on the same images.
     """
     return {c: same[-1] for c, same in runs_of(cells, records).items()}
 
 
 def runs_of(cells: Iterable[Cell], records: Records) -> dict[Cell, Records]:
-    """All records of each cell that is done: it may have been run on several machines."""
+    """Return all records of each cell that is done: it may have been run on several machines."""
     hashed = [
         (Experiment.from_dict(r["experiment"]).hash, r["data"]["fingerprint"], r) for r in records
     ]
@@ -124,8 +128,9 @@ def runs_of(cells: Iterable[Cell], records: Records) -> dict[Cell, Records]:
 
 
 def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.DataFrame:
-    """A row per cell: what it is, its state, FD, minutes of training, minutes left (blank where
-    nothing tells).
+    """Return a row per cell: its experiment, state, FD, minutes of training and minutes left.
+
+    Numbers are blank where nothing is recorded.
 
     What is left of a run under way comes from its log, of one to come from records of the same
     model, preset and size. With `live=False` no run folder is looked at.
@@ -152,8 +157,9 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
 
 
 def _expected(e: Experiment, records: Records) -> float | None:
-    """Minutes for these steps at the median pace of records of the same model, preset and size;
-    None without any.
+    """Return the expected minutes of `e`, or None without a record to judge by.
+
+    The pace is the median of records of the same model, preset and size.
     """
     same = [
         r
@@ -165,7 +171,7 @@ def _expected(e: Experiment, records: Records) -> float | None:
 
 
 def _under_way(cell: Cell, expected: float | None) -> tuple[str, float | None]:
-    """State and minutes left of a cell without a record."""
+    """Return state and minutes left of a cell without a record."""
     run, n = cell.run, cell.e.steps
     log = runs.read_log(run)
     k = log[-1]["step"] if log else 0
@@ -188,7 +194,8 @@ def _raised(notebook: Path) -> bool:
 
 
 def time_left(table: pd.DataFrame, workers: int = 1) -> str:
-    """Of a grid's status, in words; what nothing tells about is counted, not guessed."""
+    """Return in words how long a grid will take; cells of unknown length are counted, not guessed.
+    """
     todo = table[table["state"] != "done"]
     minutes, unknown = todo["left"].sum() / max(1, workers), int(todo["left"].isna().sum())
     words = f"{minutes:.0f} min left" if minutes < 90 else f"{minutes / 60:.1f} h left"

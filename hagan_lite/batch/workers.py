@@ -1,5 +1,6 @@
-"""Many experiments on many machines: each cell of a grid is one papermill execution of
-09_run_experiment, on dask.
+"""Run many experiments on many machines, on dask.
+
+Each cell of a grid is one papermill execution of 09_run_experiment.
 """
 
 import contextlib
@@ -113,8 +114,10 @@ def run_batch(
 
 
 def run_cell(cell: Cell, root: Path, **parameters: Any) -> dict[str, Any]:
-    """What a worker does: executes the notebook, unless another driver had it done meanwhile;
-    returns the record.
+    """Execute a cell's notebook on a worker, and return the record.
+
+    Where another driver had it done meanwhile, nothing is executed. Raises RuntimeError where the
+    worker has another build folder than the driver.
     """
     from distributed import get_worker
 
@@ -130,8 +133,9 @@ def run_cell(cell: Cell, root: Path, **parameters: Any) -> dict[str, Any]:
 
 
 def local_cluster(workers: int = 0, device: str = "auto") -> "SpecCluster":
-    """A scheduler and `workers` processes on this machine, reachable from nowhere else, one cell
-    each at a time.
+    """Return a scheduler and `workers` processes on this machine, one cell each at a time.
+
+    They can be reached from nowhere else.
 
     With CUDA each worker has one GPU to itself, and there are as many as GPUs unless fewer are
     asked for; without, one, and the cores are shared out among them. Raises ValueError for more
@@ -171,8 +175,9 @@ def local_cluster(workers: int = 0, device: str = "auto") -> "SpecCluster":
 
 
 def _gpus(device: str) -> list[str]:
-    """What CUDA_VISIBLE_DEVICES calls the GPUs that this process sees; none where another device is
-    asked for.
+    """Return the names of the GPUs that this process sees, as CUDA_VISIBLE_DEVICES has them.
+
+    There are none where another device is asked for.
     """
     n = torch.cuda.device_count() if device in ("auto", "cuda") else 0
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

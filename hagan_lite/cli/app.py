@@ -1,4 +1,4 @@
-"""The `hagan` command: the notebooks without a browser, samples as files, data sets, tests."""
+"""Run the notebooks without a browser, sample, evaluate, list data sets, and test."""
 
 import logging
 import subprocess
@@ -38,11 +38,10 @@ app.add_typer(data.app, name="data")
 def reproduce(
     preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0, device: Device = "auto"
 ) -> None:
-    """The main job: trains HAGAN through the notebooks, writes a record, draws samples, Figure 7
-    and the table.
+    """Do the main job: train HAGAN through the notebooks, and make a record, samples and figures.
 
-    At the preset paper it is Table II's row of models on that data set, as `hagan batch table2`
-    runs them.
+    Figure 7 and Table II are among them. At the preset paper it is Table II's row of models on that
+    data set, as `hagan batch table2` runs them.
     """
     from hagan_lite.batch import notebooks, progress
     from hagan_lite.report import tables
@@ -93,8 +92,9 @@ def run(
     strict: Strict = False,
     changes: Change = None,
 ) -> None:
-    """One experiment: one papermill execution of 09_run_experiment. A stopped one goes on where it
-    was.
+    """Run one experiment, by one papermill execution of 09_run_experiment.
+
+    A stopped one goes on where it was.
     """
     from hagan_lite.system import runtime
 
@@ -119,7 +119,7 @@ def sample(
         str, typer.Option(help="training images, for skip=instance on a folder of your own")
     ] = "",
 ) -> None:
-    """Writes n generated images as PNG files."""
+    """Write n generated images as PNG files."""
     from tqdm import tqdm
 
     from hagan_lite import datasets, runs
@@ -149,8 +149,9 @@ def compare(
         str, typer.Option(help="the training images, where they are a folder of your own")
     ] = "",
 ) -> None:
-    """Samples of several runs beside the real images, in one picture: the first twelve of each
-    (four if large).
+    """Draw samples of several runs beside the real images, in one picture.
+
+    It has the first twelve of each (four if large).
     """
     from hagan_lite import datasets, drawing, runs
     from hagan_lite.datasets.sources import titled
@@ -192,8 +193,9 @@ def evaluate(
         str, typer.Option(help="a run's training images, where they are a folder of your own")
     ] = "",
 ) -> None:
-    """Scores with their floors, and whether training images were copied: of a run, or of one folder
-    against another.
+    """Print scores with their floors, and whether training images were copied.
+
+    They are those of a run, or of one folder of images against another.
     """
     from hagan_lite import datasets, evaluation
 
@@ -215,7 +217,7 @@ def test(
         list[str] | None, typer.Argument(help="passed on to pytest")
     ] = None,
 ) -> None:
-    """Lints, then runs every test; the notebooks are executed by tests."""
+    """Lint, then run every test; the notebooks are executed by tests."""
     for words in (
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
@@ -227,7 +229,7 @@ def test(
 
 
 def main() -> None:
-    """Entry point: what a user can mend is one line, not a traceback."""
+    """Run the command; print errors that a user can mend as one line, without a traceback."""
     try:
         app()
     except (ValueError, OSError, RuntimeError) as error:
@@ -252,7 +254,7 @@ def _distances_in_words(scores: dict[str, Any]) -> str:
 
 
 def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) -> tuple[Path, Path]:
-    """Executes 09_run_experiment; returns the run folder and the record's path."""
+    """Execute 09_run_experiment; return the run folder and the record's path."""
     from hagan_lite.batch import notebooks, progress
     from hagan_lite.datasets.loading import load
 

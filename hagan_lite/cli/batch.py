@@ -1,4 +1,4 @@
-"""The commands of `hagan` for grids of experiments: batch, status, table."""
+"""Define the commands for grids of experiments: batch, status, table."""
 
 import json
 import shlex
@@ -56,7 +56,7 @@ def batch(
         bool, typer.Option("--commands", help="only print a 'hagan run' per cell")
     ] = False,
 ) -> None:
-    """The experiments of a table, those that are not done yet; the same command again goes on."""
+    """Run the experiments of a table that are not done yet; the same command again goes on."""
     from hagan_lite.batch import progress, workers
     from hagan_lite.report import experiments
 
@@ -107,7 +107,10 @@ def batch(
 def status(
     table: Annotated[str, typer.Argument(help="none: every grid asked for here")] = "",
 ) -> None:
-    """How far the grids are that `hagan batch` was asked for on this build folder, from its files."""
+    """Show how far the grids are that `hagan batch` was asked for on this build folder.
+
+    It reads files only.
+    """
     from hagan_lite.batch import progress
 
     plans, records = progress.load_plans(table), progress.all_records()
@@ -131,8 +134,9 @@ def table(
     preset: Preset = "cpu",
     out: Annotated[Path, typer.Option(help="folder for the files")] = ROOT / "figures",
 ) -> None:
-    """Table I, counted, and what records say: Tables II to IV, claims, curves; files are of the
-    committed ones.
+    """Draw Table I, counted, and what records say: Tables II to IV, claims, curves.
+
+    Files are drawn from the committed records alone.
     """
     from hagan_lite.batch import progress
     from hagan_lite.report import publish, tables
@@ -151,7 +155,7 @@ def table(
 
 
 def command(e: Experiment) -> str:
-    """The `hagan run` that makes this experiment, for a shell."""
+    """Return the `hagan run` that makes this experiment, for a shell."""
     words = [
         "hagan",
         "run",
@@ -174,7 +178,7 @@ def _split(text: str) -> list[str]:
 
 
 def _text(shown) -> str:
-    """A line per cell of a status table."""
+    """Return a status table as text, a line per cell."""
     lines = []
     for row in shown.to_dict("records"):
         facts = dict(

@@ -1,4 +1,4 @@
-"""`hagan data`: which data sets are here, what would be used of one, fetching."""
+"""List data sets, check what would be used of one, and fetch."""
 
 import warnings
 from pathlib import Path
@@ -15,7 +15,7 @@ app = typer.Typer(help=__doc__)
 
 @app.callback(invoke_without_command=True)
 def overview(context: typer.Context) -> None:
-    """Lists the data sets, and says of each whether it is here."""
+    """List the data sets, and say of each whether it is here."""
     from hagan_lite import datasets
 
     if context.invoked_subcommand:
@@ -47,7 +47,10 @@ def check(
     ] = None,
     strict: Strict = False,
 ) -> None:
-    """What of a data set would be used, what was left out and why; a contact sheet, where you say."""
+    """Show which images of a data set would be used and which are skipped, with reasons.
+
+    --sheet draws them.
+    """
     from hagan_lite import datasets, drawing
     from hagan_lite.datasets.sources import titled
 
@@ -75,8 +78,9 @@ def fetch(
     name: Annotated[str, typer.Argument(help="covid-ct; of the others it says where to register")],
     url: Annotated[str, typer.Option(help="another address of the archive")] = "",
 ) -> None:
-    """Downloads a data set that can be downloaded, with progress; a broken download goes on when
-    asked again.
+    """Download a data set, with progress; a broken download goes on when asked again.
+
+    Only covid-ct may be downloaded by a program.
     """
     from hagan_lite import datasets
     from hagan_lite.datasets import acdc, brats2018, fetch, lgg

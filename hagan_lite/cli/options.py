@@ -1,4 +1,4 @@
-"""What the commands of `hagan` share: their options, FIELD=VALUE, and where a user's paths lead."""
+"""Define what the commands share: their options, FIELD=VALUE, and where a user's paths lead."""
 
 import json
 from collections.abc import Iterable
@@ -43,8 +43,9 @@ Change = Annotated[
 
 
 def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
-    """['steps=300', 'skip=off'] -> {'steps': 300, 'skip': 'off'}; values are JSON where they can
-    be, else text.
+    """Return {'steps': 300, 'skip': 'off'} of ['steps=300', 'skip=off'].
+
+    Values are JSON where they can be, else text.
 
     Raises ValueError for what is no field of any of `models`.
     """
@@ -70,8 +71,9 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
 
 
 def located(dataset: str) -> str:
-    """A folder as an absolute path: the notebook's kernel has another working directory than the
-    user's shell.
+    """Return a folder as an absolute path, a data set's name as it is.
+
+    The notebook's kernel has another working directory than the user's shell.
     """
     return dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
 

@@ -84,7 +84,7 @@ def _over_steps(axes: Iterable[Axes], phase_two: int, columns: int = 3) -> None:
     for axis in axes:
         axis.set_xlabel("training step")
         axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
-        below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.17), borderaxespad=0)
+        below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.19), borderaxespad=0)
         axis.legend(**below, ncols=columns, fontsize=8, frameon=False)
 
 

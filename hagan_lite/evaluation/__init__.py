@@ -1,4 +1,4 @@
-"""How good generated images are: scores, floors, the memorisation audit, and what a model costs."""
+"""Measure how good generated images are, whether they are copies, and what a model costs."""
 
 from hagan_lite.evaluation.evaluate import (
     Audits,

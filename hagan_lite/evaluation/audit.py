@@ -1,9 +1,8 @@
-"""Did the generator memorise? For medical images this is the privacy question: a copy of a training
-image is a patient.
+"""Test whether the generator memorised: a copy of a training image is a patient.
 
-A model that has learnt makes images about as far from its training images as other real images are;
-one that copies is nearer. Distances to the nearest training image, of samples and of held-out real
-images, are compared by rank.
+This is the privacy question of medical images. A model that has learnt makes images about as far
+from its training images as other real images are; one that copies is nearer. Distances to the
+nearest training image, of samples and of held-out real images, are compared by rank.
 """
 
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ COPIES = 0.2
 
 @dataclass(frozen=True)
 class Audit:
-    """Distances are Euclidean, in the space that was given; indices are into the arrays that were
-    given.
+    """Hold an audit's distances, Euclidean in the given space, and what its test says.
+
+    Indices are into the arrays that were given.
     """
 
     samples: np.ndarray  # (n,) from each sample to its nearest training image
@@ -38,7 +38,7 @@ class Audit:
 
     @property
     def verdict(self) -> str:
-        """In words; a test that could not have noticed clears nobody."""
+        """Return the verdict in words; a test that could not have noticed clears nobody."""
         n = f"{len(self.samples)} samples, {len(self.heldout)} held-out real images"
         if self.p_value < LEVEL:
             return f"suspicious: samples lie nearer to training images than real images do ({n}); look at the pairs"
@@ -49,18 +49,19 @@ class Audit:
         )
 
     def summary(self) -> dict[str, float | str]:
-        """For a record: no distances, no indices."""
+        """Return what a record holds of the audit: no distances, no indices."""
         about = dict(n_samples=len(self.samples), n_heldout=len(self.heldout), p_value=self.p_value)
         return about | dict(nearer=self.nearer, power=self.power, verdict=self.verdict)
 
     def closest(self, k: int = 8) -> np.ndarray:
-        """The k samples that lie nearest to a training image, nearest first."""
+        """Return the indices of the k samples nearest to a training image, nearest first."""
         return self.samples.argsort()[:k]
 
 
 def audit(training: Tensor, samples: Tensor, heldout: Tensor, seed: int = 0) -> Audit:
-    """Samples (n, d) and held-out real images (m, d) against training images (N, d), in one space,
-    features or pixels.
+    """Compare samples (n, d) and held-out real images (m, d) with training images (N, d).
+
+    All are in one space: features or pixels.
 
     Raises ValueError where one of the three is empty.
     """
@@ -72,9 +73,11 @@ def audit(training: Tensor, samples: Tensor, heldout: Tensor, seed: int = 0) -> 
 
 
 def audit_by_folds(training: Tensor, samples: Tensor, groups: np.ndarray, seed: int = 0) -> Audit:
-    """Where nothing was held out: each fifth of the real images, by whole groups, plays held out
-    against the others, and each fifth of the samples is compared with the same others, so that both
-    meet equally many images.
+    """Audit where nothing was held out, by five folds of whole groups.
+
+    Each fifth of the real images plays held out against the others, and each fifth of the samples
+    is compared with the same others, so that both meet equally many images. `groups` (N,) names
+    each training image's patient, volume or block.
 
     A copied image is among the others four times of five, which is enough to notice. Raises
     ValueError for fewer than five groups: slices of one volume are alike, and would call each other
@@ -99,8 +102,9 @@ def audit_by_folds(training: Tensor, samples: Tensor, groups: np.ndarray, seed: 
 
 
 def _nearest(a: Tensor, b: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """From each row of a to its nearest row of b: distance and index. Exact differences: a copy is
-    at distance 0.
+    """Return the distance from each row of a to its nearest row of b, and that row's index.
+
+    Differences are exact: a copy is at distance 0.
     """
     found = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist").min(1)
     return found.values.numpy(), found.indices.numpy()
@@ -115,8 +119,10 @@ def _compare(near: np.ndarray, which: np.ndarray, real: np.ndarray, seed: int) -
 
 
 def _power(n: int, real: np.ndarray, seed: int, trials: int = 200) -> float:
-    """By simulation: n samples and real images drawn from the same distances, a fifth of the
-    samples set to 0.
+    """Return the power of the test, by simulation.
+
+    In each trial n samples and real images are drawn from the same distances, and a fifth of the
+    samples is set to 0.
     """
     rng, noticed = np.random.default_rng(seed), 0
     for _ in range(trials):

@@ -1,6 +1,4 @@
-"""A run's evaluation in one call: scores with floors and spread, and the memorisation audit in two
-spaces.
-"""
+"""Evaluate a run in one call: scores with floors and spread, and the audit in two spaces."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,9 +24,7 @@ Audits = dict[str, audit.Audit | str]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of the main extractor, those of every further one by its name, and the audits by
-    space.
-    """
+    """Hold the main extractor's scores, each further one's by its name, and audits by space."""
 
     metrics: Scores
     audits: Audits
@@ -44,8 +40,9 @@ def of_images(
     heldout: float = 0.0,
     fresh: tuple[np.ndarray, ...] = (),
 ) -> Evaluation:
-    """Score uint8 `fake` against the training part of `real`, and audit it in the main extractor's
-    space and in pixels.
+    """Score uint8 `fake` against the training part of `real`, and audit it in two spaces.
+
+    The spaces are the main extractor's and pixels.
 
     `extractor` is a name, several with commas between them, the main one first, or 'auto'
     (features.choose_all). With `heldout` the split's held-out images are the audit's yardstick,
@@ -93,8 +90,9 @@ def of_run(
     device: str = "auto",
     dataset: str = "",
 ) -> Evaluation:
-    """Evaluate as many samples of a finished run as it had training images, and `sets` fresh sets
-    more.
+    """Evaluate as many samples of a finished run as it had training images.
+
+    `sets` fresh sets of as many samples give the spread.
 
     The result is also written to the run's evaluation.json. Raises ValueError where `dataset` holds
     other images than the run was trained on.
@@ -112,7 +110,7 @@ def of_run(
 
 
 def summaries(audits: Audits) -> dict[str, dict | str]:
-    """Return what a record keeps of audits: no distances, no indices."""
+    """Return what a record holds of audits: no distances, no indices."""
     return {
         space: found if isinstance(found, str) else found.summary()
         for space, found in audits.items()
@@ -122,12 +120,14 @@ def summaries(audits: Audits) -> dict[str, dict | str]:
 def learning_curve(
     run: Path, dataset: Dataset, extractor: str = "auto", device: str = "auto"
 ) -> dict[str, list]:
-    """Measure every generator that was kept during the training (train's `history`) with the same
-    z: the lists `step` and `fd`, or the key of another main extractor's distance. Further
-    extractors are passed over.
+    """Measure every generator that was saved during the training (train's `history`).
+
+    All draw from the same z. The lists are `step` and `fd`, or the key of another main extractor's
+    distance. Further extractors are left out.
 
     The paper reports the best checkpoint; the smallest of these is that number, chosen by what it
-    reports. Empty where none was kept, and for skip="instance", whose D of that time is gone.
+    reports. The result is empty where none was saved, and for skip="instance", whose D of that time
+    is gone.
     """
     e, where, name = runs.experiment_of(run), pick_device(device), choose_all(extractor)[0]
     steps = [

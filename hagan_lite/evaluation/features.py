@@ -1,6 +1,4 @@
-"""Images to feature vectors: three extractors, and a cache, so that nothing is computed twice
-(Section IV-A).
-"""
+"""Turn images into feature vectors, by three extractors and a cache (Section IV-A)."""
 
 import contextlib
 import hashlib
@@ -25,9 +23,7 @@ from hagan_lite.system.storage import write_atomically
 
 
 class Extractor(NamedTuple):
-    """A network, the key of its distance in DISTANCES, and `resize`, which is what happens to an
-    image first.
-    """
+    """Describe a network: its distance's key in DISTANCES, and how images are resized for it."""
 
     distance: str
     resize: str
@@ -35,8 +31,9 @@ class Extractor(NamedTuple):
 
 
 class EfficientNet(nn.Module):
-    """EfficientNet-Lite0's pooled features, 1280; ImageNet weights that ship as a package, so no
-    network is needed.
+    """Compute EfficientNet-Lite0's 1280 pooled features.
+
+    Its ImageNet weights come as a package, so no download is needed.
     """
 
     def __init__(self) -> None:
@@ -76,8 +73,7 @@ def choose(extractor: str = "auto") -> str:
 
 
 def choose_all(extractors: str = "auto") -> list[str]:
-    """Return the extractors that a comma-separated text names, in its order; the first one is the
-    main one.
+    """Return the extractors that a comma-separated text names, in its order, the main one first.
 
     'auto' is all that this machine has weights for: EfficientNet-Lite0 first, always, then what the
     file of Inception's weights is enough for. Raises ValueError for unknown or repeated names, and
@@ -106,8 +102,9 @@ def _by_inceptions_weights() -> list[str]:
 def features(
     images: np.ndarray, extractor: str = "auto", device: torch.device | str = "cpu", batch=16
 ) -> Tensor:
-    """uint8 (N, 1 or 3, H, W) -> features (N, d), float64, on the CPU. Grey is repeated to three
-    channels.
+    """Return the features (N, d), float64, on the CPU, of uint8 images (N, 1 or 3, H, W).
+
+    Grey is repeated to three channels.
 
     Kept below build/cache under a name of the images' content, number and size, of resize and
     extractor. Raises ValueError for fewer than two images, ConnectionError where Inception's

@@ -1,5 +1,4 @@
-"""How likely the three examples of the paper's Figure 7 are under a generator's own attention map
-(Section IV-D).
+"""Say how likely the paper's Figure 7 is under a generator's own map (Section IV-D).
 
 The paper prints three labels, before and after saliency. Here the shifts of many masks over many of
 a generator's maps say how often labels move by as little as those three, at their areas.
@@ -24,8 +23,9 @@ READINGS = ("output", "received")
 def label_shifts(
     G: nn.Module, e: Experiment, saliency: str, images: int = 64, masks: int = 20_000, seed: int = 0
 ) -> Labels:
-    """Return the labels (masks,) of random masks over the maps of `images` fakes, read as
-    `saliency`; on the CPU.
+    """Return the labels (masks,) of random masks over the maps of `images` fakes, on the CPU.
+
+    Maps are read as `saliency`.
 
     Each map serves masks // images masks. G needs attention, and no features of real images
     (skip="instance").
@@ -42,8 +42,9 @@ def label_shifts(
 
 
 def chance_of_the_papers_shifts(labels: Labels, width: float = 0.05) -> float:
-    """Return the chance that three masks with Figure 7's areas move their labels by as little as it
-    prints.
+    """Return the chance that three masks move their labels by as little as Figure 7 prints.
+
+    The masks have the areas of the figure's.
 
     For each example: the share of masks whose area is within `width` of its own and whose label
     moves by at most as much. The examples are independent, so that the chance is the product of the

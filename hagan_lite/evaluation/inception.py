@@ -1,5 +1,4 @@
-"""The Inception network of the FID (Section IV-A), by torch-fidelity: its features, and a check of
-its weights.
+"""Run the Inception network of the FID (Section IV-A), by torch-fidelity, and check its weights.
 
 The 2048 pooled features need every weight. The 768 features behind the block Mixed_6e need the
 trunk alone, so that a file that ends there is enough for them.
@@ -24,8 +23,9 @@ State = dict[str, Tensor]
 
 
 class Inception(nn.Module):
-    """InceptionV3 with TensorFlow's weights of 2015-12-05: uint8 (B, 3, H, W) -> the features of
-    one layer (B, d).
+    """Turn uint8 images (B, 3, H, W) into the features (B, d) of one layer of InceptionV3.
+
+    The weights are TensorFlow's of 2015-12-05.
 
     `layer` is "2048", the pooled features of the literature's FID, or "768", the pooled output of
     Mixed_6e, which pytorch-fid calls `--dims 768`. Raises ValueError that names the weights' file
@@ -64,8 +64,7 @@ class Inception(nn.Module):
 
 
 def inception_weights() -> Path:
-    """Return where Inception's weights lie or should lie: HAGAN_INCEPTION_WEIGHTS, else torch.hub's
-    downloads.
+    """Return the path of Inception's weights: HAGAN_INCEPTION_WEIGHTS, else torch.hub's folder.
 
     A relative path starts at the checkout. The file may hold all weights or the trunk's alone.
     """
@@ -78,8 +77,9 @@ def inception_weights() -> Path:
 
 
 def read_weights(path: Path) -> State:
-    """Read and check a file of Inception's weights: all of them, or the trunk's. No other object is
-    unpickled.
+    """Read and check a file of Inception's weights: all of them, or the trunk's.
+
+    No other object is unpickled.
 
     Raises ValueError that names the file, what is wrong with it and the remedy, unless it holds
     float32 tensors of exactly the names and shapes of torch-fidelity's network, all finite.
@@ -107,14 +107,12 @@ def read_weights(path: Path) -> State:
 
 
 def has_every_layer(state: State) -> bool:
-    """Tell checked weights of the whole network from those of its trunk."""
+    """Return whether checked weights are the whole network's, not the trunk's alone."""
     return any(_is_behind_trunk(key) for key in state)
 
 
 def _difference(weights: State, wanted: State) -> str:
-    """Say in what `weights` differ from the network's `wanted`, or from its trunk's; nothing where
-    they do not.
-    """
+    """Return how `weights` differ from the network's `wanted` ones, or the trunk's; "" if not."""
     if not has_every_layer(weights):
         wanted = {key: tensor for key, tensor in wanted.items() if not _is_behind_trunk(key)}
     if unknown := [key for key in weights if key not in wanted]:
@@ -143,8 +141,7 @@ def _bad_weights(path: Path, problem: str) -> ValueError:
 
 
 def _without_weights(layer: str) -> nn.Module:
-    """Build torch-fidelity's network on the meta device, where it has names and shapes, but no
-    values.
+    """Build torch-fidelity's network on the meta device: names and shapes without values.
 
     Its constructor unpickles whatever its file holds and loads that strictly. So it is given a file
     without weights, and loads it without asking for any.
@@ -163,7 +160,10 @@ def _without_weights(layer: str) -> nn.Module:
 
 
 def _download(path: Path) -> None:
-    """Fetch the full weights; what has another hash is not kept."""
+    """Fetch the full weights; a file with another hash is deleted.
+
+    Raises ConnectionError that says where to put the file by hand.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(INCEPTION_URL, path, hash_prefix="6726825d")

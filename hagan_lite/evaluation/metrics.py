@@ -1,5 +1,6 @@
-"""How far generated images are from real ones: Fréchet distance, KID, precision and recall, with
-their size and floor.
+"""Measure how far generated images are from real ones, with floors.
+
+The scores are Fréchet distance, KID, precision and recall.
 
 FID is the Fréchet distance of InceptionV3's 2048 features. With its 768 features it is called
 FID-768, with another network's FD (features.DISTANCES). Each is comparable with its like only: same
@@ -22,7 +23,9 @@ SUBSETS = 10
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """||mu_a - mu_b||^2 + tr(S_a) + tr(S_b) - 2 tr (S_a S_b)^(1/2) of two feature sets (n, d), in float64.
+    """Return the Fréchet distance of two feature sets (n, d), in float64.
+
+    ||mu_a - mu_b||^2 + tr(S_a) + tr(S_b) - 2 tr (S_a S_b)^(1/2)
 
     With S = X^T X of the centred features X / sqrt(n - 1), the last trace is the sum of X_a X_b^T's
     singular values: exact where n < d makes S singular, never complex, and many times faster than
@@ -49,10 +52,11 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
 
 def kid(a: Tensor, b: Tensor, seed: int = 0, subsets: int = 100) -> tuple[float, float]:
-    """Kernel distance of two feature sets, cubic polynomial kernel, by torchmetrics: its mean over
-    random subsets of up to 100, and the standard error of that mean, taken as if subsets were
-    independent. Unbiased: 0 on average where both sets are of one kind, whatever n is; single
-    values may be negative.
+    """Return the kernel distance of two feature sets (n, d), and its standard error.
+
+    It is torchmetrics', with a cubic polynomial kernel: the mean over random subsets of up to 100,
+    and the standard error of that mean, taken as if subsets were independent. It is unbiased: 0 on
+    average where both sets are of one kind, whatever n is; single values may be negative.
     """
     from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -71,8 +75,10 @@ def kid(a: Tensor, b: Tensor, seed: int = 0, subsets: int = 100) -> tuple[float,
 
 
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, float]:
-    """Share of fakes that lie within a real image's k-nearest-neighbour ball, and of reals within a
-    fake's; by torch-fidelity (Kynkäänniemi et al. 2019).
+    """Return the share of fakes within the reals' neighbourhoods, and of reals within the fakes'.
+
+    A neighbourhood is the ball around an image up to its k-th nearest neighbour; the code is
+    torch-fidelity's (Kynkäänniemi et al. 2019).
     """
     from torch_fidelity.metric_prc import calculate_precision_recall_full
 
@@ -87,7 +93,7 @@ def evaluate(
     extractor: str = "auto",
     fresh: tuple[np.ndarray, ...] = (),
 ) -> dict[str, Any]:
-    """Every score of uint8 `fake` against uint8 `real`, and what it takes to read it.
+    """Return every score of uint8 `fake` against uint8 `real`, and the conditions to read it by.
 
     `fd`, or `fid` and `fid768` for Inception's 2048 and 768 features: the Fréchet distance.
     `floor`: that of one random half of the real images against the other half; `fd_at_floor_n`: the

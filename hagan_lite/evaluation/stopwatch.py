@@ -1,4 +1,4 @@
-"""What a model costs on this machine: seconds a step, seconds an image, memory."""
+"""Measure what a model costs on this machine: seconds a step, seconds an image, memory."""
 
 import time
 import weakref
@@ -15,7 +15,7 @@ from hagan_lite.model import model_of
 
 
 class Measured(NamedTuple):
-    """What a model costs on this machine."""
+    """Hold what a model costs on this machine."""
 
     step: float  # seconds per training step, the fastest of n: others may use the machine too
     image: float  # seconds per sampled image, likewise
@@ -25,7 +25,8 @@ class Measured(NamedTuple):
 
 
 def measure(e: Experiment, device: torch.device, n: int = 3) -> Measured:
-    """Trains on noise for a few steps in phase two, then samples a batch."""
+    """Time steps of `e` on noise in phase two, and the sampling of a batch; the fastest of n each.
+    """
     kind = model_of(e)
     model = kind(e, device)
     x = torch.rand(e.batch_size, e.channels, e.size, e.size, device=device) * 2 - 1
@@ -43,7 +44,7 @@ def measure(e: Experiment, device: torch.device, n: int = 3) -> Measured:
 
 
 def seconds(work: Callable[[], Any], device: torch.device) -> float:
-    """How long `work` takes, what it left running on a GPU included."""
+    """Return how many seconds `work` takes, with what it left running on a GPU."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     began = time.perf_counter()
@@ -53,7 +54,7 @@ def seconds(work: Callable[[], Any], device: torch.device) -> float:
 
 
 class _Alive(TorchDispatchMode):
-    """Counts the bytes of tensors that are alive at once, `most`: on a CPU nobody else does."""
+    """Count the bytes of tensors that are alive at once, `most`: on a CPU nothing else does."""
 
     def __init__(self, there: Iterable[Tensor]) -> None:
         super().__init__()

@@ -1,6 +1,4 @@
-"""Self-checks of the lessons' exercises: they tell right from wrong, and hold digests instead of
-answers.
-"""
+"""Check answers to the lessons' exercises by digests, so that no answer stands in a file."""
 
 import hashlib
 import json
@@ -11,8 +9,9 @@ FILE = Path(__file__).with_name("exercises.json")
 
 
 def check(name: str, answer: Any) -> bool | None:
-    """Says whether `answer` to exercise `name` ("03.1") is right; None is "not answered yet", and
-    gives None.
+    """Return whether `answer` to exercise `name` ("03.1") is right, and print it.
+
+    None means "not answered yet", and gives None.
 
     An answer is a number, compared after rounding, or a word, compared in lower case. Raises
     KeyError, listing the lesson's exercises, for a name that is none.
@@ -30,7 +29,10 @@ def check(name: str, answer: Any) -> bool | None:
 
 
 def digest(name: str, answer: Any, digits: int) -> str:
-    """16 hex digits of an answer: a number rounded to `digits` decimals, a word in lower case."""
+    """Return 16 hex digits of an answer.
+
+    A number is rounded to `digits` decimals, a word is taken in lower case.
+    """
     if isinstance(answer, str):
         text = answer.strip().lower()
     else:

@@ -1,5 +1,6 @@
-"""What the explorers of widgets.py show: plain functions from numbers to a picture and labels,
-milliseconds each.
+"""Compute what the explorers of widgets.py show, in milliseconds.
+
+The functions are plain: numbers in, a picture and labels out.
 """
 
 import io
@@ -30,8 +31,9 @@ ZOOM = 3
 
 
 class Pair(NamedTuple):
-    """One fake image with the generator's map of it: image (1, C, H, W) in [-1, 1]; A (1, h, w), at
-    least 0.
+    """Hold one fake image with the generator's map of it.
+
+    The image is (1, C, H, W) in [-1, 1]; A is (1, h, w), at least 0.
     """
 
     fake: Tensor
@@ -39,8 +41,9 @@ class Pair(NamedTuple):
 
 
 def runs_with_attention(root: Path = RUNS) -> dict[str, Path]:
-    """What the explorers can open, by label: the shipped networks, then finished runs whose G has
-    attention.
+    """Return the networks that explorers can open, by label.
+
+    They are the shipped ones, then finished runs whose G has attention.
     """
     found = {
         f"{path.name} (shipped)": path for path in sorted(CHECKPOINTS.glob("*")) if finished(path)
@@ -54,8 +57,9 @@ def runs_with_attention(root: Path = RUNS) -> dict[str, Path]:
 
 @torch.inference_mode()
 def fake_and_map(G: Generator, e: Experiment, seed: int, saliency: str = "output") -> Pair:
-    """Return the fake image of noise number `seed`, and the map of G's last attention layer, read
-    as `saliency`.
+    """Return the fake image of noise number `seed`, and the map of G's last attention layer.
+
+    The map is read as `saliency`.
     """
     z = draw_z(1, e, torch.Generator().manual_seed(seed)).to(G.to_image[0].weight.device)
     fake, A = G.with_saliency(z, saliency=saliency)
@@ -65,8 +69,9 @@ def fake_and_map(G: Generator, e: Experiment, seed: int, saliency: str = "output
 def box(
     size: int, top: int, left: int, height: int, width: int, real_inside: bool = False
 ) -> Tensor:
-    """M (1, 1, size, size): the box is fake, the rest real; the other way round with `real_inside`.
-    Clipped.
+    """Return M (1, 1, size, size): the box is fake (0), the rest real (1).
+
+    With `real_inside` it is the other way round. The box is clipped at the border.
     """
     M = torch.ones(1, 1, size, size)
     M[..., max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)] = 0
@@ -92,8 +97,9 @@ def shape_map(
 
 
 class View(NamedTuple):
-    """One state of the AttnMix explorer. `picture` (H, W, 3) uint8: fake, real, mask, mixed,
-    saliency over fake.
+    """Hold one state of the AttnMix explorer.
+
+    `picture` (H, W, 3) uint8 shows fake, real, mask, mixed, and saliency over fake.
     """
 
     picture: np.ndarray
@@ -101,7 +107,10 @@ class View(NamedTuple):
 
 
 def attnmix_view(real: Tensor, fake: Tensor, A: Tensor, M: Tensor, alpha: float = 0.5) -> View:
-    """Eq. 1-4 on one pair: images (1, C, H, W) in [-1, 1], A (1, h, w), M (1, 1, H, W)."""
+    """Apply Eq. 1-4 to one pair of images (1, C, H, W) in [-1, 1].
+
+    A is (1, h, w), M (1, 1, H, W).
+    """
     size = real.shape[-1]
     at_size = to_image_size(A, size)
     border = _border(M[0, 0].numpy())
@@ -117,8 +126,9 @@ def attnmix_view(real: Tensor, fake: Tensor, A: Tensor, M: Tensor, alpha: float 
 
 
 def query_view(fake: Tensor, row_of_A: Tensor, row: int, column: int) -> np.ndarray:
-    """The fake image with the query's cell marked, and its row of A (N,) over the image: (H, W, 3)
-    uint8.
+    """Return the fake image with the query's cell marked, beside its row of A over the image.
+
+    The row is (N,), the result (H, W, 3) uint8.
     """
     side = round(row_of_A.numel() ** 0.5)
     cells = torch.zeros(1, 1, side, side)
@@ -133,21 +143,21 @@ def query_view(fake: Tensor, row_of_A: Tensor, row: int, column: int) -> np.ndar
 
 
 def png(picture: np.ndarray) -> bytes:
-    """(H, W, 3) uint8, enlarged, as the bytes of a PNG."""
+    """Return a picture (H, W, 3) uint8, enlarged, as the bytes of a PNG."""
     out = io.BytesIO()
     Image.fromarray(picture.repeat(ZOOM, 0).repeat(ZOOM, 1)).save(out, "png", compress_level=1)
     return out.getvalue()
 
 
 def moments(run: Path) -> list[int]:
-    """Steps of a run folder at which a grid of samples was drawn so far."""
+    """Return the steps of a run folder at which a grid of samples was drawn so far."""
     return sorted(
         int(path.stem.split("_")[1]) for path in (Path(run) / "samples").glob("step_*.png")
     )
 
 
 def moment(run: Path, step: int) -> tuple[bytes, dict]:
-    """The sample grid at `step`, a PNG, and the log's last line up to then."""
+    """Return the sample grid at `step`, a PNG, and the log's last line up to then."""
     lines = [line for line in read_log(run) if line["step"] <= step]
     return (Path(run) / "samples" / f"step_{step:06d}.png").read_bytes(), lines[-1] if lines else {}
 
@@ -167,7 +177,7 @@ def _overlay(image: Tensor, A: Tensor) -> np.ndarray:
 
 
 def _border(mask: np.ndarray) -> np.ndarray:
-    """True where a pixel of the 0-part touches the 1-part."""
+    """Return an array that is True where a pixel of the 0-part touches the 1-part."""
     inside, padded = mask < 0.5, np.pad(mask > 0.5, 1)
     return inside & (padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:])
 

@@ -1,5 +1,6 @@
-"""The small networks that come with the kit, so that attention maps mean something before anything
-was trained.
+"""Load the small networks that come with the kit.
+
+Attention maps then mean something before anything was trained.
 """
 
 from pathlib import Path
@@ -18,8 +19,9 @@ from a run.
 
 
 class Pretrained(NamedTuple):
-    """`run` is a run folder: its log, snapshots and record can be read as any run's. Both networks
-    are in eval mode.
+    """Hold a shipped experiment, its networks in eval mode, and its run folder.
+
+    Log, snapshots and record of `run` can be read as any run's.
     """
 
     experiment: Experiment
@@ -29,8 +31,9 @@ class Pretrained(NamedTuple):
 
 
 def load_pretrained(name: str = "mni152", device: str = "auto") -> Pretrained:
-    """HAGAN as it was trained on data set `name` at the preset cpu: the averaged G, and D after the
-    last step.
+    """Load HAGAN as it was trained on data set `name` at the preset cpu.
+
+    G is the averaged one, D is that after the last step.
 
     Raises ValueError that lists what is there for another name.
     """

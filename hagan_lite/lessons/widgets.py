@@ -1,5 +1,6 @@
-"""The explorers: sliders around the functions of explorers.py. `AttnMixExplorer()` in a cell shows
-itself.
+"""Show the explorers: sliders around the functions of explorers.py.
+
+`AttnMixExplorer()` in a cell shows itself.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ def _slider(text: str, value: float, low: float, high: float, step: float = 1, *
 
 
 def _under_heads(image: w.Image, *names: str) -> w.VBox:
-    """Headings over the tiles of a picture, which both shrink with the page."""
+    """Put headings over the tiles of a picture; both shrink with the page."""
     width = w.Layout(width="100%", max_width=f"{len(names) * 70 * explorers.ZOOM}px")
     cells = "".join(f"<div style='flex:1;text-align:center'>{name}</div>" for name in names)
     image.layout = width
@@ -37,7 +38,10 @@ def _under_heads(image: w.Image, *names: str) -> w.VBox:
 
 
 class AttnMixExplorer(w.VBox):
-    """Two images, a box, a map: what becomes of the label (Eq. 1-4). `labels` holds what is shown."""
+    """Show what becomes of the label of two images, a box and a map (Eq. 1-4).
+
+    `labels` holds the numbers that are shown.
+    """
 
     labels: Labels
 
@@ -112,7 +116,7 @@ class AttnMixExplorer(w.VBox):
 
 
 def _bars(labels: Labels) -> str:
-    """The three shares of "real" as bars, with their numbers and the label's shift."""
+    """Return the three shares of "real" as HTML bars, with their numbers and the label's shift."""
     rows = ""
     for name, value in zip(
         ("λ₀, share of the area", "λ₁, share of the saliency", "λ, the label"), labels, strict=True
@@ -126,8 +130,9 @@ def _bars(labels: Labels) -> str:
 
 
 class AttentionExplorer(w.VBox):
-    """Choose a pixel by row and column: where does it look? A row of the last attention layer's
-    matrix.
+    """Show where a pixel looks, chosen by row and column.
+
+    The picture is a row of the last attention layer's matrix.
     """
 
     def __init__(self, root: Path = explorers.RUNS) -> None:
@@ -174,8 +179,9 @@ class AttentionExplorer(w.VBox):
 
 
 class TrainingViewer(w.VBox):
-    """Scrub through a run's sample grids, with losses, gates and shifts beside them; `follow` looks
-    again every two seconds, for a run that another process trains.
+    """Scrub through a run's sample grids, with losses, gates and shifts beside them.
+
+    `follow` looks again every two seconds, for a run that another process trains.
     """
 
     def __init__(self, run: Path) -> None:
@@ -192,7 +198,7 @@ class TrainingViewer(w.VBox):
         self.refresh()
 
     def refresh(self) -> None:
-        """Looks at the folder again and goes to its newest step."""
+        """Look at the folder again and go to its newest step."""
         steps = explorers.moments(self._run)
         if not steps:
             self.table.value = "No samples yet: they are drawn ten times in a run. Press 'follow', or come back later."
