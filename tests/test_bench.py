@@ -1,8 +1,9 @@
-"""The benchmark measures what it says: what it compares computes the same, what it counts is there."""
+"""Check the benchmark: what it compares computes the same, what it counts is there."""
 
 import importlib.util
 import json
 import math
+import platform
 import subprocess
 import sys
 
@@ -77,6 +78,34 @@ def test_flops_are_those_of_the_equations():
     assert added == wanted
 
 
+def test_a_model_is_built_on_a_heap_that_is_kept(monkeypatch):
+    """train() keeps it, and a benchmark that did not would time another training."""
+    import measure
+
+    calls = []
+    monkeypatch.setattr(measure.runtime, "keep_heap", lambda: calls.append("kept"))
+    measure.build(**TINY)
+    assert calls == ["kept"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="there is no such heap to keep")
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_step_is_timed_with_and_without_the_heap_that_is_kept(kept):
+    """bench's NO_GLIBC turns keep_heap() off in a process: mallopt is then never called."""
+    script = f"""
+import ctypes
+seen = []
+class Libc:
+    def mallopt(self, *words): seen.append(words)
+ctypes.CDLL = lambda name: Libc()
+from hagan_lite.system.runtime import keep_heap
+{"" if kept else load_main().NO_GLIBC}
+keep_heap()
+assert bool(seen) == {kept}, seen
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def figure(name, **given):
     ran = subprocess.run(
         [sys.executable, BENCH / "measure.py", name, json.dumps(given)],
@@ -108,7 +137,7 @@ def test_loading_extraction_and_the_explorer_are_measured(name, given):
 
 
 def test_a_measure_is_timed_with_and_without():
-    found = figure("measure", without="fused attention", n=1, **TINY)
+    found = figure("with_and_without", without="fused attention", n=1, **TINY)
     assert found["times_faster"] == pytest.approx(found["without"] / found["seconds"])
 
 
@@ -122,9 +151,7 @@ def test_a_step_of_64_images_at_the_papers_width_takes_at_most_2_and_a_half_gb()
 
 
 def test_a_target_that_is_missed_is_said_to_be_missed():
-    spec = importlib.util.spec_from_file_location("bench_main", BENCH / "__main__.py")
-    main = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(main)
+    main = load_main()
     found = {
         "steps": {
             "dcgan 64": dict(share_of_matmul=0.6),
@@ -132,3 +159,10 @@ def test_a_target_that_is_missed_is_said_to_be_missed():
         }
     }
     assert [row["met"] for row in main.targets(found)] == [True, False, True]
+
+
+def load_main():
+    spec = importlib.util.spec_from_file_location("bench_main", BENCH / "__main__.py")
+    main = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(main)
+    return main

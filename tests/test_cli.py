@@ -93,7 +93,7 @@ def test_values_are_parsed_as_fields():
 )
 def test_what_a_user_can_mend_is_one_line(words, said):
     done = subprocess.run(
-        [sys.executable, "-m", "hagan_lite", *words], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-m", "hagan_lite.cli", *words], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 1
     assert said in done.stderr
@@ -126,7 +126,7 @@ def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
     ]
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
     done = subprocess.run(
-        [sys.executable, "-m", "hagan_lite", *words],
+        [sys.executable, "-m", "hagan_lite.cli", *words],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -195,7 +195,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
     # Tests that run in the background of a shell inherit a SIGINT that is ignored; a user's terminal has no such thing.
     how |= dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     process = subprocess.Popen(
-        [sys.executable, "-m", "hagan_lite", *words], cwd=ROOT, env=environment, **how
+        [sys.executable, "-m", "hagan_lite.cli", *words], cwd=ROOT, env=environment, **how
     )
     deadline = time.monotonic() + 120
     while not [line for run in (tmp_path / "runs").glob("*") for line in runs.read_log(run)]:

@@ -50,13 +50,14 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
             kernel_name="python3",
             progress_bar=False,
             request_save_on_cell_execute=False,
-            extra_arguments=[
-                "--IPKernelApp.log_level=50"
-            ],  # papermill interrupts an idle kernel to end it: no news
+            # Papermill ends an idle kernel by an interrupt, which the kernel would log as an error.
+            extra_arguments=["--IPKernelApp.log_level=50"],
         )
     except DeadKernelError as error:
-        again = "it was killed or ran out of memory; give the same command again and it goes on from its checkpoint"
-        raise NotebookError(f"{source.name}: its kernel died: {again}") from error
+        raise NotebookError(
+            f"{source.name}: its kernel died: it was killed or ran out of memory; "
+            "give the same command again and it goes on from its checkpoint"
+        ) from error
     except papermill.exceptions.PapermillExecutionError as error:
         raise NotebookError(
             f"{source.name} failed; the executed notebook is {output}\n{error}"
@@ -67,7 +68,8 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
     hidden = widget_errors(executed)
     if hidden:
         raise NotebookError(
-            f"{source.name}: an exception inside a widget; the executed notebook is {output}\n{hidden[0]}"
+            f"{source.name}: an exception inside a widget; "
+            f"the executed notebook is {output}\n{hidden[0]}"
         )
     return output
 
@@ -88,11 +90,12 @@ def _forget_path(notebook: Path, folder: str) -> None:
     """
     import nbformat  # a second, for its schemas: only where a notebook was run
 
-    found = nbformat.read(notebook, as_version=4)
-    found.metadata.pop("papermill", None)
-    for cell in (c for c in found.cells if c.cell_type == "code"):
-        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
-    text = nbformat.writes(found).replace(json.dumps(folder)[1:-1], "folder")
+    executed = nbformat.read(notebook, as_version=4)
+    executed.metadata.pop("papermill", None)
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    text = nbformat.writes(executed).replace(json.dumps(folder)[1:-1], "folder")
     write_atomically(notebook, lambda f: f.write(text.encode()))
 
 
@@ -101,13 +104,14 @@ def widget_errors(notebook: "nbformat.NotebookNode") -> list[str]:
 
     Papermill does not see them: they are in the widgets' state.
     """
-    states = (
-        notebook.metadata.get("widgets", {})
-        .get("application/vnd.jupyter.widget-state+json", {})
-        .get("state", {})
-    )
-    outputs = [o for widget in states.values() for o in widget.get("state", {}).get("outputs", [])]
-    return ["\n".join(o.get("traceback", [])) for o in outputs if o.get("output_type") == "error"]
+    kind = "application/vnd.jupyter.widget-state+json"
+    widgets = notebook.metadata.get("widgets", {}).get(kind, {}).get("state", {})
+    errors = []
+    for widget in widgets.values():
+        for output in widget.get("state", {}).get("outputs", []):
+            if output.get("output_type") == "error":
+                errors.append("\n".join(output.get("traceback", [])))
+    return errors
 
 
 @contextmanager

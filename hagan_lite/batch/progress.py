@@ -51,11 +51,10 @@ class Cell:
 
     @property
     def name(self) -> str:
-        return (
-            self.run.name
-            if self.run
-            else f"{self.e.model}-{self.e.data_label}-{self.e.preset}-s{self.e.seed}"
-        )
+        """Return the run's name, or one from model, data, preset and seed where there is no run."""
+        if self.run:
+            return self.run.name
+        return f"{self.e.model}-{self.e.data_label}-{self.e.preset}-s{self.e.seed}"
 
 
 def plan(experiments: Iterable[Experiment]) -> list[Cell]:
@@ -67,15 +66,19 @@ def plan(experiments: Iterable[Experiment]) -> list[Cell]:
 
     @functools.cache
     def images(dataset: str, size: int, channels: int, heldout: float):
-        found = load(dataset, size, channels)
-        if (n := len(found.split(heldout)[0])) < FEWEST:
+        dataset_here = load(dataset, size, channels)
+        n = len(dataset_here.split(heldout)[0])
+        if n < FEWEST:
             raise ValueError(
                 f"{n} image(s) to train on: {FEWEST} or more are needed to measure the result"
             )
-        return found
+        return dataset_here
 
-    cells = ((e, images(e.dataset, e.size, e.channels, e.heldout)) for e in experiments)
-    return [Cell(e, found.fingerprint, runs.run_dir(e, found)) for e, found in cells]
+    cells = []
+    for e in experiments:
+        data = images(e.dataset, e.size, e.channels, e.heldout)
+        cells.append(Cell(e, data.fingerprint, runs.run_dir(e, data)))
+    return cells
 
 
 def save_plan(name: str, cells: list[Cell]) -> Path:
@@ -83,23 +86,23 @@ def save_plan(name: str, cells: list[Cell]) -> Path:
 
     The file may name a user's folder: it stays below build/.
     """
-    kept = [
-        dict(vars(c) | {"e": c.e.to_dict() | {"dataset": c.e.dataset}, "run": c.run.name})
-        for c in cells
-    ]
-    return write_json(BUILD / "grids" / f"{name}.json", kept)
+    saved = []
+    for cell in cells:
+        experiment = cell.e.to_dict() | dict(dataset=cell.e.dataset)
+        saved.append(dict(e=experiment, fingerprint=cell.fingerprint, run=cell.run.name))
+    return write_json(BUILD / "grids" / f"{name}.json", saved)
 
 
 def load_plans(table: str = "") -> dict[str, list[Cell]]:
     """Return {name: cells} of the grids asked for on this build folder, or those of one table."""
     paths = sorted((BUILD / "grids").glob(f"{table or '*'}-*.json"))
-    return {
-        path.stem: [
-            Cell(Experiment.from_dict(c["e"]), c["fingerprint"], RUNS / c["run"])
-            for c in read_json(path)
+    plans = {}
+    for path in paths:
+        plans[path.stem] = [
+            Cell(Experiment.from_dict(saved["e"]), saved["fingerprint"], RUNS / saved["run"])
+            for saved in read_json(path)
         ]
-        for path in paths
-    }
+    return plans
 
 
 def all_records() -> Records:
@@ -117,14 +120,17 @@ def done(cells: Iterable[Cell], records: Records) -> dict[Cell, dict[str, Any]]:
 
 def runs_of(cells: Iterable[Cell], records: Records) -> dict[Cell, Records]:
     """Return all records of each cell that is done: it may have been run on several machines."""
-    hashed = [
-        (Experiment.from_dict(r["experiment"]).hash, r["data"]["fingerprint"], r) for r in records
-    ]
-    found = {
-        c: [r for h, images, r in hashed if h == c.e.hash and c.fingerprint in (images, "")]
-        for c in cells
-    }
-    return {c: same for c, same in found.items() if same}
+    by_hash: dict[str, Records] = {}
+    for record in records:
+        by_hash.setdefault(Experiment.from_dict(record["experiment"]).hash, []).append(record)
+    runs = {}
+    for cell in cells:
+        same = by_hash.get(cell.e.hash, [])
+        if cell.fingerprint:
+            same = [r for r in same if r["data"]["fingerprint"] == cell.fingerprint]
+        if same:
+            runs[cell] = same
+    return runs
 
 
 def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.DataFrame:
@@ -136,24 +142,22 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
     model, preset and size. With `live=False` no run folder is looked at.
     """
     cells, rows = list(cells), []
-    found = done(cells, records)
+    record_of = done(cells, records)
     for cell in cells:
-        r, e = found.get(cell), cell.e
-        if r:
+        record, e = record_of.get(cell), cell.e
+        score = minutes = None
+        if record:
             state, left = "done", 0.0
+            score, minutes = distance_of(record), record["minutes"]
+        elif live:
+            state, left = _under_way(cell, _expected(e, records))
         else:
-            state, left = (
-                _under_way(cell, _expected(e, records))
-                if live
-                else ("waiting", _expected(e, records))
-            )
+            state, left = "waiting", _expected(e, records)
         changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
-        score = distance_of(r) if r else None
-        told = (state, score, r and r["minutes"], left)
-        rows.append((cell.name, e.model, e.data_label, e.preset, changed, e.seed, *told))
-    return pd.DataFrame(rows, columns=COLUMNS).astype(
-        {"FD": float, "minutes": float, "left": float}
-    )
+        about = (cell.name, e.model, e.data_label, e.preset, changed, e.seed)
+        rows.append((*about, state, score, minutes, left))
+    numbers = dict.fromkeys(("FD", "minutes", "left"), float)
+    return pd.DataFrame(rows, columns=COLUMNS).astype(numbers)
 
 
 def _expected(e: Experiment, records: Records) -> float | None:
@@ -161,12 +165,12 @@ def _expected(e: Experiment, records: Records) -> float | None:
 
     The pace is the median of records of the same model, preset and size.
     """
-    same = [
-        r
-        for r in records
-        if all(r["experiment"][k] == getattr(e, k) for k in ("model", "preset", "size"))
-    ]
-    paces = [r["minutes"] / r["experiment"]["steps"] for r in same]
+    about = (e.model, e.preset, e.size)
+    paces = []
+    for record in records:
+        made = record["experiment"]
+        if (made["model"], made["preset"], made["size"]) == about:
+            paces.append(record["minutes"] / made["steps"])
     return median(paces) * e.steps if paces else None
 
 
@@ -186,15 +190,19 @@ def _under_way(cell: Cell, expected: float | None) -> tuple[str, float | None]:
 
 
 def _raised(notebook: Path) -> bool:
+    """Return whether an executed notebook holds an exception."""
     try:
         cells = read_json(notebook)["cells"]
     except ValueError:  # being written
         return False
-    return any(o["output_type"] == "error" for c in cells for o in c.get("outputs", ()))
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    return any(output["output_type"] == "error" for output in outputs)
 
 
 def time_left(table: pd.DataFrame, workers: int = 1) -> str:
-    """Return in words how long a grid will take; cells of unknown length are counted, not guessed.
+    """Return in words how long a grid will take on so many workers.
+
+    Cells of unknown length are counted, not guessed.
     """
     todo = table[table["state"] != "done"]
     minutes, unknown = todo["left"].sum() / max(1, workers), int(todo["left"].isna().sum())

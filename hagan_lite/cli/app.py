@@ -165,16 +165,17 @@ def compare(
     for folder in folders:
         runs.check_data(folder, images)
     blocks = {"real images": drawing.spread(images.images, n)}
+    seeds = {e.seed for e in experiments}
     for folder, e in zip(folders, experiments, strict=True):
-        shown = {k: v for k, v in e.changes.items() if k != "steps"}
-        name = ", ".join([e.model, *(f"{k}={v}" for k, v in shown.items()), f"{e.steps} steps"])
-        name += f", seed {e.seed}" if len({r.seed for r in experiments}) > 1 else ""
-        blocks[name if name not in blocks else folder.name] = runs.sample(
-            folder, n, seed, device, images
-        )
-    title = titled(
-        f"{images.name}, {images.images.shape[-1]}x{images.images.shape[-1]}", images.name
-    )
+        changes = [f"{k}={v}" for k, v in e.changes.items() if k != "steps"]
+        name = ", ".join([e.model, *changes, f"{e.steps} steps"])
+        if len(seeds) > 1:
+            name += f", seed {e.seed}"
+        if name in blocks:
+            name = folder.name
+        blocks[name] = runs.sample(folder, n, seed, device, images)
+    side = images.images.shape[-1]
+    title = titled(f"{images.name}, {side}x{side}", images.name)
     typer.echo(short(drawing.save_figure(models_side_by_side(blocks, title, tiles), out)))
 
 
@@ -200,15 +201,15 @@ def evaluate(
     from hagan_lite import datasets, evaluation
 
     if len(what) == 1:
-        found = evaluation.of_run(what[0], extractor, sets, seed, device, dataset)
+        result = evaluation.of_run(what[0], extractor, sets, seed, device, dataset)
     elif len(what) == 2:
         real, fake = (datasets.load(located(str(folder)), size) for folder in what)
-        found = evaluation.of_images(real, fake.images, extractor, seed, device)
+        result = evaluation.of_images(real, fake.images, extractor, seed, device)
     else:
         raise ValueError(
             "give one run folder, or two folders of images: the real ones, then the generated ones"
         )
-    typer.echo(evaluation.in_words(found))
+    typer.echo(evaluation.in_words(result))
 
 
 @app.command()
@@ -238,6 +239,7 @@ def main() -> None:
 
 
 def _distances_in_words(scores: dict[str, Any]) -> str:
+    """Return two lines on an extractor's distance: with all images, and with the floor's number."""
     from hagan_lite.evaluation.features import EXTRACTORS
     from hagan_lite.runs.record import DISTANCES
 
@@ -247,9 +249,10 @@ def _distances_in_words(scores: dict[str, Any]) -> str:
         f"{scores[k]:.{digits}f}" for k in (key, f"{key}_at_floor_n", "floor")
     )
     return (
-        f"\n{label}, a Fréchet distance ({scores['extractor']}, {scores['n_fake']} generated against "
-        f"{scores['n_real']} real images): {whole}\nAt {scores['n_floor']} against {scores['n_floor']} images: "
-        f"generated {at_floor}, one half of the real images against the other {floor}"
+        f"\n{label}, a Fréchet distance ({scores['extractor']}, {scores['n_fake']} generated "
+        f"against {scores['n_real']} real images): {whole}\n"
+        f"At {scores['n_floor']} against {scores['n_floor']} images: generated {at_floor}, "
+        f"one half of the real images against the other {floor}"
     )
 
 
@@ -266,10 +269,10 @@ def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) ->
         with notebooks.progress(run, e.steps, f"{e.model} on {e.data_label}"):
             return run, notebooks.run_experiment(e, run, device=device, **parameters)
     except KeyboardInterrupt:
-        logging.getLogger(
-            "asyncio"
-        ).disabled = True  # nbclient leaves a task behind when it ends the kernel
+        # nbclient leaves a task behind when it ends the kernel.
+        logging.getLogger("asyncio").disabled = True
         typer.echo(
-            f"\nstopped; the last step is kept in {short(run)}: give the same command again and it goes on"
+            f"\nstopped; the last step is saved in {short(run)}: "
+            "give the same command again and it goes on"
         )
         raise typer.Exit(130) from None

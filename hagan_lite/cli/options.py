@@ -32,8 +32,8 @@ Curve = Annotated[
 Extractor = Annotated[
     str,
     typer.Option(
-        help="efficientnet-lite0 (FD), inception-768 (FID-768), inception (FID), several with commas between them, or "
-        "auto: all that this machine has weights for"
+        help="efficientnet-lite0 (FD), inception-768 (FID-768), inception (FID), several with "
+        "commas between them, or auto: all that this machine has weights for"
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="stop where any file must be left out")]
@@ -49,20 +49,15 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
 
     Raises ValueError for what is no field of any of `models`.
     """
-    known = {f.name for model in models for f in fields(choices_of(model))} - {
-        "model",
-        "dataset",
-        "preset",
-        "seed",
-    }
+    names = {f.name for model in models for f in fields(choices_of(model))}
+    names -= {"model", "dataset", "preset", "seed"}  # which have options of their own
     parsed: dict[str, Any] = {}
     for change in changes:
         name, equals, value = change.partition("=")
         value = value.lower() if value in ("True", "False") else value
-        if not equals or name not in known:
-            raise ValueError(
-                f"--set {change}: not FIELD=VALUE with one of the fields {', '.join(sorted(known))}"
-            )
+        if not equals or name not in names:
+            listed = ", ".join(sorted(names))
+            raise ValueError(f"--set {change}: not FIELD=VALUE with one of the fields {listed}")
         try:
             parsed[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -79,4 +74,5 @@ def located(dataset: str) -> str:
 
 
 def short(path: Path) -> Path:
+    """Return a path relative to the working directory where it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -21,7 +21,13 @@ from hagan_lite.drawing.style import (
 from hagan_lite.drawing.training import shift_band
 from hagan_lite.paper import EXAMPLES
 
-_HEADS = ("fake, T(G(z))", "real, T(x)", "mixed, i", "mask M (white = real)", "saliency A / mean(A)")
+_HEADS = (
+    "fake, T(G(z))",
+    "real, T(x)",
+    "mixed, i",
+    "mask M (white = real)",
+    "saliency A / mean(A)",
+)
 
 
 def figure_7(
@@ -61,10 +67,11 @@ def figure_7(
 
 
 def shifts_by_area(labels: dict[str, Labels], chances: dict[str, float], title: str = "") -> Figure:
-    """Draw how far labels move at each area, for each reading of the map, with the paper's examples.
+    """Draw how far labels move at each area, for each reading of the map.
 
-    `labels` (figure7.label_shifts) and `chances` (figure7.chance_of_the_papers_shifts) are by
-    reading. Light: 5 to 95 % of the masks of an area, dark: the middle half.
+    The paper's examples stand among them. `labels` (figure7.label_shifts) and `chances`
+    (figure7.chance_of_the_papers_shifts) are by reading. Light: 5 to 95 % of the masks of an area,
+    dark: the middle half.
     """
     figure, axes = _figure(1, len(labels), 5.2 * len(labels), 3.9, sharey=True)
     for axis, (name, of_reading) in zip(axes[0], labels.items(), strict=True):
@@ -97,7 +104,7 @@ def _band_by_area(axis: Axes, labels: Labels) -> None:
 
 
 def typical(mixed: Mixed, n: int = 3) -> list[int]:
-    """Return n rows of a batch to show, so that Figure 7 shows the range of shifts and not the best.
+    """Return n rows of a batch to show, so that Figure 7 shows the range and not the best.
 
     Among boxes with both parts visible they lead from the most negative shift over the middle to
     the most positive one.
@@ -116,9 +123,10 @@ def one_of_each(batches: list[Mixed]) -> Mixed:
     """
     rows = []
     for mixed in batches:
-        moved = (mixed.lam - mixed.lambda_0).abs()
-        ordered = sorted(_visible(mixed), key=lambda i, moved=moved.tolist(): moved[i])
-        rows.append(_row(mixed, ordered[len(ordered) // 2]))
+        moved = (mixed.lam - mixed.lambda_0).abs().tolist()
+        by_shift = sorted((moved[i], i) for i in _visible(mixed))
+        _, median = by_shift[len(by_shift) // 2]
+        rows.append(_row(mixed, median))
     return Mixed(**{name: torch.stack([row[name] for row in rows]) for name in rows[0]})
 
 

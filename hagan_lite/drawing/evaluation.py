@@ -1,6 +1,4 @@
-"""Draw the plots of the evaluation: Gaussians, bias, neighbourhoods, samples beside others, learning
-curves.
-"""
+"""Draw the evaluation: Gaussians, bias, neighbourhoods, samples side by side, learning curves."""
 
 import math
 import textwrap
@@ -14,16 +12,7 @@ from matplotlib.patches import Circle, Ellipse
 from skimage.util import montage
 from torch import Tensor
 
-from hagan_lite.drawing.style import (
-    COLOURS,
-    FAKE,
-    MIXED,
-    PHASE,
-    REAL,
-    _absent,
-    _figure,
-    _picture,
-)
+from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, PHASE, REAL, _absent, _figure, _picture
 from hagan_lite.runs.record import DISTANCES, distance_of
 
 
@@ -179,13 +168,14 @@ def recipes(
     """
     column = next(name for name in table if name.startswith("our "))
     kind = column.split()[1]
+    digits = next(distance.digits for distance in DISTANCES.values() if distance.label == kind)
     floor = table[f"{kind} of real halves"].mean()
     size = (10, 0.3 * len(table) + 0.9)
     figure, (axes,) = _figure(1, 2, *size, sharey=True, width_ratios=[2, 1])
     measured, paper = axes
     for y, row in enumerate(table.to_dict("records")):
         if row["row"] in of_row:
-            scores = [distance_of(record) for record in of_row[row["row"]]]
+            scores = [round(distance_of(r), digits) for r in of_row[row["row"]]]  # as printed
             measured.plot(scores, [y] * len(scores), "o", color=FAKE, ms=5, alpha=0.8)
             measured.plot([row[column]] * 2, [y - 0.3, y + 0.3], color="black", lw=2)
         paper.plot(row["paper's FID"], y, "s", color=MIXED, ms=6)

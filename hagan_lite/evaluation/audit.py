@@ -41,9 +41,15 @@ class Audit:
         """Return the verdict in words; a test that could not have noticed clears nobody."""
         n = f"{len(self.samples)} samples, {len(self.heldout)} held-out real images"
         if self.p_value < LEVEL:
-            return f"suspicious: samples lie nearer to training images than real images do ({n}); look at the pairs"
+            return (
+                "suspicious: samples lie nearer to training images than real images do "
+                f"({n}); look at the pairs"
+            )
         if self.power < 0.8:
-            return f"cannot tell: with {n} the test would miss a fifth of copies too often (power {self.power:.2f})"
+            return (
+                f"cannot tell: with {n} the test would miss a fifth of copies too often "
+                f"(power {self.power:.2f})"
+            )
         return (
             f"no sign of copying: samples lie as far from training images as real images do ({n})"
         )
@@ -67,7 +73,8 @@ def audit(training: Tensor, samples: Tensor, heldout: Tensor, seed: int = 0) -> 
     """
     if not (len(training) and len(samples) and len(heldout)):
         raise ValueError(
-            "an audit needs training images, samples and held-out real images; try heldout=0.2, or folds"
+            "an audit needs training images, samples and held-out real images; "
+            "try heldout=0.2, or folds"
         )
     return _compare(*_nearest(samples, training), _nearest(heldout, training)[0], seed)
 
@@ -93,12 +100,10 @@ def audit_by_folds(training: Tensor, samples: Tensor, groups: np.ndarray, seed: 
         near.append(distance)
         which.append((~out).nonzero().flatten().numpy()[index])
         real.append(_nearest(training[out], training[~out])[0])
-    order = np.concatenate(
-        [np.arange(len(samples))[fold::FOLDS] for fold in range(FOLDS)]
-    ).argsort()
-    return _compare(
-        np.concatenate(near)[order], np.concatenate(which)[order], np.concatenate(real), seed
-    )
+    by_folds = np.concatenate([np.arange(len(samples))[fold::FOLDS] for fold in range(FOLDS)])
+    order = by_folds.argsort()  # back to the order in which the samples were given
+    nearest = np.concatenate(which)[order]
+    return _compare(np.concatenate(near)[order], nearest, np.concatenate(real), seed)
 
 
 def _nearest(a: Tensor, b: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -106,16 +111,17 @@ def _nearest(a: Tensor, b: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
     Differences are exact: a copy is at distance 0.
     """
-    found = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist").min(1)
-    return found.values.numpy(), found.indices.numpy()
+    exact = "donot_use_mm_for_euclid_dist"
+    nearest = torch.cdist(a.double(), b.double(), compute_mode=exact).min(1)
+    return nearest.values.numpy(), nearest.indices.numpy()
 
 
 def _compare(near: np.ndarray, which: np.ndarray, real: np.ndarray, seed: int) -> Audit:
+    """Return the audit of samples' distances `near` against real images' distances `real`."""
     test = mannwhitneyu(near, real, alternative="less")
-    nearer = 1 - test.statistic / (len(near) * len(real))
-    return Audit(
-        near, real, which, float(test.pvalue), float(nearer), _power(len(near), real, seed)
-    )
+    nearer = float(1 - test.statistic / (len(near) * len(real)))
+    power = _power(len(near), real, seed)
+    return Audit(near, real, which, float(test.pvalue), nearer, power)
 
 
 def _power(n: int, real: np.ndarray, seed: int, trials: int = 200) -> float:
@@ -128,5 +134,6 @@ def _power(n: int, real: np.ndarray, seed: int, trials: int = 200) -> float:
     for _ in range(trials):
         fake, held = rng.choice(real, n), rng.choice(real, len(real))
         fake[: round(COPIES * len(fake))] = 0
-        noticed += mannwhitneyu(fake, held, alternative="less").pvalue < LEVEL
+        if mannwhitneyu(fake, held, alternative="less").pvalue < LEVEL:
+            noticed += 1
     return noticed / trials

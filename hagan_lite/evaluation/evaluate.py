@@ -103,18 +103,15 @@ def of_run(
     runs.check_data(run, images)
     n = len(images.split(e.heldout)[0])
     fake, *fresh = (runs.sample(run, n, seed + i, device, images) for i in range(1 + sets))
-    found = of_images(images, fake, names, seed, device, e.heldout, tuple(fresh))
-    kept = dict(metrics=found.metrics, also=found.also, audit=summaries(found.audits))
-    write_json(Path(run) / "evaluation.json", kept)
-    return found
+    evaluation = of_images(images, fake, names, seed, device, e.heldout, tuple(fresh))
+    saved = dict(metrics=evaluation.metrics, also=evaluation.also)
+    write_json(Path(run) / "evaluation.json", saved | dict(audit=summaries(evaluation.audits)))
+    return evaluation
 
 
 def summaries(audits: Audits) -> dict[str, dict | str]:
     """Return what a record holds of audits: no distances, no indices."""
-    return {
-        space: found if isinstance(found, str) else found.summary()
-        for space, found in audits.items()
-    }
+    return {space: a if isinstance(a, str) else a.summary() for space, a in audits.items()}
 
 
 def learning_curve(
@@ -130,29 +127,27 @@ def learning_curve(
     is gone.
     """
     e, where, name = runs.experiment_of(run), pick_device(device), choose_all(extractor)[0]
-    steps = [
-        int(path.stem.split("_")[1])
-        for path in sorted((Path(run) / "history").glob("step_*.safetensors"))
-    ]
+    saved = sorted((Path(run) / "history").glob("step_*.safetensors"))
+    steps = [int(path.stem.split("_")[1]) for path in saved]
     if not steps or e.skip == "instance":
         return {}
     training = dataset.split(e.heldout)[0]
     real = features(dataset.images[training], name, where)
-    fakes = (
-        runs.generate(runs.load_generator(run, device, step), e, len(training)) for step in steps
-    )
-    scores = [metrics.frechet_distance(real, features(fake, name, where)) for fake in fakes]
+    scores = []
+    for step in steps:
+        fake = runs.generate(runs.load_generator(run, device, step), e, len(training))
+        scores.append(metrics.frechet_distance(real, features(fake, name, where)))
     return {"step": steps, EXTRACTORS[name].distance: scores}
 
 
-def in_words(found: Evaluation) -> str:
+def in_words(evaluation: Evaluation) -> str:
     """Return what `hagan evaluate` prints: a block per extractor, then the audits."""
-    blocks = [_scores_in_words(scores) for scores in (found.metrics, *found.also.values())]
-    audits = [
-        f"audit in {space}: {result if isinstance(result, str) else result.verdict}"
-        for space, result in found.audits.items()
-    ]
-    return "\n".join([*blocks, *audits])
+    extractors = (evaluation.metrics, *evaluation.also.values())
+    lines = [_scores_in_words(scores) for scores in extractors]
+    for space, result in evaluation.audits.items():
+        verdict = result if isinstance(result, str) else result.verdict
+        lines.append(f"audit in {space}: {verdict}")
+    return "\n".join(lines)
 
 
 def _scores_in_words(scores: Scores) -> str:
@@ -166,12 +161,12 @@ def _scores_in_words(scores: Scores) -> str:
         f"{scores[name]:.{kid_digits}f}" for name in ("kid", "kid_se", "kid_floor", "kid_floor_se")
     )
     lines = [
-        f"{scores['n_fake']} generated against {scores['n_real']} real images; {scores['extractor']}, "
-        f"{scores['resize']}, seed {scores['seed']}",
+        f"{scores['n_fake']} generated against {scores['n_real']} real images; "
+        f"{scores['extractor']}, {scores['resize']}, seed {scores['seed']}",
         f"{label:10}{shown(scores[key]):>10}",
     ]
     if sets := scores.get(f"{key}_sets"):
-        spread = np.std(sets, ddof=len(sets) > 1)
+        spread = np.std(sets, ddof=1) if len(sets) > 1 else 0.0
         lines.append(
             f"{'':10}{shown(np.mean(sets)):>10} mean of {len(sets)} fresh sets, sd {shown(spread)}"
         )

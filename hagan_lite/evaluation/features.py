@@ -65,7 +65,10 @@ EXTRACTORS = {
 
 
 def choose(extractor: str = "auto") -> str:
-    """Return the one extractor of that name; 'auto' is EfficientNet-Lite0, which every machine has."""
+    """Return the one extractor of that name; 'auto' is EfficientNet-Lite0.
+
+    Every machine has that one. Raises ValueError for an unknown name.
+    """
     name = "efficientnet-lite0" if extractor == "auto" else extractor
     if name not in EXTRACTORS:
         raise ValueError(f"extractor={extractor!r}: choose auto, {', '.join(EXTRACTORS)}")
@@ -120,9 +123,9 @@ def features(
     try:
         return torch.from_numpy(np.load(path, allow_pickle=False)).double()
     except Exception:  # not there, or damaged
-        found = _extract(images, name, torch.device(device), batch).numpy()
-        write_atomically(path, lambda f: np.save(f, found))
-    return torch.from_numpy(found).double()
+        extracted = _extract(images, name, torch.device(device), batch)
+        write_atomically(path, lambda f: np.save(f, extracted.numpy()))
+    return extracted.double()
 
 
 @torch.inference_mode()

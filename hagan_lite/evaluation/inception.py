@@ -41,9 +41,9 @@ class Inception(nn.Module):
         state = read_weights(path)
         if layer != "768" and not has_every_layer(state):
             raise ValueError(
-                f"{path} holds Inception's weights only as far as the 768 features, and extractor 'inception' needs "
-                f"all of them: use 'inception-768', whose distance is FID-768, or get {INCEPTION_URL} and set "
-                "HAGAN_INCEPTION_WEIGHTS to where it is"
+                f"{path} holds Inception's weights only as far as the 768 features, and extractor "
+                "'inception' needs all of them: use 'inception-768', whose distance is FID-768, "
+                f"or get {INCEPTION_URL} and set HAGAN_INCEPTION_WEIGHTS to where it is"
             )
         self.net = _without_weights(layer)
         if layer == "768":
@@ -94,7 +94,7 @@ def read_weights(path: Path) -> State:
     ):
         raise _bad_weights(path, "it holds other objects than named tensors")
     wanted = _without_weights("2048").state_dict()
-    # Batch norm counts its training batches. Older files lack the counters, and nothing here reads them.
+    # Batch norm counts its training batches. Older files lack the counters.
     counters = {key: torch.tensor(0) for key in wanted if key.endswith("num_batches_tracked")}
     weights = {key: tensor for key, tensor in state.items() if key not in counters}
     if problem := _difference(
@@ -135,8 +135,9 @@ def _is_behind_trunk(key: str) -> bool:
 
 def _bad_weights(path: Path, problem: str) -> ValueError:
     return ValueError(
-        f"{path}: not the weights of {INCEPTION_URL}, nor their part as far as the 768 features ({problem}). Set "
-        "HAGAN_INCEPTION_WEIGHTS to a file that holds them, or move this one away to have it downloaded again"
+        f"{path}: not the weights of {INCEPTION_URL}, nor their part as far as the 768 features "
+        f"({problem}). Set HAGAN_INCEPTION_WEIGHTS to a file that holds them, or move this one "
+        "away to have it downloaded again"
     )
 
 
@@ -169,6 +170,7 @@ def _download(path: Path) -> None:
         torch.hub.download_url_to_file(INCEPTION_URL, path, hash_prefix="6726825d")
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         raise ConnectionError(
-            f"no Inception weights: {error}. Put {INCEPTION_URL} at {path}, or set HAGAN_INCEPTION_WEIGHTS to where it "
-            "is; or use extractor='efficientnet-lite0', whose weights are here: its distance is FD, not FID"
+            f"no Inception weights: {error}. Put {INCEPTION_URL} at {path}, or set "
+            "HAGAN_INCEPTION_WEIGHTS to where it is; or use extractor='efficientnet-lite0', whose "
+            "weights are here: its distance is FD, not FID"
         ) from error

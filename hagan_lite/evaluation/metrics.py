@@ -35,9 +35,9 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
     def centred(x: Tensor) -> Tensor:
         x = (x - x.mean(0)) / (len(x) - 1) ** 0.5
-        return (
-            torch.linalg.qr(x, mode="r").R if len(x) > x.shape[1] else x
-        )  # R^T R = X^T X, with fewer rows
+        if len(x) <= x.shape[1]:
+            return x
+        return torch.linalg.qr(x, mode="r").R  # R^T R = X^T X, with fewer rows
 
     a, b = a.double(), b.double()
     one, other = centred(a), centred(b)
@@ -105,34 +105,29 @@ def evaluate(
     """
     if min(len(real), len(fake)) < FEWEST:
         raise ValueError(
-            f"{len(real)} real and {len(fake)} generated images: FD and its floor need {FEWEST} of each"
+            f"{len(real)} real and {len(fake)} generated images: "
+            f"FD and its floor need {FEWEST} of each"
         )
     name = choose(extractor)
     a, b = features(real, name, device), features(fake, name, device)
     rng, half = torch.Generator().manual_seed(seed), len(real) // 2
     order = torch.randperm(len(real), generator=rng)
-    one, other, n = a[order[:half]], a[order[half : 2 * half]], min(half, len(fake))
+    one, other = a[order[:half]], a[order[half : 2 * half]]
+    n = min(half, len(fake))
     subsets = [b[torch.randperm(len(b), generator=rng)[:n]] for _ in range(SUBSETS)]
     at_floor = torch.tensor([frechet_distance(one, subset) for subset in subsets])
-    fd, scores = (
-        EXTRACTORS[name].distance,
-        dict(extractor=name, resize=EXTRACTORS[name].resize, seed=seed),
-    )
+    fd = EXTRACTORS[name].distance
+    scores = dict(extractor=name, resize=EXTRACTORS[name].resize, seed=seed)
     scores |= dict(n_real=len(real), n_fake=len(fake), n_floor=half)
     scores |= {fd: frechet_distance(a, b), "floor": frechet_distance(one, other)}
-    scores |= {
-        f"{fd}_at_floor_n": float(at_floor.mean()),
-        f"{fd}_at_floor_n_sd": float(at_floor.std()),
-    }
+    scores[f"{fd}_at_floor_n"] = float(at_floor.mean())
+    scores[f"{fd}_at_floor_n_sd"] = float(at_floor.std())
     if fresh:
-        scores[f"{fd}_sets"] = [
-            frechet_distance(a, features(images, name, device)) for images in fresh
-        ]
-    for names, (found, found_too) in {
-        ("kid", "kid_se"): kid(a, b, seed),
-        ("kid_floor", "kid_floor_se"): kid(one, other, seed),
-        ("precision", "recall"): precision_recall(a, b),
-        ("precision_floor", "recall_floor"): precision_recall(one, other),
-    }.items():
-        scores |= zip(names, (found, found_too), strict=True)
+        sets = [features(images, name, device) for images in fresh]
+        scores[f"{fd}_sets"] = [frechet_distance(a, more) for more in sets]
+    scores["kid"], scores["kid_se"] = kid(a, b, seed)
+    scores["kid_floor"], scores["kid_floor_se"] = kid(one, other, seed)
+    scores["precision"], scores["recall"] = precision_recall(a, b)
+    floors = precision_recall(one, other)
+    scores["precision_floor"], scores["recall_floor"] = floors
     return scores

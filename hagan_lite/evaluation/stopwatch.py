@@ -19,13 +19,14 @@ class Measured(NamedTuple):
 
     step: float  # seconds per training step, the fastest of n: others may use the machine too
     image: float  # seconds per sampled image, likewise
-    memory: (
-        int  # bytes: the most that tensors took at once in a step, weights and optimisers included
-    )
+    # Bytes: the most that tensors took at once in a step, weights and optimisers included.
+    memory: int
 
 
 def measure(e: Experiment, device: torch.device, n: int = 3) -> Measured:
-    """Time steps of `e` on noise in phase two, and the sampling of a batch; the fastest of n each.
+    """Time training steps on noise in phase two, and the sampling of a batch.
+
+    Each time is the fastest of n.
     """
     kind = model_of(e)
     model = kind(e, device)
@@ -58,7 +59,7 @@ class _Alive(TorchDispatchMode):
 
     def __init__(self, there: Iterable[Tensor]) -> None:
         super().__init__()
-        self.now, self.most, self._known = 0, 0, set()
+        self.now, self.most, self._counted = 0, 0, set()
         for tensor in there:
             self._note(tensor)
 
@@ -73,12 +74,12 @@ class _Alive(TorchDispatchMode):
 
     def _note(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
-        if (key := storage._cdata) not in self._known:
-            self._known.add(key)
+        if (key := storage._cdata) not in self._counted:
+            self._counted.add(key)
             self.now += storage.nbytes()
             self.most = max(self.most, self.now)
             weakref.finalize(storage, self._forget, key, storage.nbytes())
 
     def _forget(self, key: int, size: int) -> None:
-        self._known.discard(key)
+        self._counted.discard(key)
         self.now -= size

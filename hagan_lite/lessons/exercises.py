@@ -16,10 +16,10 @@ def check(name: str, answer: Any) -> bool | None:
     An answer is a number, compared after rounding, or a word, compared in lower case. Raises
     KeyError, listing the lesson's exercises, for a name that is none.
     """
-    known = json.loads(FILE.read_text())
-    if name not in known:
-        raise KeyError(f"no exercise {name!r}; there are {', '.join(sorted(known))}")
-    exercise = known[name]
+    exercises = json.loads(FILE.read_text())
+    if name not in exercises:
+        raise KeyError(f"no exercise {name!r}; there are {', '.join(sorted(exercises))}")
+    exercise = exercises[name]
     if answer is None:
         print(f"Exercise {name}: no answer yet.")
         return None

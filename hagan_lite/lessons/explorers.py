@@ -45,14 +45,13 @@ def runs_with_attention(root: Path = RUNS) -> dict[str, Path]:
 
     They are the shipped ones, then finished runs whose G has attention.
     """
-    found = {
-        f"{path.name} (shipped)": path for path in sorted(CHECKPOINTS.glob("*")) if finished(path)
-    }
+    shipped = [path for path in sorted(CHECKPOINTS.glob("*")) if finished(path)]
+    runs = {f"{path.name} (shipped)": path for path in shipped}
     for path in sorted(Path(root).glob("*/generator.safetensors")):
         e = experiment_of(path.parent)
         if e.attention and e.skip != "instance":
-            found[path.parent.name] = path.parent
-    return found
+            runs[path.parent.name] = path.parent
+    return runs
 
 
 @torch.inference_mode()
@@ -135,11 +134,14 @@ def query_view(fake: Tensor, row_of_A: Tensor, row: int, column: int) -> np.ndar
     cells[..., row, column] = 1
     size = fake.shape[-1]
     cell = torch.nn.functional.interpolate(cells, size=(size, size))[0, 0].numpy()
-    around = _border(np.pad(cell, 1))[1:-1, 1:-1] | _border(1 - np.pad(cell, 1))[1:-1, 1:-1]
-    tiles = [_grey(fake), _overlay(fake, to_image_size(row_of_A.view(1, side, side), size))]
-    return _strip(
-        [np.where(around[..., None], (255, 160, 0), tile).astype(np.uint8) for tile in tiles]
-    )
+    cell = np.pad(cell, 1)
+    around = (_border(cell) | _border(1 - cell))[1:-1, 1:-1]
+    row_at_size = to_image_size(row_of_A.view(1, side, side), size)
+    tiles = []
+    for tile in (_grey(fake), _overlay(fake, row_at_size)):
+        marked = np.where(around[..., None], (255, 160, 0), tile)
+        tiles.append(marked.astype(np.uint8))
+    return _strip(tiles)
 
 
 def png(picture: np.ndarray) -> bytes:
@@ -151,15 +153,15 @@ def png(picture: np.ndarray) -> bytes:
 
 def moments(run: Path) -> list[int]:
     """Return the steps of a run folder at which a grid of samples was drawn so far."""
-    return sorted(
-        int(path.stem.split("_")[1]) for path in (Path(run) / "samples").glob("step_*.png")
-    )
+    paths = (Path(run) / "samples").glob("step_*.png")
+    return sorted(int(path.stem.split("_")[1]) for path in paths)
 
 
 def moment(run: Path, step: int) -> tuple[bytes, dict]:
     """Return the sample grid at `step`, a PNG, and the log's last line up to then."""
     lines = [line for line in read_log(run) if line["step"] <= step]
-    return (Path(run) / "samples" / f"step_{step:06d}.png").read_bytes(), lines[-1] if lines else {}
+    grid = (Path(run) / "samples" / f"step_{step:06d}.png").read_bytes()
+    return grid, lines[-1] if lines else {}
 
 
 def _grey(image: Tensor) -> np.ndarray:
@@ -183,8 +185,10 @@ def _border(mask: np.ndarray) -> np.ndarray:
 
 
 def _strip(tiles: list[np.ndarray], gap: int = 4) -> np.ndarray:
-    tiles = [
-        np.pad(tile, ((1, 1), (1, 1), (0, 0)), constant_values=128) for tile in tiles
-    ]  # a frame, for white on white
-    white = np.full((len(tiles[0]), gap, 3), 255, np.uint8)
-    return np.concatenate([part for tile in tiles for part in (tile, white)][:-1], axis=1)
+    """Return tiles (H, W, 3) uint8 in a row, each in a grey frame, for white on white."""
+    white = np.full((len(tiles[0]) + 2, gap, 3), 255, np.uint8)
+    parts = []
+    for tile in tiles:
+        framed = np.pad(tile, ((1, 1), (1, 1), (0, 0)), constant_values=128)
+        parts += [framed, white]
+    return np.concatenate(parts[:-1], axis=1)

@@ -126,7 +126,8 @@ def _bars(labels: Labels) -> str:
         row = f"<div style='flex:0 0 180px'>{name}</div>{bar}{value.item():.3f}"
         rows += f"<div style='display:flex;gap:12px;align-items:center;height:24px'>{row}</div>"
     shift = (labels.lam - labels.lambda_0).item()
-    return f"{rows}<div>Attention moves the label by <b>{shift:+.3f}</b>. Blue is real, orange is fake.</div>"
+    words = f"Attention moves the label by <b>{shift:+.3f}</b>. Blue is real, orange is fake."
+    return f"{rows}<div>{words}</div>"
 
 
 class AttentionExplorer(w.VBox):
@@ -155,15 +156,13 @@ class AttentionExplorer(w.VBox):
         self._draw()
 
     def _draw(self, _=None) -> None:
-        e, G = experiment_of(run := self._runs[self.run.value]), load_generator(run, "cpu")
+        run = self._runs[self.run.value]
+        e, G = experiment_of(run), load_generator(run, "cpu")
         z = explorers.draw_z(1, e, torch.Generator().manual_seed(self.fake.value))
-        found = G.attention_matrices(z)
-        self._image, self._side = G(z), max(found)
-        self._A, self.row.max, self.column.max = (
-            found[self._side][0],
-            self._side - 1,
-            self._side - 1,
-        )
+        matrices = G.attention_matrices(z)
+        self._image, self._side = G(z), max(matrices)
+        self._A = matrices[self._side][0]
+        self.row.max = self.column.max = self._side - 1
         self._update()
 
     def _update(self, _=None) -> None:
@@ -201,26 +200,26 @@ class TrainingViewer(w.VBox):
         """Look at the folder again and go to its newest step."""
         steps = explorers.moments(self._run)
         if not steps:
-            self.table.value = "No samples yet: they are drawn ten times in a run. Press 'follow', or come back later."
+            self.table.value = (
+                "No samples yet: they are drawn ten times in a run. "
+                "Press 'follow', or come back later."
+            )
         elif steps != list(self.step.options):
             self.step.options, self.step.value = steps, steps[-1]
             log = read_log(self._run)
-            training_curves(log, experiment_of(self._run).phase_two).savefig(
-                out := io.BytesIO(), format="png"
-            )
+            figure = training_curves(log, experiment_of(self._run).phase_two)
+            out = io.BytesIO()
+            figure.savefig(out, format="png")
             self.curves.value = out.getvalue()
             self._update()
 
     def _update(self, _=None) -> None:
         self.image.value, line = explorers.moment(self._run, self.step.value)
-        texts = {
-            k: "  ".join(f"{v:.3g}" for v in (value if isinstance(value, list) else [value]))
-            for k, value in line.items()
-        }
-        cells = "".join(
-            f"<tr><td>{k}</td><td style='text-align:right'>{text}</td></tr>"
-            for k, text in texts.items()
-        )
+        cells = ""
+        for name, value in line.items():
+            numbers = value if isinstance(value, list) else [value]
+            text = "  ".join(f"{number:.3g}" for number in numbers)
+            cells += f"<tr><td>{name}</td><td style='text-align:right'>{text}</td></tr>"
         self.table.value = (
             f"<table style='font-size:11px;line-height:1.2;margin-left:16px'>{cells}</table>"
         )

@@ -104,7 +104,7 @@ def lowest_everywhere() -> Finding:
 
 
 def most(table: str, data: str, by: float) -> Finding:
-    """Judge whether HAGAN leads more than half of the other models by more than `by` printed FID."""
+    """Judge whether HAGAN leads more than half of the others by more than `by` printed FID."""
     fid = _fid(table, data)
     behind = [model for model, score in fid.items() if score - fid["hagan"] > by]
     others = len(fid) - 1

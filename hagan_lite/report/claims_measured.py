@@ -77,8 +77,7 @@ def _compared(
     mine = np.array([distance_of(r) for r in records[row]])
     other = np.array([distance_of(r) for r in records[rival]])
     numbers = (
-        f"{mine.mean():.1f} against {other.mean():.1f} ({rival}), "
-        f"{len(mine)} and {len(other)} runs"
+        f"{mine.mean():.1f} against {other.mean():.1f} ({rival}), {len(mine)} and {len(other)} runs"
     )
     error = sd * math.sqrt(1 / len(mine) + 1 / len(other))
     return _significant(other.mean() - mine.mean(), error, freedom, numbers)
@@ -203,9 +202,7 @@ def shifts_like_the_papers(records: RecordsByRow, row: str) -> Finding:
         return Finding(UNTESTED, f"no record of {row} with the chance of Figure 7's labels")
     chances = [r["figure_7"][r["experiment"]["saliency"]] for r in measured]
     numbers = ", ".join(f"{chance:.2g}" for chance in chances)
-    because = (
-        f"the chance of labels that move as little as the paper's three: {numbers}{protocol}"
-    )
+    because = f"the chance of labels that move as little as the paper's three: {numbers}{protocol}"
     verdict = _of_all([chance >= LEVEL for chance in chances])
     return Finding(verdict, because, tuple(r["name"] for r in measured))
 

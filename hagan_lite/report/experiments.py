@@ -1,4 +1,4 @@
-"""List the experiments that a table or a figure of the paper consists of (Tables II to IV, Figure 7)."""
+"""List the experiments that Tables II to IV and Figure 7 of the paper consist of."""
 
 from dataclasses import fields
 from typing import Any

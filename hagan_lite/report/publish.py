@@ -97,7 +97,9 @@ def _drawn_tables(mine: Records, preset: str) -> dict[str, _Drawn]:
     table = tables.with_records(tables.table_4(rows, mine))
     drawn["table4"] = _Drawn("Table IV", table, runs.by_row(rows, mine))
     rows = ladder(DATA, preset, **EARLIER)
-    drawn["table4_earlier"] = _Drawn("Table IV", tables.table_4(rows, mine), runs.by_row(rows, mine))
+    drawn["table4_earlier"] = _Drawn(
+        "Table IV", tables.table_4(rows, mine), runs.by_row(rows, mine)
+    )
     return drawn
 
 

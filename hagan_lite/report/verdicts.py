@@ -8,7 +8,7 @@ Not testable: data or records are missing."""
 
 
 class Finding(NamedTuple):
-    """Hold a verdict, its reason with the numbers, and the names of the deciding records (or files)."""
+    """Hold a verdict, its reason with the numbers, and the deciding records' names (or files)."""
 
     verdict: str
     because: str
