@@ -192,7 +192,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
     ]
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path)}
     how = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    # Tests that run in the background of a shell inherit a SIGINT that is ignored; a user's terminal has no such thing.
+    # Tests in the background of a shell inherit a SIGINT that is ignored; a user's terminal does not.
     how |= dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     process = subprocess.Popen(
         [sys.executable, "-m", "hagan_lite.cli", *words], cwd=ROOT, env=environment, **how
