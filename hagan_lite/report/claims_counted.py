@@ -1,4 +1,4 @@
-"""Tests of claims that need no training: counting, and arithmetic on the paper's own tables."""
+"""Test claims that need no training: count, and compare the paper's own tables."""
 
 from collections.abc import Callable
 from functools import cache

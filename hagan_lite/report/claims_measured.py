@@ -1,4 +1,4 @@
-"""Tests of the paper's claims that look at records."""
+"""Test the paper's claims that need records."""
 
 import math
 from collections.abc import Callable

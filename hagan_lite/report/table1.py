@@ -1,4 +1,4 @@
-"""Table I: what each model costs, counted now, beside what the paper prints."""
+"""Count what each model costs, and put it beside what the paper prints: Table I."""
 
 from typing import Any
 

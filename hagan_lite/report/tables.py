@@ -1,4 +1,4 @@
-"""The paper's tables beside ours, from records alone.
+"""Put the paper's tables beside ours, from records alone.
 
 A missing cell is blank, and FD never stands in a column called FID.
 """

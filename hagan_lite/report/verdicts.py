@@ -1,4 +1,4 @@
-"""The four verdicts that a test of a claim can reach."""
+"""Define the four verdicts that a test of a claim can reach."""
 
 from typing import NamedTuple
 
