@@ -94,11 +94,11 @@ def test_a_step_is_timed_with_and_without_the_heap_that_is_kept(kept):
     """bench's NO_GLIBC turns keep_heap() off in a process: mallopt is then never called."""
     script = f"""
 import ctypes
+from hagan_lite.system.runtime import keep_heap  # and torch, which loads libraries of its own
 seen = []
 class Libc:
     def mallopt(self, *words): seen.append(words)
 ctypes.CDLL = lambda name: Libc()
-from hagan_lite.system.runtime import keep_heap
 {"" if kept else load_main().NO_GLIBC}
 keep_heap()
 assert bool(seen) == {kept}, seen

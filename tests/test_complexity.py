@@ -114,8 +114,9 @@ def test_the_totals_at_the_papers_width_are_these():
 
 
 def test_30_of_table_ones_37_cells_agree(table):
+    printed = table.drop(("hagan", "D, image branch"))  # a row of ours
     verdicts = pd.concat(
-        [table[f"{quantity}: verdict"] for quantity in (table1.PARAMS, table1.FLOPS)]
+        [printed[f"{quantity}: verdict"] for quantity in (table1.PARAMS, table1.FLOPS)]
     )
     assert (verdicts != "").sum() == 37
     assert verdicts.isin(["agrees", "as a sum"]).sum() == 30
