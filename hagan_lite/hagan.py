@@ -94,7 +94,7 @@ class Hagan(Model):
     ) -> tuple[Tensor, attnmix.Labels]:
         """Return masks (B, 1, H, W) and the labels of the images they mix (Eq. 1-4), and keep the batch to look at."""
         e = self.e
-        M = attnmix.box_masks(len(x), e.size, self.rng, e.mask_beta)
+        M = attnmix.box_masks(len(x), e.size, self.rng)
         if saliency is None:
             return M, attnmix.mixed_labels(M, None, e.alpha)
         A = T.move(attnmix.to_image_size(saliency, e.size))  # T moved the fake image, so its map moves with it

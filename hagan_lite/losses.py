@@ -76,9 +76,9 @@ def consistency_loss(real: Judgement, fake: Judgement, mixed: MixedJudgement, e:
     loss = image_consistency(mixed.judgement, real, fake, mixed.lam)
     if e.pixel_branch:
         loss = loss + pixel_consistency(mixed.judgement, real, fake, mixed.M)
-    if e.features == "l2":
+    if e.feature_loss == "l2":
         loss = loss + feature_l2(mixed.judgement, real, fake, mixed.M)
-    elif e.features == "nce":
+    elif e.feature_loss == "nce":
         loss = loss + feature_nce(mixed.judgement, real, fake, mixed.lam)
     return loss
 

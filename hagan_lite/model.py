@@ -69,7 +69,7 @@ class Model:
     def _optimiser(self, net: nn.Module, lr: float) -> torch.optim.Optimizer:
         """Adam (Section IV-A); its betas are open."""
         fused = dict(fused=True) if self.device.type in ("cpu", "cuda") else {}
-        return torch.optim.Adam(net.parameters(), lr, (self.e.beta_1, self.e.beta_2), **fused)
+        return torch.optim.Adam(net.parameters(), lr, (self.e.adam_beta1, self.e.adam_beta2), **fused)
 
     def step(self, x: Tensor, t: int) -> Logs:
         """As `update`, with the baselines' flips and shifts before it and the average of G after it."""

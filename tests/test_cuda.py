@@ -90,8 +90,8 @@ def fake_step():
     return run
 
 
-EVERY_PATH = [{}, dict(skip="instance"), dict(features="l2"), dict(features="nce"), dict(ramp=4), dict(mix="cutmix")]
-EVERY_PATH += [dict(adversarial="hinge"), dict(adversarial="ns"), dict(mask_beta=0.5)]
+EVERY_PATH = [{}, dict(skip="instance"), dict(feature_loss="l2"), dict(feature_loss="nce"), dict(ramp=4), dict(mix="cutmix")]
+EVERY_PATH += [dict(adversarial="ns")]
 EVERY_PATH += [dict(saliency="received"), dict(fresh_noise=True)]
 EVERY_PATH += [dict(model=model, flips=True) for model in MODELS if model != "hagan"]
 

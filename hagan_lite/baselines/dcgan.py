@@ -12,10 +12,10 @@ from hagan_lite.hagan import Hagan
 
 @dataclass(frozen=True)
 class Choices(Experiment):
-    """No field of its own."""
+    """Set HAGAN's parts off; there is no field of its own."""
 
     SETS = PLAIN | dict(attention=False)
 
 
 class Model(Hagan):
-    """The same step: with these choices nothing but the two adversarial losses is left of it."""
+    """Take HAGAN's step, of which these choices leave the two adversarial losses alone."""

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hagan_lite.baselines import PLAIN
-from hagan_lite.config import Experiment
+from hagan_lite.config import Experiment, choice
 from hagan_lite.model import Logs, device_of
 from hagan_lite.model import Model as Base
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choices(Experiment):
-    """`ddim_steps`: how many steps sampling takes, by DDIM (Song et al. 2021); 0 is DDPM's own sampling, all 1000.
-    `blocks`: residual blocks per level."""
+    """Add how sampling is done, and the depth of the U-Net."""
 
-    ddim_steps: int = 20
-    blocks: int = 1
+    ddim_steps: int = choice(
+        20, "steps of sampling, by DDIM; 0 is DDPM's own, all 1000", "DDIM", low=0
+    )
+    blocks: int = choice(1, "residual blocks per level", "DDPM: 2", low=1)
 
     SETS = PLAIN | dict(attention=False, lr_g=1e-3)
     SETS_AT = dict(smoke=dict(ddim_steps=4), paper=dict(width=128, blocks=2, lr_g=2e-4, ema=0.9999, ddim_steps=0))
-    AT_LEAST = dict(ddim_steps=0, blocks=1)
     UNUSED = ("fresh_noise",)  # one network, which draws nothing in a step
 
 

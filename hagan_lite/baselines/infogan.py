@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hagan_lite import losses
 from hagan_lite.baselines import PLAIN
-from hagan_lite.config import Experiment
+from hagan_lite.config import Experiment, choice
 from hagan_lite.generator import Generator, dcgan_init, level_channels
 from hagan_lite.model import Logs
 from hagan_lite.model import Model as Base
@@ -25,16 +25,17 @@ from hagan_lite.model import Model as Base
 
 @dataclass(frozen=True)
 class Choices(Experiment):
-    """`categories` K, `codes` C; z_dim counts the whole latent, 62 + 10 + 2 as in the source's first table."""
+    """Add the code; z_dim counts the whole latent, 62 + 10 + 2 as in the source's first table."""
 
-    categories: int = 10
-    codes: int = 2
-    info: float = 1.0
-    info_continuous: float = 0.1
+    categories: int = choice(10, "values K of the category", "InfoGAN", low=2)
+    codes: int = choice(2, "continuous codes C", "InfoGAN", low=1)
+    info: float = choice(1.0, "weight of the information loss", "InfoGAN", low=0)
+    info_continuous: float = choice(
+        0.1, "weight of the continuous codes within it", "InfoGAN", low=0
+    )
 
     # Latent, loss and rates are the source's. With least squares and BatchNorm in D the scores ran away.
     SETS = PLAIN | dict(attention=False, z_dim=74, adversarial="ns", lr_g=1e-3, lr_d=2e-4)
-    AT_LEAST = dict(categories=2, codes=1, info=0, info_continuous=0)
 
 
 class Guess(NamedTuple):

@@ -24,7 +24,7 @@ from hagan_lite.model import Model as Base
 
 @dataclass(frozen=True)
 class Choices(Experiment):
-    """No field of its own: `beta2` weighs consistency, `mask_beta` is the mask's law, `phase_two` ends the warm-up."""
+    """Set HAGAN's parts off: `beta2` weighs consistency here, `phase_two` ends the warm-up."""
 
     SETS = PLAIN
 
@@ -63,7 +63,7 @@ class Model(Base):
     def update(self, x: Tensor, t: int) -> Logs:
         e, kind = self.e, self.e.adversarial
         fake = self.fakes(len(x))
-        M = attnmix.box_masks(len(x), e.size, self.rng, e.mask_beta)
+        M = attnmix.box_masks(len(x), e.size, self.rng)
         with self.autocast():
             real, fake_, mixed = judge(self._D, x, fake.detach(), attnmix.mix(x, fake.detach(), M))
         loss_img = losses.d_loss(real.image, 1.0, kind) + losses.d_loss(fake_.image, 0.0, kind)

@@ -15,23 +15,23 @@ import torch
 from torch import Tensor, nn
 
 from hagan_lite.baselines import PLAIN
-from hagan_lite.config import Experiment
+from hagan_lite.config import Experiment, choice
 from hagan_lite.model import Logs
 from hagan_lite.model import Model as Base
 
 
 @dataclass(frozen=True)
 class Choices(Experiment):
-    """`lipschitz`, `clip`, `penalty` and `critic_steps`, updates of the critic per update of G, are WGAN's own."""
+    """Add how the critic is held, and how often it moves; defaults are the sources'."""
 
-    lipschitz: str = "clip"
-    clip: float = 0.01
-    penalty: float = 10.0
-    critic_steps: int = 5
+    lipschitz: str = choice(
+        "clip", "how the critic is held 1-Lipschitz", "WGAN; WGAN-GP", one_of=("clip", "penalty")
+    )
+    clip: float = choice(0.01, "largest weight of a clipped critic", "WGAN", low=1e-6)
+    penalty: float = choice(10.0, "weight of the gradient penalty", "WGAN-GP", low=0)
+    critic_steps: int = choice(5, "updates of the critic per update of G", "WGAN", low=1)
 
     SETS = PLAIN | dict(attention=False, lr_g=5e-5, lr_d=5e-5)  # the source's
-    ONE_OF = dict(lipschitz=("clip", "penalty"))
-    AT_LEAST = dict(clip=1e-6, penalty=0, critic_steps=1)
 
 
 class Perceptron(nn.Module):
