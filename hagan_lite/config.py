@@ -48,7 +48,7 @@ AUGMENTATIONS = ("brightness", "contrast", "translation")
 
 
 class About(NamedTuple):
-    """What a field of an Experiment means, where the paper says so, and which values it may have."""
+    """What a field of an Experiment means, where the paper has it, and what it may be."""
 
     meaning: str
     source: str  # a section or an equation of the paper; "open" where the paper is silent
@@ -107,7 +107,9 @@ class Experiment:
     preset: str = choice("cpu", "a label; the fields below decide", "ours", one_of=tuple(PRESETS))
     seed: int = choice(0, "of weights, noise, batches and masks")
     # data
-    size: int = choice(64, "pixels a side", "IV-A: 64 and 256", one_of=(32, 64, 128, 256, 512, 1024))
+    size: int = choice(
+        64, "pixels a side", "IV-A: 64 and 256", one_of=(32, 64, 128, 256, 512, 1024)
+    )
     channels: int = choice(1, "1 is grey, 3 is colour", "open; Table I counts 3", one_of=(1, 3))
     heldout: float = choice(
         0.0,
@@ -117,7 +119,9 @@ class Experiment:
         high=0.9,
     )
     flips: bool = choice(
-        False, "mirror real images and shift them by up to 1/16, the baselines' augmentation", "IV-A"
+        False,
+        "mirror real images and shift them by up to 1/16, the baselines' augmentation",
+        "IV-A",
     )
     border: str = choice(
         "edge", "what a shift of `flips` brings in; see augment.py", one_of=("edge", "black")
@@ -196,7 +200,9 @@ class Experiment:
     adam_beta1: float = choice(0.5, "Adam's decay of the gradient's mean", low=0, high=1)
     adam_beta2: float = choice(0.999, "Adam's decay of the gradient's square", low=0, high=1)
     # A longer average lags behind in so few steps.
-    ema: float = choice(0.98, "decay of the average of G's weights, which is sampled", low=0, high=1)
+    ema: float = choice(
+        0.98, "decay of the average of G's weights, which is sampled", low=0, high=1
+    )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Enter a baseline's `Choices` in CHOICES, under the name of its file."""
@@ -258,7 +264,8 @@ class Experiment:
         unknown = set(changes) - field_names(kind)
         if unknown:
             names = ", ".join(sorted(unknown))
-            raise ValueError(f"{model} has no such field: {names}; 'hagan fields {model}' lists all")
+            remedy = f"'hagan fields {model}' lists all"
+            raise ValueError(f"{model} has no such field: {names}; {remedy}")
         fields = PRESETS[preset] | kind.SETS | kind.SETS_AT.get(preset, {})
         if preset == "paper":
             size = changes.get("size", 64)

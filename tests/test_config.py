@@ -38,9 +38,9 @@ def test_the_hash_moves_with_every_field_that_decides_the_result():
     e = Experiment.make()
     other = dict(dataset="covid-ct", channels=3, size=128, attention=True, skip="off", pixel_branch=False)
     other |= dict(
-        pixel_kernel=1, mix="cutmix", augment="contrast", adversarial="ns", feature_loss="l2", flips=True, border="black"
+        pixel_kernel=1, mix="cutmix", augment="contrast", adversarial="ns", feature_loss="l2"
     )
-    other |= dict(saliency="received", fresh_noise=True)
+    other |= dict(flips=True, border="black", saliency="received", fresh_noise=True)
     for field in dataclasses.fields(Experiment):
         if field.name in ("preset", "model", "attention", "border"):  # a label; and three that are checked below
             continue

@@ -1,6 +1,8 @@
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
+from hagan_lite import attnmix
 from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Discriminator, judge
 from hagan_lite.generator import Generator, SelfAttention, row_entropy
@@ -214,3 +216,14 @@ def test_looking_at_the_matrices_leaves_a_training_generator_alone():
     G.attention_matrices(torch.rand(2, 100))
     assert G.training and all(layer.training for layer in G.modules())
     assert all(torch.equal(v, before[k]) for k, v in G.state_dict().items())
+
+
+def test_a_wrong_shape_or_type_is_refused_in_tests():
+    """jaxtyping checks the five files of pure tensors: here a colour mask, two batch sizes, and an integer."""
+    x, M = torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 8, 8)
+    assert attnmix.mix(x, x, M).shape == x.shape
+    for wrong in ((x, x, x), (x, x[:1], M), (x, x, M.long())):
+        with pytest.raises(TypeCheckError):
+            attnmix.mix(*wrong)
+    with pytest.raises(TypeCheckError):
+        Generator(size=32, width=4)(torch.zeros(2, 100, 1, 1))

@@ -44,7 +44,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
     assert not same(a, train.train(tiny(seed=1), tmp_path / "c"))
 
 
-@pytest.mark.parametrize("changes", [{}, dict(skip="instance"), dict(model="dcgan", flips=True), dict(feature_loss="nce")])
+RESUMED = [{}, dict(skip="instance"), dict(model="dcgan", flips=True), dict(feature_loss="nce")]
+
+
+@pytest.mark.parametrize("changes", RESUMED)
 def test_stopped_and_resumed_equals_never_stopped(tmp_path, changes):
     e = tiny(**changes)
     whole = train.train(e, tmp_path / "whole")

@@ -9,15 +9,10 @@ import importlib
 import pkgutil
 
 PLAIN = dict(
-    skip="off",
-    pixel_branch=False,
-    mix="off",
-    feature_loss="off",
-    augment="",
-    ramp=0,
-    flips=True,
+    skip="off", pixel_branch=False, mix="off", feature_loss="off", augment="", ramp=0, flips=True
 )
 """Fields of Experiment that switch HAGAN's parts off, and the baselines' augmentation on."""
 
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")  # each registers its Choices and its Model
+    # Each registers its Choices and its Model.
+    importlib.import_module(f"{__name__}.{_module.name}")

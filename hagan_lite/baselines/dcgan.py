@@ -1,4 +1,4 @@
-"""DCGAN (Radford et al. 2016) as the paper's Table I counts it: SAGAN's two networks without self-attention.
+"""DCGAN (Radford et al. 2016) as Table I counts it: SAGAN's networks without self-attention.
 
 HAGAN with every part switched off. Without `flips` too, it is the base model of Table IV.
 """

@@ -27,7 +27,7 @@ def fields(model: Model = "hagan") -> None:
 
 
 def described(e: Experiment) -> str:
-    """Return a paragraph per field of `e`: name, value and limits; below them meaning and source."""
+    """Return a paragraph per field of `e`: name, value and limits, then meaning and source."""
     paragraphs = []
     for field in dataclasses.fields(e):
         about = about_of(field)
