@@ -42,10 +42,10 @@ def mix(x: Images, fake: Images, M: Maps) -> Images:
     return M * x + (1 - M) * fake
 
 
-def to_image_size(
-    saliency: Float[Tensor, "B h w"], size: int
-) -> Float[Tensor, "B 1 {size} {size}"]:
-    """Return a map, at least 0, as A of Eq. 3: bilinear, detached. Its scale drops out of Eq. 3.
+def to_image_size(saliency: Float[Tensor, "B h w"], size: int) -> Maps:
+    """Return a map, at least 0, as A of Eq. 3, `size` pixels a side: bilinear, detached.
+
+    Its scale drops out of Eq. 3.
 
     Open in the paper: what "the attention map" of a layer is. Experiment.saliency says which
     reading is taken, and SelfAttention.with_saliency computes it.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 Images = Float[Tensor, "B C H W"]
@@ -84,9 +84,7 @@ def flips_and_shifts(x: Images, rng: torch.Generator, border: str = "edge") -> I
     return panned.move(x, fill=-1.0 if border == "black" else None)
 
 
-def _source(
-    shift: Int[Tensor, " B"], length: int
-) -> tuple[Int[Tensor, "B {length}"], Bool[Tensor, "B {length}"]]:
-    """Return where each output position is read from, and whether that lies inside."""
+def _source(shift: Int[Tensor, " B"], length: int) -> tuple[Tensor, Tensor]:
+    """Return where each output position is read from, and whether that is inside: (B, length)."""
     at = torch.arange(length, device=shift.device) - shift[:, None]
     return at.clamp(0, length - 1), (at >= 0) & (at < length)

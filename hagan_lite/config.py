@@ -8,12 +8,12 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from hagan_lite.paper import PAPER_IMAGES, paper_name
+from hagan_lite.system.choices import check_limits, check_types, choice, field_names
 
 DATASETS = {
     "mni152": "axial slices of the MNI152 T1 template (embedded: nilearn ships it)",
@@ -44,49 +44,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Section IV-A; the rest depends on size and data set, see Experiment.make.
     "paper": dict(width=64, lr_g=1e-3, ema=0.995),
 }
+SIZES = (32, 64, 128, 256, 512, 1024)
 AUGMENTATIONS = ("brightness", "contrast", "translation")
-
-
-class About(NamedTuple):
-    """What a field of an Experiment means, where the paper has it, and what it may be."""
-
-    meaning: str
-    source: str  # a section or an equation of the paper; "open" where the paper is silent
-    one_of: tuple = ()  # the only values
-    any_of: tuple[str, ...] = ()  # the only words of a text with commas
-    low: float | None = None  # the limits of a number, both included
-    high: float | None = None
-
-    @property
-    def limits(self) -> str:
-        """Return which values are allowed, in words; empty where the field's type says it all."""
-        if self.one_of:
-            return f"one of {', '.join(map(str, self.one_of))}"
-        if self.any_of:
-            return f"any of {', '.join(self.any_of)}, with commas between; or empty"
-        if self.high is not None:
-            return f"in [{self.low}, {self.high}]"
-        return "" if self.low is None else f"at least {self.low}"
-
-    def allows(self, value: Any) -> bool:
-        """Return whether a field may have this value, which is of the field's type."""
-        if self.one_of:
-            return value in self.one_of
-        if self.any_of:
-            return all(word in self.any_of for word in value.split(",") if word)
-        if self.low is None or value is None:
-            return True
-        high = math.inf if self.high is None else self.high
-        return math.isfinite(value) and self.low <= value <= high
-
-
-def choice(default: Any, meaning: str, source: str = "open", **limits: Any) -> Any:
-    """Return a dataclass field with its default and all that there is to say about it.
-
-    `limits` are fields of About: `one_of`, `any_of`, or `low` and `high`.
-    """
-    about = About(meaning, source, **limits)
-    return dataclasses.field(default=default, metadata={"about": about})
 
 
 @dataclass(frozen=True)
@@ -107,67 +66,39 @@ class Experiment:
     preset: str = choice("cpu", "a label; the fields below decide", "ours", one_of=tuple(PRESETS))
     seed: int = choice(0, "of weights, noise, batches and masks")
     # data
-    size: int = choice(
-        64, "pixels a side", "IV-A: 64 and 256", one_of=(32, 64, 128, 256, 512, 1024)
-    )
+    size: int = choice(64, "pixels a side", "IV-A: 64 and 256", one_of=SIZES)
     channels: int = choice(1, "1 is grey, 3 is colour", "open; Table I counts 3", one_of=(1, 3))
     heldout: float = choice(
-        0.0,
-        "share of the images kept from training: whole patients, volumes or blocks of slices",
-        "ours",
-        low=0,
-        high=0.9,
+        0.0, "share kept from training: patients, volumes or blocks", "ours", low=0, high=0.9
     )
-    flips: bool = choice(
-        False,
-        "mirror real images and shift them by up to 1/16, the baselines' augmentation",
-        "IV-A",
-    )
-    border: str = choice(
-        "edge", "what a shift of `flips` brings in; see augment.py", one_of=("edge", "black")
-    )
+    flips: bool = choice(False, "mirror real images and shift them by up to 1/16", "IV-A")
+    border: str = choice("edge", "what a shift of `flips` brings in", one_of=("edge", "black"))
     # networks
     width: int = choice(32, "channels at the first level", "Table I: 64", low=1)
     z_dim: int = choice(100, "numbers in z, uniform in [-1, 1]", "IV-A: 100 and 1000", low=1)
     attention: bool = choice(True, "give the generator SAGAN's self-attention", "III-B, IV-A")
     skip: str = choice(
-        "ema",
-        "which of D's features the reverse skip connection feeds back; see generator.py",
-        "III-D; what flows back is open",
-        one_of=("ema", "instance", "off"),
+        "ema", "what flows back to G; see generator.py", "III-D", one_of=("ema", "instance", "off")
     )
     pixel_branch: bool = choice(True, "let D judge every pixel too", "III-C, Eq. 6")
     # A 1x1 branch sees single grey values only.
     pixel_kernel: int = choice(3, "kernel of the pixel branch", one_of=(1, 3))
     # AttnMix and T
     mix: str = choice(
-        "attnmix",
-        "the mixed label's law: cutmix is lambda_0 alone",
-        "III-B, Eq. 1-4",
-        one_of=("attnmix", "cutmix", "off"),
+        "attnmix", "the mixed label's law", "Eq. 1-4", one_of=("attnmix", "cutmix", "off")
     )
     # The paper's Figure 7 speaks for "output": notebook 14.
     saliency: str = choice(
-        "output",
-        "which map is A: how strong attention's output v A^T is at each pixel, or how much "
-        "attention each pixel has received",
-        one_of=("output", "received"),
+        "output", "A: attention's output, or attention received", one_of=("output", "received")
     )
-    alpha: float = choice(
-        0.5, "normaliser of the mixed label; 1/2 keeps it a share", "Eq. 4; open", low=0, high=0.5
-    )
+    alpha: float = choice(0.5, "1/2 keeps the mixed label a share", "Eq. 4; open", low=0, high=0.5)
     augment: str = choice(
-        "brightness,contrast,translation",
-        "the policy of T, DiffAugment without cutout",
-        "III-B, III-E; open",
-        any_of=AUGMENTATIONS,
+        "brightness,contrast,translation", "the policy of T", "III-E; open", any_of=AUGMENTATIONS
     )
-    augment_shift: float = choice(
-        0.125, "the largest translation of T, as a share of the image's side", low=0, high=0.5
-    )
+    augment_shift: float = choice(0.125, "T's largest shift, of the side", low=0, high=0.5)
     # losses; the paper names the weights beta, beta1 and beta2 and gives no number
     adversarial: str = choice(
-        "ls", "the adversarial loss: least squares or non-saturating", "III-E", one_of=("ls", "ns")
+        "ls", "least squares or non-saturating adversarial loss", "III-E", one_of=("ls", "ns")
     )
     # At the cpu preset the pixel branch stays near chance; with weight 1 its gradient draws grain.
     beta: float = choice(0.1, "weight of the pixel branch in G's loss", "Eq. 8; open", low=0)
@@ -175,23 +106,15 @@ class Experiment:
     beta2: float = choice(1.0, "weight of the consistency terms in D's loss", "Eq. 7; open", low=0)
     mixed_weight: float = choice(0.5, "weight of the mixed image's own adversarial loss", low=0)
     feature_loss: str = choice(
-        "off",
-        "the contrastive term: off, or by distance (l2) or contrast (nce) of D's features",
-        "III-E; open",
-        one_of=("off", "l2", "nce"),
+        "off", "contrastive term: distance or InfoNCE", "III-E; open", one_of=("off", "l2", "nce")
     )
     # training
     steps: int = choice(800, "updates of G", low=1)
     batch_size: int = choice(32, "real images a step", "IV-A: 32 and 2", low=1)
     phase_two: int | None = choice(
-        None,
-        "first step with T and AttnMix, at most `steps`; None is a fifth of the steps",
-        "III-E, IV-A: 100 epochs",
-        low=0,
+        None, "first step with T and AttnMix; None: after a fifth", "IV-A: 100 epochs", low=0
     )
-    fresh_noise: bool = choice(
-        False, "draw new noise for G's update, instead of learning from the images D has judged"
-    )
+    fresh_noise: bool = choice(False, "new noise for G's update, not the images D has judged")
     ramp: int = choice(0, "steps after phase_two in which beta2 grows from 0; 0 is a switch", low=0)
     # The presets paper and quick have the paper's. In 800 steps on COVID-CT G then runs away from a
     # D that stays near chance, and seeds end far apart; a slower G brought them together.
@@ -200,9 +123,7 @@ class Experiment:
     adam_beta1: float = choice(0.5, "Adam's decay of the gradient's mean", low=0, high=1)
     adam_beta2: float = choice(0.999, "Adam's decay of the gradient's square", low=0, high=1)
     # A longer average lags behind in so few steps.
-    ema: float = choice(
-        0.98, "decay of the average of G's weights, which is sampled", low=0, high=1
-    )
+    ema: float = choice(0.98, "decay of the average of G that is sampled", low=0, high=1)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Enter a baseline's `Choices` in CHOICES, under the name of its file."""
@@ -210,45 +131,24 @@ class Experiment:
         CHOICES[cls.__module__.rpartition(".")[2]] = cls
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            self._check_type(field)
+        check_types(self)
         if self.model in MODELS and type(self) is not choices_of(self.model):
             make = f"Experiment.make({self.model!r})"
             raise ValueError(f"model={self.model!r}: {make} makes its experiments")
         if self.phase_two is None:
             object.__setattr__(self, "phase_two", self.steps // 5)
+        # Without AttnMix no label asks for a map.
+        unused = self.UNUSED if self.mix == "attnmix" else (*self.UNUSED, "saliency")
         for field in dataclasses.fields(self):
-            if field.name in self._unused():
+            if field.name in unused:
                 object.__setattr__(self, field.name, field.default)
-        for field in dataclasses.fields(self):
-            self._check_limits(field)
+        check_limits(self)
         if self.phase_two > self.steps:
             raise ValueError(f"phase_two={self.phase_two}: must be in [0, {self.steps}], the steps")
         if self.mix == "attnmix" and not self.attention:
             raise ValueError(
-                "mix='attnmix' needs attention=True: its label comes from the generator's attention"
+                "mix='attnmix' needs attention=True: its label comes from G's attention"
             )
-
-    def _check_type(self, field: dataclasses.Field) -> None:
-        value = getattr(self, field.name)
-        if field.type is float and type(value) is int:
-            # 1 and 1.0 are one experiment, with one hash
-            object.__setattr__(self, field.name, float(value))
-            return
-        is_number_for_bool = type(value) is bool and field.type is not bool
-        if is_number_for_bool or not isinstance(value, field.type):
-            kind = getattr(field.type, "__name__", field.type)
-            raise ValueError(f"{field.name}={value!r}: must be of type {kind}")
-
-    def _check_limits(self, field: dataclasses.Field) -> None:
-        value, about = getattr(self, field.name), about_of(field)
-        if not about.allows(value):
-            verb = "choose" if about.one_of or about.any_of else "must be"
-            raise ValueError(f"{field.name}={value!r}: {verb} {about.limits}")
-
-    def _unused(self) -> tuple[str, ...]:
-        """Return the fields that decide nothing here: without AttnMix no label asks for a map."""
-        return self.UNUSED if self.mix == "attnmix" else (*self.UNUSED, "saliency")
 
     @classmethod
     def make(
@@ -264,8 +164,7 @@ class Experiment:
         unknown = set(changes) - field_names(kind)
         if unknown:
             names = ", ".join(sorted(unknown))
-            remedy = f"'hagan fields {model}' lists all"
-            raise ValueError(f"{model} has no such field: {names}; {remedy}")
+            raise ValueError(f"{model} has no such field: {names}; see 'hagan fields {model}'")
         fields = PRESETS[preset] | kind.SETS | kind.SETS_AT.get(preset, {})
         if preset == "paper":
             size = changes.get("size", 64)
@@ -353,13 +252,3 @@ def choices_of(model: str) -> type[Experiment]:
     if model not in CHOICES:
         raise ValueError(f"model={model!r} is not registered: import hagan_lite.baselines first")
     return CHOICES[model]
-
-
-def field_names(kind: type[Experiment]) -> set[str]:
-    """Return the names of all fields of a class of experiments."""
-    return {field.name for field in dataclasses.fields(kind)}
-
-
-def about_of(field: dataclasses.Field) -> About:
-    """Return what :func:`choice` noted about a field; a plain field of a model has no limits."""
-    return field.metadata.get("about", About("", "open"))

@@ -8,11 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from hagan_lite.generator import dcgan_init, level_channels
+from hagan_lite.generator import Levels, dcgan_init, level_channels
 
 Images = Float[Tensor, "B C H W"]
 Scores = Float[Tensor, " B"]
-Levels = list[Float[Tensor, "B _ _ _"]]
 
 
 class Judgement(NamedTuple):
@@ -27,10 +26,8 @@ class Judgement(NamedTuple):
         images = self.image.split(sizes)
         pixels = [None] * len(sizes) if self.pixel is None else self.pixel.split(sizes)
         levels = [level.split(sizes) for level in self.features]
-        return [
-            Judgement(image, pixel, list(features))
-            for image, pixel, *features in zip(images, pixels, *levels, strict=True)
-        ]
+        parts = zip(images, pixels, *levels, strict=True)
+        return [Judgement(image, pixel, list(features)) for image, pixel, *features in parts]
 
 
 class ImageBranch(nn.Module):

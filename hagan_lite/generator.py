@@ -13,9 +13,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 Noise = Float[Tensor, "B Z"]
 Images = Float[Tensor, "B C S S"]
-Activations = Float[Tensor, "B C H W"]
+Features = Float[Tensor, "B C H W"]
 Saliency = Float[Tensor, "B H W"]
 Levels = list[Float[Tensor, "B _ _ _"]]
+Matrices = dict[int, Float[Tensor, "B _ _"]]
 
 
 def level_channels(size: int, width: int) -> list[int]:
@@ -53,10 +54,10 @@ class SelfAttention(nn.Module):
         self.value = nn.Conv2d(channels, channels, 1)
         self.gamma = nn.Parameter(torch.zeros(()))
 
-    def forward(self, x: Activations) -> Activations:
+    def forward(self, x: Features) -> Features:
         return x + self.gamma * self.output(x)
 
-    def output(self, x: Activations) -> Activations:
+    def output(self, x: Features) -> Features:
         """Return v A^T, what attention gathers at every pixel; the fused kernel never makes A."""
         q, k, v = (_pixels(conv, x) for conv in (self.query, self.key, self.value))
         # Zero padding changes no q.k; without it the CPU's fused kernel falls back to the N x N
@@ -68,9 +69,7 @@ class SelfAttention(nn.Module):
         out = F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0]  # (B, N, C)
         return out.transpose(1, 2).reshape(x.shape)
 
-    def with_saliency(
-        self, x: Activations, saliency: str = "output"
-    ) -> tuple[Activations, Saliency]:
+    def with_saliency(self, x: Features, saliency: str = "output") -> tuple[Features, Saliency]:
         """Return what forward returns, and the layer's map, at least 0 and without gradient.
 
         "output": how strong the output is at each pixel, the mean over channels of |v A^T|, before
@@ -81,7 +80,7 @@ class SelfAttention(nn.Module):
         return x + self.gamma * out, A
 
     @torch.no_grad()
-    def received(self, x: Activations, chunk: int = 256) -> Saliency:
+    def received(self, x: Features, chunk: int = 256) -> Saliency:
         """Return how much each pixel is looked at, the mean of A over its queries, summing to 1.
 
         A exists here, `chunk` queries at a time.
@@ -93,13 +92,13 @@ class SelfAttention(nn.Module):
             received += A.sum(1)
         return (received / q.shape[1]).view(len(x), *x.shape[2:])
 
-    def matrix(self, x: Activations) -> Float[Tensor, "B N N"]:
+    def matrix(self, x: Features) -> Float[Tensor, "B N N"]:
         """Return A itself, rows are queries and sum to 1: for looking at, not for training."""
         q, k = _pixels(self.query, x), _pixels(self.key, x)
         return (q @ k.transpose(1, 2)).float().softmax(-1)
 
 
-def _pixels(conv: nn.Conv2d, x: Activations) -> Float[Tensor, "B N _"]:
+def _pixels(conv: nn.Conv2d, x: Features) -> Float[Tensor, "B N _"]:
     """Return what a 1x1 convolution makes of x, a row per pixel."""
     return conv(x).flatten(2).transpose(1, 2)
 
@@ -126,9 +125,7 @@ class Generator(nn.Module):
     - ``off``: none.
     """
 
-    def __init__(
-        self, size=64, channels=1, width=32, z_dim=100, attention=True, skip="ema"
-    ) -> None:
+    def __init__(self, size=64, channels=1, width=32, z_dim=100, attention=True, skip="ema"):
         super().__init__()
         chain = level_channels(size, width)
         self.z_dim, self.skip = z_dim, skip
@@ -169,9 +166,7 @@ class Generator(nn.Module):
         return self._run(z, real_features, saliency)
 
     @torch.no_grad()
-    def attention_matrices(
-        self, z: Noise, real_features: Levels | None = None
-    ) -> dict[int, Float[Tensor, "B _ _"]]:
+    def attention_matrices(self, z: Noise, real_features: Levels | None = None) -> Matrices:
         """Return A of every attention layer by its side, {16: (B, 256, 256), 32: (B, 1024, 1024)}.
 
         The generator is left as it was: in training mode a look would move the statistics of
@@ -192,14 +187,11 @@ class Generator(nn.Module):
                 hook.remove()
         return seen
 
-    def _run(
-        self, z: Noise, real_features: Levels | None, saliency: str = ""
-    ) -> tuple[Images, Saliency | None]:
+    def _run(self, z: Noise, real_features: Levels | None, saliency: str = "") -> tuple:
         """Return the images, and the last attention layer's map where `saliency` names one."""
         if (self.skip == "instance") != (real_features is not None):
-            raise ValueError(
-                f"skip={self.skip!r}: real_features are needed for 'instance' and for nothing else"
-            )
+            rule = "real_features are needed for 'instance' and for nothing else"
+            raise ValueError(f"skip={self.skip!r}: {rule}")
         h, A = z[:, :, None, None], None
         last = max(map(int, self.attention), default=-1)
         for i, block in enumerate(self.blocks):

@@ -138,9 +138,7 @@ class Hagan(Model):
 
     def _ramp(self, t: int) -> float:
         """Return beta2's share of its full weight at step t of phase two, in [0, 1]."""
-        if self.e.ramp == 0:
-            return 1.0
-        return min(1.0, (t - self.e.phase_two + 1) / self.e.ramp)
+        return min(1.0, (t - self.e.phase_two + 1) / self.e.ramp) if self.e.ramp > 0 else 1.0
 
     def _draw_T(self, n: int, phase_two: bool) -> augment.Augmentation:
         """Draw T for n images; in phase one, and without a policy, it changes nothing."""
@@ -162,9 +160,7 @@ class Hagan(Model):
 
         With skip="instance" the copied statistics stay: new ones would need real images.
         """
-        if self.e.skip == "instance":
-            return copy.deepcopy(self.ema)
-        return super().averaged(batches)
+        return copy.deepcopy(self.ema) if self.e.skip == "instance" else super().averaged(batches)
 
     def gates(self) -> Logs:
         """Return attention's gammas, the skip's gates and the entropy of the last A, to log."""

@@ -7,15 +7,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from hagan_lite.attnmix import mix
+from hagan_lite.attnmix import Maps, Shares, mix
 from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Judgement
 
 Scalar = Float[Tensor, ""]
 Scores = Float[Tensor, "*shape"]
 Targets = Float[Tensor, "*#shape"] | float
-Shares = Float[Tensor, " B"]
-Masks = Float[Tensor, "B 1 H W"]
 
 
 def d_loss(score: Scores, target: Targets, kind: str = "ls") -> Scalar:
@@ -46,7 +44,7 @@ class MixedJudgement(NamedTuple):
 
     judgement: Judgement
     lam: Shares
-    M: Masks
+    M: Maps
 
 
 class DiscriminatorLoss(NamedTuple):
@@ -117,12 +115,12 @@ def image_consistency(mixed: Judgement, real: Judgement, fake: Judgement, lam: S
     return F.mse_loss(mixed.image, lam * real.image + (1 - lam) * fake.image)
 
 
-def pixel_consistency(mixed: Judgement, real: Judgement, fake: Judgement, M: Masks) -> Scalar:
+def pixel_consistency(mixed: Judgement, real: Judgement, fake: Judgement, M: Maps) -> Scalar:
     """Return Eq. 5 at pixel level: the mixed image's map against the same mix of the two maps."""
     return F.mse_loss(mixed.pixel, mix(real.pixel, fake.pixel, M))
 
 
-def feature_l2(mixed: Judgement, real: Judgement, fake: Judgement, M: Masks) -> Scalar:
+def feature_l2(mixed: Judgement, real: Judgement, fake: Judgement, M: Maps) -> Scalar:
     """Return the contrastive term's first reading, the mean over levels of a distance.
 
     ||F(i) - (M' F(x) + (1-M') F(G(z)))||^2, where M' is M at the level's resolution.

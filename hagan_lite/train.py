@@ -1,13 +1,10 @@
 """The loop: two phases, checkpoints, resume, log, pictures (Section III-E)."""
 
-import contextlib
 import functools
 import json
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,14 +14,9 @@ from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import Dataset, load
 from hagan_lite.model import Logs, Model, model_of
+from hagan_lite.system import storage
 from hagan_lite.system.runtime import keep_heap, pick_device
-from hagan_lite.system.storage import (
-    load_checkpoint,
-    name_a_full_disk,
-    only_writer,
-    save_checkpoint,
-    write_atomically,
-)
+from hagan_lite.system.stopping import stop_requests
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Of lambda - lambda_0 within a batch, in this order, in the log's field "shift"."""
@@ -59,7 +51,7 @@ def train(
         dataset = load(e.dataset, e.size, e.channels)
     run = runs.run_dir(e, dataset) if run is None else Path(run)
     where = pick_device(device)
-    with only_writer(run):
+    with storage.only_writer(run):
         runs.open_run(run, e, dataset, where, precision)
         if not runs.finished(run):
             _train(model_of(e)(e, where, precision, compiled), run, dataset, on_log, history)
@@ -82,8 +74,8 @@ def _train(
     with stop_requests() as stopped, bar, open(run / "log.jsonl", "ab", buffering=0) as log:
         for t in range(start, e.steps):
             index = batch_indices(len(images), e.batch_size, e.seed, t)
-            index = index.to(where, non_blocking=True)
-            logs = model.step(images[index].float() / 127.5 - 1, t)
+            x = images[index.to(where, non_blocking=True)].float() / 127.5 - 1
+            logs = model.step(x, t)
             done = t + 1
             bar.update()
             last = done == e.steps
@@ -94,7 +86,7 @@ def _train(
                 _check(line, run)
             if logging:
                 line["seconds"] = round(spent + time.monotonic() - began, 2)
-                with name_a_full_disk(run / "log.jsonl"):
+                with storage.name_a_full_disk(run / "log.jsonl"):
                     log.write((json.dumps(line) + "\n").encode())
                 bar.set_postfix(runs.in_short(line))
                 if on_log:
@@ -126,23 +118,6 @@ def _permutation(n: int, seed: int, epoch: int) -> list[int]:
     return torch.randperm(n, generator=rng).tolist()
 
 
-@contextlib.contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and SIGTERM into a question asked between two steps: no step is cut in half."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set  # signals arrive in the main thread only
-        return
-    before = {}
-    for s in (signal.SIGINT, signal.SIGTERM):
-        before[s] = signal.signal(s, lambda *_: asked.set())
-    try:
-        yield asked.is_set
-    finally:
-        for s, handler in before.items():
-            signal.signal(s, handler)
-
-
 def _log_line(step: int, logs: Logs) -> dict:
     """Return scalars as floats, rounded to 6 digits, and the batch of shifts as its quantiles.
 
@@ -166,9 +141,8 @@ def _check(line: dict, run: Path) -> None:
     bad = [k for k in ("d", "g") if k in line and not abs(line[k]) <= 1e4]
     if not bad:
         return
-    saved = "no checkpoint yet"
-    if (run / "checkpoint.pt").exists():
-        saved = f"the last good checkpoint is kept in {run}"
+    there = (run / "checkpoint.pt").exists()
+    saved = f"the last good checkpoint is kept in {run}" if there else "no checkpoint yet"
     raise Diverged(
         f"step {line['step']}: loss {bad[0]} = {line[bad[0]]}; {saved}. "
         "Lower lr_g and lr_d, or look at the images: is one of them constant or corrupt?"
@@ -194,18 +168,18 @@ def _save(run: Path, model: Model, step: int) -> None:
     finite = torch.stack([weights.isfinite().all() for weights in model.parameters()])
     if not finite.all():
         _check({"step": step, "g": math.nan}, run)
-    save_checkpoint(run / "checkpoint.pt", model.state_dict() | {"step": step})
+    storage.save_checkpoint(run / "checkpoint.pt", model.state_dict() | {"step": step})
 
 
 def _resume(run: Path, model: Model) -> int:
     """Load the checkpoint, if any; cut the log back to it. Return the number of steps done."""
     step = 0
     if (run / "checkpoint.pt").exists():
-        state = load_checkpoint(run / "checkpoint.pt", model.device)
+        state = storage.load_checkpoint(run / "checkpoint.pt", model.device)
         step = state.pop("step")
         model.load_state_dict(state)
     lines = [json.dumps(line) + "\n" for line in runs.read_log(run) if line["step"] <= step]
-    write_atomically(run / "log.jsonl", lambda f: f.write("".join(lines).encode()))
+    storage.write_atomically(run / "log.jsonl", lambda f: f.write("".join(lines).encode()))
     return step
 
 

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from hagan_lite.cli import fields
-from hagan_lite.config import MODELS, PRESETS, Experiment, about_of, choices_of
+from hagan_lite.config import MODELS, PRESETS, Experiment, choices_of
+from hagan_lite.system.choices import about_of
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -143,7 +144,7 @@ def test_hagan_fields_lists_every_field_without_loading_torch():
     listed = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True).stdout
     for field in dataclasses.fields(Experiment):
         assert f"\n{field.name} = " in f"\n{listed}"
-    assert "alpha = 0.5    in [0, 0.5]\n    normaliser of the mixed label" in listed
+    assert "alpha = 0.5    in [0, 0.5]\n    1/2 keeps the mixed label a share" in listed
 
 
 def test_hagan_fields_of_a_model_lists_its_own_with_its_defaults():

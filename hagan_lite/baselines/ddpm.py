@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hagan_lite.baselines import PLAIN
-from hagan_lite.config import Experiment, choice
+from hagan_lite.config import Experiment
 from hagan_lite.model import Logs, device_of
 from hagan_lite.model import Model as Base
+from hagan_lite.system.choices import choice
 
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler, DDPMScheduler

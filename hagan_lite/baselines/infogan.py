@@ -20,10 +20,11 @@ from torch import Tensor, nn
 
 from hagan_lite import losses
 from hagan_lite.baselines import PLAIN
-from hagan_lite.config import Experiment, choice
+from hagan_lite.config import Experiment
 from hagan_lite.generator import Generator, dcgan_init, level_channels
 from hagan_lite.model import Logs
 from hagan_lite.model import Model as Base
+from hagan_lite.system.choices import choice
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,8 @@ class Model(Base):
             real, fake_, mixed = judge(self._D, x, fake.detach(), attnmix.mix(x, fake.detach(), M))
         loss_img = losses.d_loss(real.image, 1.0, kind) + losses.d_loss(fake_.image, 0.0, kind)
         loss_pix = losses.d_loss(real.pixel, 1.0, kind) + losses.d_loss(fake_.pixel, 0.0, kind)
-        # A mixed image is a fake to the encoder, or G would learn to draw boxes. The source tosses a
-        # coin per batch or weighs every batch (its option full_batch_mixup); with weights no step
+        # A mixed image is a fake to the encoder, or G would learn to draw boxes. The source tosses
+        # a coin per batch or weighs every batch (its option full_batch_mixup); with weights no step
         # depends on a coin.
         loss_cons = losses.pixel_consistency(mixed, real, fake_, M)
         loss_mix = losses.d_loss(mixed.image, 0.0, kind) + losses.d_loss(mixed.pixel, M, kind)

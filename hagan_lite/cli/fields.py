@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hagan_lite.config import MODELS, Experiment, about_of
+from hagan_lite.config import MODELS, Experiment
+from hagan_lite.system.choices import about_of
 
 app = typer.Typer()
 
