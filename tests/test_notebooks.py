@@ -11,7 +11,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import notebooks as hygiene  # scripts/notebooks.py
 
 ALL = sorted(
-    p.relative_to(notebooks.NOTEBOOKS) for p in notebooks.NOTEBOOKS.glob("**/*.ipynb") if ".ipynb_" not in str(p)
+    p.relative_to(notebooks.NOTEBOOKS)
+    for p in notebooks.NOTEBOOKS.glob("**/*.ipynb")
+    if ".ipynb_" not in str(p)
 )
 NAMES = [str(p.with_suffix("")) for p in ALL]
 
@@ -30,7 +32,9 @@ def test_the_committed_notebook_is_clean(name):
     assert hygiene.problems(notebooks.NOTEBOOKS / f"{name}.ipynb") == []
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n[:2] in ("00", "01", "02", "03", "04", "05", "06", "10", "14")])
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if n[:2] in ("00", "01", "02", "03", "04", "05", "06", "10", "14")]
+)
 def test_the_committed_outputs_are_what_a_fresh_run_prints(name):
     words = [
         "pytest",
@@ -73,7 +77,9 @@ def test_an_exception_stops_it_with_the_traceback_and_the_place(place):
 
 
 def test_an_exception_inside_a_widget_is_found(place):
-    source = "from ipywidgets import interact\n\n@interact(n=(0, 3))\ndef show(n=0):\n    print(1 / n)"
+    source = (
+        "from ipywidgets import interact\n\n@interact(n=(0, 3))\ndef show(n=0):\n    print(1 / n)"
+    )
     nbformat.write(notebook(source), place / "hidden.ipynb")
     with pytest.raises(notebooks.NotebookError, match="inside a widget"):
         notebooks.execute("hidden", place / "out.ipynb")
@@ -112,5 +118,7 @@ def test_curating_drops_widgets_stderr_and_times():
     cell.outputs = [stream, widget, *pieces]
     curated = hygiene.curate(raw)
     assert set(curated.metadata) == {"kernelspec", "language_info"}
-    assert [o.text for o in curated.cells[0].outputs] == ["1\n2\n"]  # one output, though it came in pieces
+    assert [o.text for o in curated.cells[0].outputs] == [
+        "1\n2\n"
+    ]  # one output, though it came in pieces
     assert curated.cells[0].metadata == {"tags": ["a"]} and curated.cells[0].execution_count == 1
