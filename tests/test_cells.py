@@ -76,7 +76,7 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
         "hagan without T": "augment",
         "hagan, CutMix's label": "mix",
         "hagan, pixels alone": "pixel_kernel",
-        "hagan, features by distance": "features",
+        "hagan, features by distance": "feature_loss",
         "hagan, consistency grows": "ramp",
         "hagan, no pixel branch": "pixel_branch",
         "hagan, received map": "saliency",
@@ -266,7 +266,8 @@ def test_the_paper_preset_reproduces_through_the_batch(monkeypatch):
 
 
 def test_one_process_writes_in_a_run_folder_and_the_other_is_told_where(monkeypatch, tmp_path):
-    monkeypatch.setattr(train, "only_writer", lambda run: storage.only_writer(run, wait=0.1))
+    only_writer = storage.only_writer
+    monkeypatch.setattr(storage, "only_writer", lambda run: only_writer(run, wait=0.1))
     with storage.only_writer(tmp_path / "run"):
         with pytest.raises(RuntimeError, match=r"run: another process trains there"):
             train.train(tiny(), tmp_path / "run")
