@@ -26,7 +26,10 @@ GRID = ["table2", "--preset", "smoke", "--models", "hagan,dcgan", "--seeds", "0,
 TINY = ["--set", "size=32", "--set", "width=4"]
 REFERENCE = """if True:
     import sys, torch
-    from hagan_lite import cells, grids, metrics, results, runs
+    from hagan_lite import runs
+    from hagan_lite.batch import progress
+    from hagan_lite.evaluation import metrics
+    from hagan_lite.report import experiments
     from hagan_lite.train import train
     changes = dict(size=32, width=4, steps=int(sys.argv[2]))
     asked = experiments.experiments("table2", "smoke", [0, 1, 2, 3], ["hagan", "dcgan"], [sys.argv[1]], changes)
@@ -34,7 +37,7 @@ REFERENCE = """if True:
         images = progress.load(cell.e.dataset, 32)
         run = train(cell.e, dataset=images)
         scores = metrics.evaluate(images.images, runs.sample(run, len(images), dataset=images), torch.device("cpu"))
-        results.save_record(results.make_record(run, scores), run.name)
+        runs.save_record(runs.make_record(run, scores), run.name)
 """
 
 

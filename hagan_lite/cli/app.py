@@ -163,9 +163,13 @@ def evaluate(
 
 
 @app.command()
-def test(pytest_arguments: Annotated[list[str] | None, typer.Argument(help="passed on to pytest")] = None) -> None:
-    """Lints, then runs every test; the notebooks are executed by tests."""
-    for words in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", *(pytest_arguments or [])]):
+def test(
+    pytest_arguments: Annotated[list[str] | None, typer.Argument(help="passed on to pytest")] = None,
+    fast: Annotated[bool, typer.Option(help="leave out what trains, or needs a notebook or a browser")] = False,
+) -> None:
+    """Lint, then run every test; the notebooks are executed by tests."""
+    tests = ["pytest", *(["-m", "not slow"] if fast else []), *(pytest_arguments or [])]
+    for words in (["ruff", "check", "."], ["ruff", "format", "--check", "."], tests):
         code = subprocess.run([sys.executable, "-m", *words], cwd=ROOT).returncode
         if code:
             raise typer.Exit(code)

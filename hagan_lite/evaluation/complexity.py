@@ -7,6 +7,7 @@ fvcore); biases, activations and the power iterations of spectral norm count not
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -56,6 +57,7 @@ def cost(net: nn.Module, *inputs: Tensor) -> Cost:
     return Cost(parameters, (products + PER_NORMALISED * sum(normalised)) // len(inputs[0]))
 
 
+@cache  # seconds a model at width 64, and Table I, the ledger and the pages ask for the same ones
 def costs(e: Experiment) -> dict[str, Cost]:
     """G, D and all of the experiment's model; of HAGAN's D the image branch too. A model without D has "all" alone."""
     kind, rng = model_of(e), torch.Generator().manual_seed(0)
