@@ -1,10 +1,11 @@
-"""Build notebooks, executed and with their widgets, and docs/ as a website that asks no other machine for anything.
+"""Build notebooks, executed and with their widgets, and docs/ as a website.
 
     python scripts/book.py [--output FOLDER] [PAGE ...]
 
-Pages are notebooks and Markdown files, the start first; by default all of notebooks/ and docs/.
-What they link to in the checkout comes along. Notebooks are executed at smoke below build/notebooks;
-a copy that is newer than the notebook, the package and the committed records is taken.
+The site asks no other machine for anything. Pages are notebooks and Markdown files, the start
+first; by default all that book/_toc.yml lists. What they link to in the checkout comes along.
+Notebooks are executed at smoke below build/notebooks; a copy that is newer than the notebook, the
+package and the committed records is taken.
 """
 
 import argparse
@@ -26,38 +27,80 @@ from hagan_lite.batch.notebooks import NotebookError, execute
 from hagan_lite.system.paths import BUILD, ROOT
 
 LINK = re.compile(r"\]\(<?([^)>#\s]+)|(?:src|href)=\"([^\"#]+)")
-LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src", "video": "src"}
+LOADED = {"link": "href"} | dict.fromkeys(("script", "img", "iframe", "source", "video"), "src")
+"""Elements of a page by which a browser fetches something, and the attribute that says what."""
+TOC = Path("book") / "_toc.yml"
+
+
+def table_of_contents(root: Path = ROOT) -> dict:
+    """Return the committed book/_toc.yml, in sphinx-external-toc's form."""
+    return yaml.safe_load((root / TOC).read_text())
 
 
 def pages(root: Path = ROOT) -> list[Path]:
-    """Return what there is to publish, relative to `root`: plan, lessons in order, what one looks up, solutions."""
-    lessons = [f"notebooks/{name}" for name in ("README.md", "[0-9]*.ipynb", "explore_*.ipynb")]
-    to_look_up = ["notebooks/glossary.md", "notebooks/handout.md", "docs/*.md"]
-    patterns = [*lessons, *to_look_up, "notebooks/solutions/*.ipynb"]
-    return [p.relative_to(root) for pattern in patterns for p in sorted(root.glob(pattern))]
+    """Return the files of all pages, relative to `root`, in the order of the table of contents.
+
+    Raises SystemExit if the table names a file that is not there, or lacks a notebook or a page
+    of docs/.
+    """
+    toc = table_of_contents(root)
+    names = [toc["root"]]
+    for part in toc["parts"]:
+        names += [chapter["file"] for chapter in part["chapters"]]
+    listed = []
+    for name in names:
+        files = [Path(f"{name}{suffix}") for suffix in (".ipynb", ".md")]
+        there = [file for file in files if (root / file).is_file()]
+        if not there:
+            sys.exit(f"{TOC} lists {name}, and there is no such notebook or Markdown file")
+        listed += there[:1]
+    for pattern in ("notebooks/*.ipynb", "notebooks/solutions/*.ipynb", "docs/*.md"):
+        for path in sorted(root.glob(pattern)):
+            if path.relative_to(root) not in listed:
+                sys.exit(f"{TOC} does not list {path.relative_to(root)}; add it where it belongs")
+    return listed
+
+
+def contents(toc: dict, listed: list[Path]) -> dict:
+    """Return the part of a table of contents that `listed` pages make; the first is the start."""
+    names = [page.with_suffix("").as_posix() for page in listed]
+    parts = []
+    for part in toc["parts"]:
+        chapters = [chapter for chapter in part["chapters"] if chapter["file"] in names[1:]]
+        if chapters:
+            parts.append({"caption": part["caption"], "chapters": chapters})
+    return {"format": toc["format"], "root": names[0], "parts": parts}
 
 
 def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
-    """Writes the website of `listed` pages (relative to `root`) to `output` and returns its first page.
+    """Write the website of `listed` pages (relative to `root`) to `output`; return its first page.
 
-    Raises SystemExit that names the page where a link leads nowhere or something would be fetched from elsewhere.
+    Raises SystemExit that names the page where it is not there or not in the table of contents, a
+    link leads nowhere, or something would be fetched from elsewhere.
     """
-    if not listed:
-        sys.exit(f"no pages: there is no notebook in {root / 'notebooks'}")
-    if missing := [str(page) for page in listed if not (root / page).is_file()]:
-        sys.exit(f"no such page below {root}: {', '.join(missing)}")
+    every = pages(root)
+    missing = [str(page) for page in listed if page not in every]
+    if missing:
+        sys.exit(f"no such page in {TOC}: {', '.join(missing)}")
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         stage = Path(folder)
         for page in listed:
-            _copy(executed(page, root) if page.suffix == ".ipynb" else root / page, stage / page)
+            source = executed(page, root) if page.suffix == ".ipynb" else root / page
+            _copy(source, stage / page)
         also = _linked(listed, stage, root)
-        (stage / "_toc.yml").write_text(yaml.safe_dump(contents(listed, also), sort_keys=False))
+        unlisted = [str(page) for page in also if page not in every]
+        if unlisted:
+            sys.exit(f"pages link to {', '.join(unlisted)}: list it in {TOC}")
+        toc = contents(table_of_contents(root), listed + also)
+        (stage / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
+        _add_headings(stage, toc)
         _copy(ROOT / "book" / "_config.yml", stage / "_config.yml")
         for asset in assets():
             _copy(asset, stage / "assets" / asset.name)
         html = _jupyter_book(stage)
-        if wrong := problems(html):
+        wrong = problems(html)
+        if wrong:
             sys.exit("\n".join(["the book is not published:", *wrong]))
         shutil.rmtree(output, ignore_errors=True)
         shutil.move(html, output)
@@ -65,20 +108,32 @@ def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
 
 
 def executed(page: Path, root: Path = ROOT) -> Path:
-    """Return the executed copy of a notebook, made anew unless it is newer than all that it is made from."""
+    """Return the executed copy of a notebook, made anew unless newer than what it is made from."""
     copy = BUILD / page
     if not copy.is_file() or copy.stat().st_mtime < newest([root / page, *made_from()]):
         print(f"executing {page}", flush=True)
-        unfinished = copy.with_name(f"{copy.stem}.unfinished.ipynb")  # one that raises must not pass for fresh
+        # A notebook that raises must not leave a copy that passes for fresh.
+        unfinished = copy.with_name(f"{copy.stem}.unfinished.ipynb")
         execute(str((root / page).with_suffix("")), unfinished)
         os.replace(unfinished, copy)
     return copy
 
 
 def made_from(root: Path = ROOT) -> list[Path]:
-    """Return the files that a notebook's outputs depend on: the whole package, records, claims, shipped networks."""
-    patterns = ["hagan_lite/**/*.py", "hagan_lite/**/*.js*", "data/results/**/*.json", "data/claims.yaml"]
-    return [path for pattern in [*patterns, "data/checkpoints/**/*.*"] for path in root.glob(pattern)]
+    """Return the files that outputs of notebooks depend on.
+
+    These are the whole package, records, claims and shipped networks.
+    """
+    paths = []
+    for pattern in (
+        "hagan_lite/**/*.py",
+        "hagan_lite/**/*.js*",
+        "data/results/**/*.json",
+        "data/claims.yaml",
+        "data/checkpoints/**/*.*",
+    ):
+        paths += root.glob(pattern)
+    return paths
 
 
 def newest(paths: list[Path]) -> float:
@@ -86,26 +141,12 @@ def newest(paths: list[Path]) -> float:
     return max(path.stat().st_mtime for path in paths)
 
 
-def contents(listed: list[Path], also: list[Path]) -> dict:
-    """The table of contents in sphinx-external-toc's form; the first page is the start."""
-    first, *rest = listed
-    parts = {
-        "Lessons": [p for p in rest if p.suffix == ".ipynb" and p.parent.name != "solutions"],
-        "To look up": [p for p in rest if p.suffix == ".md"] + also,
-        "Solutions": [p for p in rest if p.parent.name == "solutions"],
-    }
-    chapters = {name: [{"file": p.with_suffix("").as_posix()} for p in found] for name, found in parts.items()}
-    root = first.with_suffix("").as_posix()
-    return {
-        "format": "jb-book",
-        "root": root,
-        "parts": [{"caption": name, "chapters": found} for name, found in chapters.items() if found],
-    }
-
-
 def assets() -> list[Path]:
-    """The site's JavaScript, from Python packages that are installed: no CDN, no npm."""
-    found = [ROOT / "book" / "widgets.js"]
+    """Return the site's JavaScript files, from installed Python packages: no CDN, no npm.
+
+    Raises SystemExit that names the package to install.
+    """
+    paths = [ROOT / "book" / "widgets.js"]
     for package, name in (
         ("widgetsnbextension", "static/extension.js"),
         ("sphinx-mathjax-offline", "static/mathjax/tex-svg-full.js"),
@@ -113,24 +154,28 @@ def assets() -> list[Path]:
         spec = find_spec(package)
         path = Path(spec.origin).parent / name if spec else None
         if not path or not path.is_file():
-            sys.exit(f'{package} with its {name} is not installed; run: pip install -c constraints.txt -e ".[dev]"')
-        found.append(path)
-    return found
+            command = 'pip install -c constraints.txt -e ".[dev]"'
+            sys.exit(f"{package} with its {name} is not installed; run: {command}")
+        paths.append(path)
+    return paths
 
 
 def problems(site: Path) -> list[str]:
-    """A sentence for each thing in the pages that would be fetched from elsewhere and each link that leads nowhere."""
-    found = []
+    """Return a sentence for each thing fetched from elsewhere and each link that leads nowhere."""
+    sentences = []
     for page in sorted(site.rglob("*.html")):
         reader = _References()
         reader.feed(page.read_text())
         name = page.relative_to(site)
-        found += [f"{name}: <{tag}> fetches {to}" for tag, to in reader.loaded if re.match(r"(https?:)?//", to)]
+        for tag, to in reader.loaded:
+            if re.match(r"(https?:)?//", to):
+                sentences.append(f"{name}: <{tag}> fetches {to}")
         for to in reader.links:
             path = unquote(re.split(r"[#?]", to)[0])
-            if not re.match(r"[a-z]+:|//", to) and path and not (page.parent / path).exists():
-                found.append(f"{name}: a link leads nowhere: {to}")
-    return found
+            elsewhere = re.match(r"[a-z]+:|//", to)
+            if path and not elsewhere and not (page.parent / path).exists():
+                sentences.append(f"{name}: a link leads nowhere: {to}")
+    return sentences
 
 
 class _References(HTMLParser):
@@ -150,41 +195,47 @@ class _References(HTMLParser):
 
 
 def _linked(listed: list[Path], stage: Path, root: Path) -> list[Path]:
-    """Stages the checkout's files that pages link to, and theirs; returns those that become pages too, in Markdown."""
-    also, waiting, known = [], list(listed), set(listed)
+    """Copy the checkout's files that pages link to, and that these link to, to `stage`.
+
+    Return those that become pages too: the Markdown files.
+    """
+    also, waiting, copied = [], list(listed), set(listed)
     while waiting:
         page = waiting.pop(0)
         for target in _targets(stage / page):
             path = Path(os.path.normpath(page.parent / target))
             inside = [p for p in listed if p.parent == path]
-            if inside and page.suffix == ".md":  # a folder is no page of a website; its first one is
+            if inside and page.suffix == ".md":  # a folder is no page of a website
+                first = f"{target.rstrip('/')}/{inside[0].name}"
                 text = (stage / page).read_text()
-                (stage / page).write_text(text.replace(f"]({target})", f"]({target.rstrip('/')}/{inside[0].name})"))
-            if path in known or path.parts[0] == ".." or not (root / path).is_file():
+                (stage / page).write_text(text.replace(f"]({target})", f"]({first})"))
+            if path in copied or path.parts[0] == ".." or not (root / path).is_file():
                 continue
-            known.add(path)
+            copied.add(path)
             _copy(root / path, stage / path)
             if path.suffix == ".md":
-                _titled(stage / path, path)
                 also.append(path)
                 waiting.append(path)
     return also
 
 
-def _titled(staged: Path, path: Path) -> None:
-    """Put the file's own path above a page without a title, as tables of figures/ are: it could not be listed."""
-    text = staged.read_text()
-    if not re.search(r"^# ", text, re.MULTILINE):
-        staged.write_text(f"# {path}\n\n{text}")
+def _add_headings(stage: Path, toc: dict) -> None:
+    """Put a chapter's title above its page: jupyter-book lists no page that has no heading."""
+    for part in toc["parts"]:
+        for chapter in part["chapters"]:
+            if "title" in chapter:
+                page = stage / f"{chapter['file']}.md"
+                page.write_text(f"# {chapter['title']}\n\n{page.read_text()}")
 
 
 def _targets(page: Path) -> list[str]:
-    """The relative paths that a page's prose links to."""
+    """Return the relative paths that a page's prose links to."""
     text = page.read_text()
     if page.suffix == ".ipynb":
-        text = "\n".join(c.source for c in nbformat.reads(text, as_version=4).cells if c.cell_type == "markdown")
-    found = [unquote(a or b) for a, b in LINK.findall(text)]
-    return [target for target in found if not re.match(r"[a-z]+:|/", target)]
+        cells = nbformat.reads(text, as_version=4).cells
+        text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    targets = [unquote(a or b) for a, b in LINK.findall(text)]
+    return [target for target in targets if not re.match(r"[a-z]+:|/", target)]
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -193,18 +244,25 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _jupyter_book(stage: Path) -> Path:
-    """Runs jupyter-book on a folder of pages; its words are shown only where it fails, and its warnings always."""
+    """Run jupyter-book on a folder of pages and return the folder of HTML.
+
+    Its output is shown only where it fails, and its warnings always.
+    """
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-    done = subprocess.run([*command, "build", "--quiet", str(stage)], capture_output=True, text=True)
-    told = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr).replace(f"{stage}{os.sep}", "")
+    done = subprocess.run(
+        [*command, "build", "--quiet", str(stage)], capture_output=True, text=True
+    )
+    errors = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr).replace(f"{stage}{os.sep}", "")
     if done.returncode:
-        sys.exit(f"jupyter-book failed:\n{done.stdout[-3000:]}\n{told[-3000:]}")
-    sys.stderr.writelines(f"{line}\n" for line in told.splitlines() if "WARNING" in line)
+        sys.exit(f"jupyter-book failed:\n{done.stdout[-3000:]}\n{errors[-3000:]}")
+    sys.stderr.writelines(f"{line}\n" for line in errors.splitlines() if "WARNING" in line)
     return stage / "_build" / "html"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, default=BUILD / "book")
     parser.add_argument("pages", nargs="*", type=Path, help="relative to the checkout")
     arguments = parser.parse_args()

@@ -58,7 +58,9 @@ def test_by_folds_a_copier_is_caught_and_real_images_are_not():
 
 
 def test_folds_keep_groups_together():
-    """Every image has a twin in its group; were groups torn apart, held-out images would look like copies."""
+    """Every image has a twin in its group; were groups torn apart, held-out images would look like
+    copies.
+    """
     one = cloud(100)
     images, groups = torch.cat([one, one + 1e-3]), np.tile(np.arange(100), 2)
     found = audit_by_folds(images, cloud(200, 1), groups)
@@ -77,8 +79,13 @@ def test_real_chest_cts_are_not_suspected_and_copies_of_them_are(covid_ct):
     training, out = found.split(0.3)
     half = out[::2], out[1::2]  # one half plays the samples, the other is held out
     train = flat(found.images[training])
-    assert not audit(train, flat(found.images[half[0]]), flat(found.images[half[1]])).verdict.startswith("suspicious")
+    assert not audit(
+        train, flat(found.images[half[0]]), flat(found.images[half[1]])
+    ).verdict.startswith("suspicious")
     noisy = (
-        found.images[training][:100].astype(int) + np.random.default_rng(0).integers(-3, 4, (100, 1, 64, 64))
+        found.images[training][:100].astype(int)
+        + np.random.default_rng(0).integers(-3, 4, (100, 1, 64, 64))
     ).clip(0, 255)
-    assert audit(train, flat(noisy.astype(np.uint8)), flat(found.images[out])).verdict.startswith("suspicious")
+    assert audit(train, flat(noisy.astype(np.uint8)), flat(found.images[out])).verdict.startswith(
+        "suspicious"
+    )

@@ -1,8 +1,9 @@
-"""The benchmark measures what it says: what it compares computes the same, what it counts is there."""
+"""Check the benchmark: what it compares computes the same, what it counts is there."""
 
 import importlib.util
 import json
 import math
+import platform
 import subprocess
 import sys
 
@@ -24,7 +25,9 @@ def bench(monkeypatch):
 TINY = dict(model="hagan", preset="smoke", width=8, batch=4, steps=8)
 
 
-@pytest.mark.parametrize("name", ["fused attention", "channels_last", "no pass twice", "no .item() in the step"])
+@pytest.mark.parametrize(
+    "name", ["fused attention", "channels_last", "no pass twice", "no .item() in the step"]
+)
 def test_the_step_without_a_measure_computes_the_same(name):
     import measure
     import naive
@@ -37,7 +40,9 @@ def test_the_step_without_a_measure_computes_the_same(name):
     for t in range(3):
         wanted, found = fast.step(x, t), step(x, t)
         for key in wanted:
-            close = 0.05 if name == "no pass twice" else 2e-3  # spectral norm moves a little with every pass
+            close = (
+                0.05 if name == "no pass twice" else 2e-3
+            )  # spectral norm moves a little with every pass
             torch.testing.assert_close(found[key], wanted[key], atol=close, rtol=close)
 
 
@@ -54,11 +59,15 @@ def test_T_in_a_loop_is_T():
 
 
 def test_flops_are_those_of_the_equations():
-    """Attention's, by hand: (d + C) N^2 multiply-accumulates forward, twice that backward; one pass of G a step."""
+    """Attention's, by hand: (d + C) N^2 multiply-accumulates forward, twice that backward; one pass
+    of G a step.
+    """
     import measure
 
     def step_flops(**changes):
-        return measure.counted_flops(*measure.build(**(TINY | dict(model="sagan", augment="") | changes)))
+        return measure.counted_flops(
+            *measure.build(**(TINY | dict(model="sagan", augment="") | changes))
+        )
 
     added = step_flops() - step_flops(model="dcgan")
     wanted = 0
@@ -69,9 +78,39 @@ def test_flops_are_those_of_the_equations():
     assert added == wanted
 
 
+def test_a_model_is_built_on_a_heap_that_is_kept(monkeypatch):
+    """train() keeps it, and a benchmark that did not would time another training."""
+    import measure
+
+    calls = []
+    monkeypatch.setattr(measure.runtime, "keep_heap", lambda: calls.append("kept"))
+    measure.build(**TINY)
+    assert calls == ["kept"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="there is no such heap to keep")
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_step_is_timed_with_and_without_the_heap_that_is_kept(kept):
+    """bench's NO_GLIBC turns keep_heap() off in a process: mallopt is then never called."""
+    script = f"""
+import ctypes
+from hagan_lite.system.runtime import keep_heap  # and torch, which loads libraries of its own
+seen = []
+class Libc:
+    def mallopt(self, *words): seen.append(words)
+ctypes.CDLL = lambda name: Libc()
+{"" if kept else load_main().NO_GLIBC}
+keep_heap()
+assert bool(seen) == {kept}, seen
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def figure(name, **given):
     ran = subprocess.run(
-        [sys.executable, BENCH / "measure.py", name, json.dumps(given)], capture_output=True, text=True
+        [sys.executable, BENCH / "measure.py", name, json.dumps(given)],
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout.splitlines()[-1])
@@ -86,14 +125,19 @@ def test_a_figure_is_a_process_of_its_own_that_prints_json():
 
 
 @pytest.mark.parametrize(
-    ("name", "given"), [("loading", dict(images=8, batch=4)), ("extraction", dict(images=40)), ("explorer", dict(n=2))]
+    ("name", "given"),
+    [
+        ("loading", dict(images=8, batch=4)),
+        ("extraction", dict(images=40)),
+        ("explorer", dict(n=2)),
+    ],
 )
 def test_loading_extraction_and_the_explorer_are_measured(name, given):
     assert all(v > 0 for v in figure(name, **given).values())
 
 
 def test_a_measure_is_timed_with_and_without():
-    found = figure("measure", without="fused attention", n=1, **TINY)
+    found = figure("with_and_without", without="fused attention", n=1, **TINY)
     assert found["times_faster"] == pytest.approx(found["without"] / found["seconds"])
 
 
@@ -107,8 +151,18 @@ def test_a_step_of_64_images_at_the_papers_width_takes_at_most_2_and_a_half_gb()
 
 
 def test_a_target_that_is_missed_is_said_to_be_missed():
+    main = load_main()
+    found = {
+        "steps": {
+            "dcgan 64": dict(share_of_matmul=0.6),
+            "hagan 64": dict(share_of_matmul=0.3, peak_mb=10),
+        }
+    }
+    assert [row["met"] for row in main.targets(found)] == [True, False, True]
+
+
+def load_main():
     spec = importlib.util.spec_from_file_location("bench_main", BENCH / "__main__.py")
     main = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(main)
-    found = {"steps": {"dcgan 64": dict(share_of_matmul=0.6), "hagan 64": dict(share_of_matmul=0.3, peak_mb=10)}}
-    assert [row["met"] for row in main.targets(found)] == [True, False, True]
+    return main

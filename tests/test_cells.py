@@ -22,21 +22,32 @@ def tiny(**changes):
 
 
 def record(cell, **metrics):
-    about = dict(experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint or "x"), minutes=2.0)
+    about = dict(
+        experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint or "x"), minutes=2.0
+    )
     return about | dict(metrics=dict(fd=100.0) | metrics)
 
 
 def test_table_2_has_the_papers_models_in_its_order_and_changes_go_where_the_field_is():
-    asked = experiments.experiments("table2", "cpu", [0, 3], [], ["mni152", "covid-ct"], dict(critic_steps=2, width=16))
+    asked = experiments.experiments(
+        "table2", "cpu", [0, 3], [], ["mni152", "covid-ct"], dict(critic_steps=2, width=16)
+    )
     assert [e.model for e in asked[:7]] == list(PAPER["table_2"]["fid"])
-    assert [(e.dataset, e.seed) for e in asked[::7]] == [("mni152", 0), ("mni152", 3), ("covid-ct", 0), ("covid-ct", 3)]
+    assert [(e.dataset, e.seed) for e in asked[::7]] == [
+        ("mni152", 0),
+        ("mni152", 3),
+        ("covid-ct", 0),
+        ("covid-ct", 3),
+    ]
     assert {e.width for e in asked} == {16} and len({e.hash for e in asked}) == len(asked) == 28
     assert [e.critic_steps for e in asked if e.model == "wgan"] == [2] * 4
     table3 = experiments.experiments("table3", "paper", [0], ["hagan"], ["covid-ct"], {})
     assert [(e.size, e.batch_size, e.z_dim) for e in table3] == [(256, 2, 1000)]
     (small,) = experiments.experiments("table3", "cpu", [0], ["hagan"], ["covid-ct"], {})
     assert (small.size, small.batch_size, small.z_dim, small.steps) == (256, 2, 1000, 2000)
-    assert [e.model for e in experiments.experiments("figure7", "cpu", [0, 1], [], ["mni152"], {})] == ["hagan"] * 2
+    assert [
+        e.model for e in experiments.experiments("figure7", "cpu", [0, 1], [], ["mni152"], {})
+    ] == ["hagan"] * 2
 
 
 def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
@@ -56,7 +67,9 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
     )
     for name in list(rows)[1:5]:
         assert differ(name, f"{name}, no T yet") == {"augment"}
-    assert differ(base, "base with flips") == {"flips"} and differ(base, "base with T") == {"augment"}
+    assert differ(base, "base with flips") == {"flips"} and differ(base, "base with T") == {
+        "augment"
+    }
     assert differ("base with flips", "base with flips, black comes in") == {"border"}
     assert differ("base with T", "sagan with T") == {"attention"}
     controls = {
@@ -90,7 +103,10 @@ def test_the_ladder_of_the_earlier_protocol_has_no_row_twice():
         (["table2", "--seeds", "one"], "--seeds one: give whole numbers"),
         (["table2", "--datasets", "covid-ct"], "covid-ct: no folder"),
         (["table2", "--datasets", "mni152", "--set", "stepps=3"], "stepps=3: not FIELD=VALUE"),
-        (["figure7", "--models", "dcgan", "--datasets", "mni152"], "figure7 has no experiment of dcgan"),
+        (
+            ["figure7", "--models", "dcgan", "--datasets", "mni152"],
+            "figure7 has no experiment of dcgan",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_by_name(words, said, monkeypatch, tmp_path):
@@ -131,7 +147,10 @@ def test_the_commands_of_a_grid_make_the_same_experiments():
         given = dict(zip(words[:8:2], words[1:8:2], strict=True))
         changes = options.parse([e.model], words[9::2])
         assert (
-            Experiment.make(e.model, given["--dataset"], given["--preset"], seed=int(given["--seed"]), **changes) == e
+            Experiment.make(
+                e.model, given["--dataset"], given["--preset"], seed=int(given["--seed"]), **changes
+            )
+            == e
         )
 
 
@@ -140,7 +159,9 @@ def test_a_cell_is_done_by_a_record_of_the_same_choices_on_the_same_images():
     assert progress.done([cell], [record(cell)]) == {cell: record(cell)}
     assert not progress.done([cell], [record(dataclasses.replace(cell, fingerprint="other"))])
     assert not progress.done([cell], [record(dataclasses.replace(cell, e=tiny(seed=1)))])
-    assert progress.done([progress.Cell(tiny())], [record(cell)])  # whichever images the record was made on
+    assert progress.done(
+        [progress.Cell(tiny())], [record(cell)]
+    )  # whichever images the record was made on
     relabelled = record(cell)
     relabelled["experiment"]["preset"] = "cpu"  # a label, not a choice
     assert progress.done([cell], [relabelled])
@@ -150,19 +171,26 @@ def test_a_cell_has_every_run_on_its_images():
     cell, other = progress.Cell(tiny(), "x"), progress.Cell(tiny(seed=1), "x")
     one, two, elsewhere = record(cell), record(cell, fd=101.0), record(progress.Cell(tiny(), "y"))
     assert progress.runs_of([cell, other], [one, two, elsewhere]) == {cell: [one, two]}
-    assert progress.runs_of([progress.Cell(cell.e)], [elsewhere]) == {progress.Cell(cell.e): [elsewhere]}
+    assert progress.runs_of([progress.Cell(cell.e)], [elsewhere]) == {
+        progress.Cell(cell.e): [elsewhere]
+    }
     assert progress.done([cell, other], [one, two, elsewhere]) == {cell: two}
 
 
 def test_the_status_is_read_from_files(tmp_path):
-    grid = [dataclasses.replace(c, run=tmp_path / c.name) for c in progress.plan([tiny(seed=s) for s in range(6)])]
+    grid = [
+        dataclasses.replace(c, run=tmp_path / c.name)
+        for c in progress.plan([tiny(seed=s) for s in range(6)])
+    ]
     waiting, done, stopped, running, failed, trained = grid
     for cell, step in ((stopped, 6), (running, 6), (failed, 3), (trained, 12)):
         cell.run.mkdir()
         (cell.run / "log.jsonl").write_text(json.dumps(dict(step=step, seconds=step * 30.0)) + "\n")
     (trained.run / "generator.safetensors").touch()
     error = dict(output_type="error", ename="ValueError", evalue="x", traceback=[])
-    (failed.run / "run_experiment.ipynb").write_text(json.dumps(dict(cells=[dict(outputs=[error])])))
+    (failed.run / "run_experiment.ipynb").write_text(
+        json.dumps(dict(cells=[dict(outputs=[error])]))
+    )
     with storage.only_writer(running.run):
         shown = progress.status(grid, [record(done)])
     states = [
@@ -174,21 +202,36 @@ def test_the_status_is_read_from_files(tmp_path):
         "trained, to be measured",
     ]
     assert shown["state"].tolist() == states
-    assert shown["left"].tolist() == [2.0, 0.0, 3.0, 3.0, 4.5, 0.0]  # by the record's pace, or by the run's own
+    assert shown["left"].tolist() == [
+        2.0,
+        0.0,
+        3.0,
+        3.0,
+        4.5,
+        0.0,
+    ]  # by the record's pace, or by the run's own
     assert shown["FD"].dropna().tolist() == [100.0]
     assert (
-        progress.time_left(shown, workers=5) == "about 2 min left" and progress.time_left(shown[1:2]) == "nothing left"
+        progress.time_left(shown, workers=5) == "about 2 min left"
+        and progress.time_left(shown[1:2]) == "nothing left"
     )
     assert progress.time_left(progress.status(grid, [])[:1]) == "time left unknown"
     assert progress.time_left(progress.status([], [])) == "nothing left"
-    assert progress.status(grid, [record(done)], live=False)["state"].tolist() == ["waiting", "done"] + ["waiting"] * 4
+    assert (
+        progress.status(grid, [record(done)], live=False)["state"].tolist()
+        == ["waiting", "done"] + ["waiting"] * 4
+    )
 
 
 def test_status_shows_the_grids_that_were_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(progress, "BUILD", tmp_path)
-    monkeypatch.setattr(progress, "RECORDS", tmp_path)  # other tests' records would tell how long it takes
+    monkeypatch.setattr(
+        progress, "RECORDS", tmp_path
+    )  # other tests' records would tell how long it takes
     assert "no grid of table2" in str(hagan("status", "table2").exception)
-    progress.save_plan("table2-smoke", progress.plan([tiny(seed=90), tiny(seed=91, model="wgan", critic_steps=2)]))
+    progress.save_plan(
+        "table2-smoke", progress.plan([tiny(seed=90), tiny(seed=91, model="wgan", critic_steps=2)])
+    )
     out = hagan("status", "table2").output
     assert "table2-smoke: 0 of 2 done, time left unknown" in out and "wgan-mni152-smoke-s91-" in out
     assert "no grid of figure7" in str(hagan("status", "figure7").exception)
@@ -244,7 +287,10 @@ def test_what_was_tried_is_compared_on_a_seed_that_no_table_reports():
     searched, reported = (runs.load_records(place) for place in (SEARCHED, COMMITTED))
     assert {r["experiment"]["seed"] for r in searched} <= {SEARCH_SEED}
     assert SEARCH_SEED not in {r["experiment"]["seed"] for r in reported}
-    scores = {name: same[0]["metrics"]["fd"] for name, same in by_row(list(tried.items()), searched).items()}
+    scores = {
+        name: same[0]["metrics"]["fd"]
+        for name, same in by_row(list(tried.items()), searched).items()
+    }
     of_hagan = {name: fd for name, fd in scores.items() if tried[name].model == "hagan"}
     assert dataclasses.replace(best, seed=SEARCH_SEED) == tried[min(of_hagan, key=of_hagan.get)]
 
@@ -252,6 +298,12 @@ def test_what_was_tried_is_compared_on_a_seed_that_no_table_reports():
 def test_the_searchs_seed_gets_into_no_mean():
     row = ("hagan", Experiment.make("hagan", "covid-ct", "cpu", **experiments.EARLIER))
     searched, reported = (runs.load_records(place) for place in (SEARCHED, COMMITTED))
-    assert {r["experiment"]["seed"] for r in by_row([row], searched + reported)["hagan"]} == {0, 1, 2}
+    assert {r["experiment"]["seed"] for r in by_row([row], searched + reported)["hagan"]} == {
+        0,
+        1,
+        2,
+    }
     asked = ("hagan", dataclasses.replace(row[1], seed=SEARCH_SEED))
-    assert {r["experiment"]["seed"] for r in by_row([asked], searched + reported)["hagan"]} == {SEARCH_SEED}
+    assert {r["experiment"]["seed"] for r in by_row([asked], searched + reported)["hagan"]} == {
+        SEARCH_SEED
+    }

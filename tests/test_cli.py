@@ -92,25 +92,45 @@ def test_values_are_parsed_as_fields():
     ],
 )
 def test_what_a_user_can_mend_is_one_line(words, said):
-    done = subprocess.run([sys.executable, "-m", "hagan_lite.cli", *words], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "hagan_lite.cli", *words], capture_output=True, text=True, cwd=ROOT
+    )
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
-    """The changes reach the training; nothing that is written names the folder, a file in it, or a patient."""
+    """The changes reach the training; nothing that is written names the folder, a file in it, or a
+    patient.
+    """
     scans = tmp_path / "patient-smith"
     scans.mkdir()
     for i in range(5):
         Image.effect_noise((40, 40), 60 + i).save(scans / f"jane-{i}.png")
     (scans / "jane-broken.png").write_text("no picture")
     layouts.nifti(scans / "jane.nii.gz", layouts.patient(1)[:, :, 20:24])
-    shutil.copyfile(get_testdata_file("CT_small.dcm"), scans / "jane-IM1.dcm")  # of patient CompressedSamples^CT1
-    words = ["run", "--dataset", str(scans), "--preset", "smoke", "--set", "size=32", "--set", "steps=4"]
+    shutil.copyfile(
+        get_testdata_file("CT_small.dcm"), scans / "jane-IM1.dcm"
+    )  # of patient CompressedSamples^CT1
+    words = [
+        "run",
+        "--dataset",
+        str(scans),
+        "--preset",
+        "smoke",
+        "--set",
+        "size=32",
+        "--set",
+        "steps=4",
+    ]
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
     done = subprocess.run(
-        [sys.executable, "-m", "hagan_lite.cli", *words], cwd=ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "hagan_lite.cli", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "jane-broken.png" in done.stderr  # the terminal says what was left out
@@ -122,7 +142,11 @@ def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
     assert read_json(record)["data"]["n"] == 10
     for path in (tmp_path / "build").rglob("*"):
         names = (b"smith", b"jane", b"CompressedSamples")
-        assert not [name for name in names if path.is_file() and name in path.read_bytes() + path.name.encode()], path
+        assert not [
+            name
+            for name in names
+            if path.is_file() and name in path.read_bytes() + path.name.encode()
+        ], path
 
 
 def test_runs_are_compared_in_one_picture(smoke_run, tmp_path):
@@ -155,12 +179,24 @@ def test_too_few_images_are_refused_before_the_training(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
 def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
-    words = ["run", "--preset", "smoke", "--set", "width=4", "--set", "batch_size=4", "--set", "steps=4000"]
+    words = [
+        "run",
+        "--preset",
+        "smoke",
+        "--set",
+        "width=4",
+        "--set",
+        "batch_size=4",
+        "--set",
+        "steps=4000",
+    ]
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path)}
     how = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    # Tests that run in the background of a shell inherit a SIGINT that is ignored; a user's terminal has no such thing.
+    # Tests in the background of a shell inherit a SIGINT that is ignored; a user's terminal does not.
     how |= dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    process = subprocess.Popen([sys.executable, "-m", "hagan_lite.cli", *words], cwd=ROOT, env=environment, **how)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hagan_lite.cli", *words], cwd=ROOT, env=environment, **how
+    )
     deadline = time.monotonic() + 120
     while not [line for run in (tmp_path / "runs").glob("*") for line in runs.read_log(run)]:
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
@@ -175,6 +211,9 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
 
 def test_environment_yml_is_what_pyproject_says():
     done = subprocess.run(
-        [sys.executable, "scripts/environment.py", "--check"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "scripts/environment.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr

@@ -1,3 +1,5 @@
+import errno
+import io
 import os
 import struct
 import subprocess
@@ -12,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from hagan_lite import datasets
-from hagan_lite.datasets import cache, loading, pixels
+from hagan_lite.datasets import cache, pixels, reading
 
 
 @pytest.fixture
@@ -23,7 +25,9 @@ def brain():
 
 def save(folder, name, array, mode=None):
     folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).convert(mode).save(folder / name) if mode else Image.fromarray(array).save(folder / name)
+    Image.fromarray(array).convert(mode).save(folder / name) if mode else Image.fromarray(
+        array
+    ).save(folder / name)
 
 
 def test_the_embedded_data_set_is_axial_brains():
@@ -129,7 +133,11 @@ def test_a_missing_data_set_names_folder_source_and_alternative(tmp_path, monkey
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
     with pytest.raises(datasets.DataError, match="CT_NonCOVID") as error:
         datasets.load("covid-ct")
-    assert "2003.13865" in str(error.value) and "mni152" in str(error.value) and str(tmp_path) in str(error.value)
+    assert (
+        "2003.13865" in str(error.value)
+        and "mni152" in str(error.value)
+        and str(tmp_path) in str(error.value)
+    )
 
 
 def test_an_unknown_name_lists_the_known_ones():
@@ -141,7 +149,9 @@ def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path, brain):
     for place in ("one", "two"):
         save(tmp_path / place, "a.png", brain)
     save(tmp_path / "three", "a.png", 255 - brain)
-    one, two, three = (datasets.load(str(tmp_path / p)).fingerprint for p in ("one", "two", "three"))
+    one, two, three = (
+        datasets.load(str(tmp_path / p)).fingerprint for p in ("one", "two", "three")
+    )
     assert one == two != three
     assert datasets.load("mni152", 64).fingerprint == datasets.load("mni152", 128).fingerprint
 
@@ -180,17 +190,22 @@ def test_the_cache_is_mapped_and_cannot_be_written_by_mistake(tmp_path, brain):
 def test_a_second_load_opens_no_image(tmp_path, brain, monkeypatch):
     save(tmp_path / "once", "a.png", brain)
     first = datasets.load(str(tmp_path / "once"))
-    monkeypatch.setattr(loading, "_read", None)  # it would raise
+    monkeypatch.setattr(reading, "read_file", None)  # it would raise
     assert np.array_equal(datasets.load(str(tmp_path / "once")).images, first.images)
 
 
 def test_two_processes_may_build_the_same_cache(tmp_path, brain):
     for i in range(40):
         save(tmp_path / "scans", f"{i}.png", np.roll(brain, 3 * i))
-    script = "import sys; from hagan_lite import datasets; print(datasets.load(sys.argv[1]).images.sum())"
+    script = (
+        "import sys; from hagan_lite import datasets as d; print(d.load(sys.argv[1]).images.sum())"
+    )
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
     command = [sys.executable, "-c", script, str(tmp_path / "scans")]
-    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     said = {process.communicate()[0] for process in both}
     assert said == {f"{datasets.load(str(tmp_path / 'scans')).images.sum()}\n"}
     assert sorted(p.suffix for p in (tmp_path / "build" / "cache").iterdir()) == [".json", ".npy"]
@@ -206,7 +221,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, brain, monkeypatch):
             raise KeyboardInterrupt
         return pixels.decode(path, 64, 1)
 
-    monkeypatch.setattr(loading, "decode", stopped)
+    monkeypatch.setattr(reading, "decode", stopped)
     with pytest.raises(KeyboardInterrupt):
         datasets.load(str(tmp_path / "scans"))
     assert list((tmp_path / "build" / "cache").iterdir()) == []
@@ -216,18 +231,26 @@ def test_the_cache_names_no_file(tmp_path, brain, monkeypatch):
     monkeypatch.setattr(cache, "BUILD", tmp_path / "build")
     save(tmp_path / "smith", "jane.png", brain)
     (tmp_path / "smith" / "john.png").write_text("no picture")
-    (tmp_path / "smith" / "john\nsmith.png").write_text("no picture")  # its repr is what Pillow's message has
+    (tmp_path / "smith" / "john\nsmith.png").write_text(
+        "no picture"
+    )  # its repr is what Pillow's message has
     with pytest.warns(UserWarning, match="john.png"):
         datasets.load(str(tmp_path / "smith"))
     for file in (tmp_path / "build" / "cache").iterdir():
-        assert not [name for name in (b"smith", b"jane", b"john") if name in file.read_bytes() + file.name.encode()]
+        assert not [
+            name
+            for name in (b"smith", b"jane", b"john")
+            if name in file.read_bytes() + file.name.encode()
+        ]
 
 
 def test_links_that_lead_in_a_circle_or_nowhere_are_named(tmp_path, brain):
     save(tmp_path / "scans" / "a", "1.png", brain)
     save(tmp_path / "elsewhere", "2.png", brain[::-1])
     (tmp_path / "scans" / "a" / "loop").symlink_to(tmp_path / "scans")
-    (tmp_path / "scans" / "b").symlink_to(tmp_path / "elsewhere")  # a link to images is as good as the images
+    (tmp_path / "scans" / "b").symlink_to(
+        tmp_path / "elsewhere"
+    )  # a link to images is as good as the images
     (tmp_path / "scans" / "nowhere.png").symlink_to(tmp_path / "gone.png")
     (tmp_path / "scans" / "itself.png").symlink_to(tmp_path / "scans" / "itself.png")
     with pytest.warns(UserWarning, match="left out 3 of 5") as caught:
@@ -285,10 +308,21 @@ def test_sixteen_bits_in_several_channels_are_left_out_not_blackened(tmp_path, b
     """Pillow keeps the upper eight bits of such a file: a 12-bit picture would be black."""
     save(tmp_path, "good.png", brain)
     channels = {"RGB": 3, "LA": 2}[mode]
-    rows = b"".join(b"\0" + row.astype(">u2").repeat(channels).tobytes() for row in brain * np.uint16(16))
-    chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))  # noqa: E731
+    rows = b"".join(
+        b"\0" + row.astype(">u2").repeat(channels).tobytes() for row in brain * np.uint16(16)
+    )
+
+    def chunk(kind, body):
+        length, checksum = struct.pack(">I", len(body)), struct.pack(">I", zlib.crc32(kind + body))
+        return length + kind + body + checksum
+
     head = struct.pack(">2I5B", 64, 40, 16, {"RGB": 2, "LA": 4}[mode], 0, 0, 0)
-    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    content = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
     (tmp_path / "deep.png").write_bytes(content)
     with pytest.warns(UserWarning, match=r"deep\.png: 16 bits in several channels"):
         assert len(datasets.load(str(tmp_path))) == 1
@@ -312,22 +346,24 @@ def test_every_kind_of_grey_tiff_is_the_same_picture(tmp_path, brain, dtype, how
     save(tmp_path / "plain", "a.png", np.uint8(brain * (255 / brain.max())))
     (tmp_path / "tiff").mkdir()
     tifffile.imwrite(tmp_path / "tiff" / "a.tif", values, **how)
-    plain, tiff = (datasets.load(str(tmp_path / name)).images.astype(int) for name in ("plain", "tiff"))
+    plain, tiff = (
+        datasets.load(str(tmp_path / name)).images.astype(int) for name in ("plain", "tiff")
+    )
     assert np.abs(plain - tiff).mean() < 2
 
 
 def test_a_disk_that_failed_is_asked_again(tmp_path, brain, monkeypatch):
-    """What is damaged stays left out without being read again; what could not be read just now does not."""
+    """A damaged file stays left out and is not read again; one that a failing disk held is."""
     for name in ("a.png", "b.png"):
         save(tmp_path, name, np.roll(brain, ord(name[0])))
-    decode = loading.decode
+    decode = reading.decode
 
     def fails(path, *how):
         if path.name == "b.png":
             raise OSError(5, "Input/output error", str(path))
         return decode(path, *how)
 
-    monkeypatch.setattr(loading, "decode", fails)
+    monkeypatch.setattr(reading, "decode", fails)
     with pytest.warns(UserWarning, match="b.png"):
         assert len(datasets.load(str(tmp_path))) == 1
     monkeypatch.undo()
@@ -396,3 +432,36 @@ def test_the_real_covid_ct_folder(covid_ct):
     assert np.array_equal(fewer.images, d.images[:396]) and fewer.fingerprint != d.fingerprint
     train, heldout = d.split(0.1)
     assert not set(d.groups[train]) & set(d.groups[heldout])
+
+
+def test_images_of_a_file_that_fails_half_way_are_not_used(tmp_path, brain, monkeypatch):
+    for name in ("a.png", "b.png"):
+        save(tmp_path, name, np.roll(brain, ord(name[0])))
+    read_file = reading.read_file
+
+    def fails(source, size, channels, notes):
+        patient, images = read_file(source, size, channels, notes)
+
+        def first_then_damage():
+            yield from images
+            raise ValueError(f"{source.path} ends too early")
+
+        return patient, first_then_damage() if source.path.name == "b.png" else images
+
+    monkeypatch.setattr(reading, "read_file", fails)
+    with pytest.warns(UserWarning, match=r"b\.png: the file ends too early"):
+        assert len(datasets.load(str(tmp_path))) == 1
+
+
+def test_a_full_disk_is_named_and_not_taken_for_a_damaged_image(tmp_path, brain, monkeypatch):
+    save(tmp_path / "scans", "a.png", brain)
+    monkeypatch.setattr(cache, "BUILD", tmp_path / "build")
+
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache.tempfile, "TemporaryFile", lambda **_: Full())
+    with pytest.raises(OSError, match=r"could not write .*\.npy: No space left .*free space"):
+        datasets.load(str(tmp_path / "scans"))
+    assert list((tmp_path / "build" / "cache").iterdir()) == []

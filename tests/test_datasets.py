@@ -1,4 +1,4 @@
-"""The paper's data sets in their published layouts, and what scanners write, in a folder of anybody's own."""
+"""Data sets in their published layouts, and folders of one's own with what scanners write."""
 
 import dataclasses
 import itertools
@@ -54,7 +54,9 @@ def test_acdc_is_read_as_it_is_published(root, between):
     assert not set(d.groups[train]) & set(d.groups[heldout])
 
 
-def test_acdcs_frames_come_from_the_whole_cycle_where_they_have_no_file(root, tmp_path_factory, monkeypatch):
+def test_acdcs_frames_come_from_the_whole_cycle_where_they_have_no_file(
+    root, tmp_path_factory, monkeypatch
+):
     layouts.acdc(root)
     single = datasets.load("acdc").images
     other = tmp_path_factory.mktemp("cycle")
@@ -72,7 +74,9 @@ def test_a_patient_without_frames_is_named_and_the_rest_is_used(root):
     layouts.acdc(root, patients=2)
     for file in (root / "acdc/training/patient002").glob("*.nii.gz"):
         file.unlink()
-    with pytest.warns(UserWarning, match=r"training/patient002: neither patient002_frame01 nor patient002_4d"):
+    with pytest.warns(
+        UserWarning, match=r"training/patient002: neither patient002_frame01 nor patient002_4d"
+    ):
         assert len(datasets.load("acdc")) == 10
     with pytest.raises(datasets.DataError, match="strict"):
         datasets.load("acdc", strict=True)
@@ -100,14 +104,19 @@ def test_acdc_is_cropped_around_the_centre_and_a_folder_of_ones_own_padded(root)
     layouts.acdc(root, patients=1)
     (frame,) = root.rglob("patient001_frame01.nii.gz")
     layouts.nifti(root / "own" / "a.nii.gz", np.int16(nib.load(frame).get_fdata()), (1.5, 1.5, 10))
-    wide = [np.ptp(np.flatnonzero(d.images[2, 0].any(0))) for d in (datasets.load("acdc"), own(root / "own"))]
+    wide = [
+        np.ptp(np.flatnonzero(d.images[2, 0].any(0)))
+        for d in (datasets.load("acdc"), own(root / "own"))
+    ]
     assert wide[0] > 1.1 * wide[1]  # 66 columns fill the frame, or 66 of 78 do
 
 
 def test_acdc_1798_is_the_first_1798_slices(root, monkeypatch):
     layouts.acdc(root)
     every = datasets.load("acdc")
-    assert np.array_equal(datasets.load("acdc-1798").images, every.images)  # of fewer than 1798 slices it takes all
+    assert np.array_equal(
+        datasets.load("acdc-1798").images, every.images
+    )  # of fewer than 1798 slices it takes all
     found = datasets.find("acdc-1798")
     assert found.limit == 1798 and datasets.find("acdc").limit is None
     monkeypatch.setattr(loading, "find", lambda name: dataclasses.replace(found, limit=17))
@@ -117,7 +126,7 @@ def test_acdc_1798_is_the_first_1798_slices(root, monkeypatch):
 
 
 def test_one_heart_under_two_patients_names_is_one_group_and_alike_hearts_are_not(root):
-    """As patient074 and patient076 are in the copy of ACDC that we have: the same files, byte by byte."""
+    """In our copy of ACDC patient074 and patient076 have the same files, byte by byte."""
     layouts.acdc(root, patients=6)
     for number in (2, 5):  # drawn from one brain, they happen to be nearly the first one's copies
         shutil.rmtree(root / f"acdc/training/patient{number:03d}")
@@ -140,7 +149,9 @@ def test_the_real_acdc(acdc):
     assert len(np.unique(d.groups)) == 99  # patient074 and patient076 are the same files
     assert "1902 images are here; the paper used 1798" in d.notes
     assert np.array_equal(fewer.images, d.images[:1798]) and fewer.fingerprint != d.fingerprint
-    assert len(np.unique(fewer.groups)) == 95  # patient096 is cut short, patient097 to patient100 are absent
+    assert (
+        len(np.unique(fewer.groups)) == 95
+    )  # patient096 is cut short, patient097 to patient100 are absent
     assert not any("the paper used" in note for note in fewer.notes)
     for found in (d, fewer):
         train, heldout = found.split(0.1)
@@ -153,7 +164,10 @@ def test_the_real_acdc(acdc):
 @pytest.mark.parametrize("between", ["", "MICCAI_BraTS_2018_Data_Training"])
 def test_brats_is_one_modality_of_each_case(root, between):
     layouts.brats(root, between=between)
-    sets = {name: datasets.load(name) for name in ("brats2018", "brats2018-t1", "brats2018-t2", "brats2018-flair")}
+    sets = {
+        name: datasets.load(name)
+        for name in ("brats2018", "brats2018-t1", "brats2018-t2", "brats2018-flair")
+    }
     for name, d in sets.items():
         assert d.name == name and len(d) == 3 * 23
         assert [(d.groups == g).sum() for g in np.unique(d.groups)] == [23] * 3
@@ -177,7 +191,9 @@ def test_a_case_without_the_modality_is_named(root):
         assert len(datasets.load("brats2018")) == 46
 
 
-@pytest.mark.parametrize("name", ["acdc", "acdc-1798", "brats2018", "brats2018-flair", "covid-ct-396", "lgg"])
+@pytest.mark.parametrize(
+    "name", ["acdc", "acdc-1798", "brats2018", "brats2018-flair", "covid-ct-396", "lgg"]
+)
 def test_a_data_set_that_is_not_here_says_where_to_get_it(root, name):
     with pytest.raises(datasets.DataError, match=f"^{name}: no .*(register|public)") as error:
         datasets.load(name)
@@ -233,7 +249,9 @@ def test_slices_are_in_the_order_of_their_numbers(root):
 def test_two_examinations_of_one_patient_are_one_group_with_a_window_each(root):
     layouts.lgg(root, patients=2)  # the second is five times darker
     apart_they_are = datasets.load("lgg").images
-    (root / "lgg/kaggle_3m/TCGA_XX_0002_19960909").rename(root / "lgg/kaggle_3m/TCGA_XX_0001_19990909")
+    (root / "lgg/kaggle_3m/TCGA_XX_0002_19960909").rename(
+        root / "lgg/kaggle_3m/TCGA_XX_0001_19990909"
+    )
     d = datasets.load("lgg")
     assert len(d) == 24 and len(np.unique(d.groups)) == 1
     assert np.array_equal(d.images, apart_they_are)  # in the same order
@@ -246,7 +264,9 @@ def test_a_dark_scanner_is_windowed_like_a_bright_one(root, tmp_path_factory, mo
     layouts.lgg(other, darker=1)
     monkeypatch.setenv("HAGAN_DATA", str(other))
     bright = datasets.load("lgg").images
-    assert np.array_equal(with_dark[:24], bright[:24])  # the dark patient does not change the others
+    assert np.array_equal(
+        with_dark[:24], bright[:24]
+    )  # the dark patient does not change the others
     assert apart(with_dark[24:], bright[24:]) < 4  # a few grey levels were lost in the file
     assert np.median(with_dark[:, 0, :5, :5]) < 15  # the noise around the head stays dark
 
@@ -278,9 +298,12 @@ def test_slices_of_lgg_that_cannot_be_used_are_named_with_the_remedy_and_the_res
     good = (folder / f"{folder.name}_1.tif").read_bytes()
     plane = layouts.flair(1)[0]
     tiff = {
-        name: folder / f"{name}_20.tif" for name in ("two", "four", "deep", "pages", "cut", "empty", "text", "hole")
+        name: folder / f"{name}_20.tif"
+        for name in ("two", "four", "deep", "pages", "cut", "empty", "text", "hole")
     }
-    saved(np.stack([plane] * 2, axis=-1), tiff["two"], photometric="minisblack", planarconfig="contig")
+    saved(
+        np.stack([plane] * 2, axis=-1), tiff["two"], photometric="minisblack", planarconfig="contig"
+    )
     saved(np.stack([plane] * 4, axis=-1), tiff["four"], photometric="rgb")
     saved(np.stack([plane.astype(np.uint16) * 99] * 3, axis=-1), tiff["deep"], photometric="rgb")
     saved(np.stack([plane] * 2), tiff["pages"], photometric="minisblack")
@@ -300,7 +323,9 @@ def test_slices_of_lgg_that_cannot_be_used_are_named_with_the_remedy_and_the_res
     assert said["deep"].startswith("three channels of 16 bits; save")
     assert said["pages"] == "2 pages in one file; save each slice as a file of its own"
     for name in ("cut", "empty", "text", "hole"):
-        assert said[name].startswith("the TIFF file is damaged (") and said[name].endswith("from where you have it")
+        assert said[name].startswith("the TIFF file is damaged (") and said[name].endswith(
+            "from where you have it"
+        )
     with pytest.raises(datasets.DataError, match="strict"):
         datasets.load("lgg", strict=True)
 
@@ -308,7 +333,10 @@ def test_slices_of_lgg_that_cannot_be_used_are_named_with_the_remedy_and_the_res
 @pytest.mark.parametrize("kind", ["u2", "f4"])
 def test_grey_slices_of_more_bits_are_read_too(root, kind):
     for k, plane in enumerate(layouts.flair(1), start=1):
-        saved(plane.astype(kind) * 7, root / "lgg/TCGA_XX_0001_19960909" / f"TCGA_XX_0001_19960909_{k}.tif")
+        saved(
+            plane.astype(kind) * 7,
+            root / "lgg/TCGA_XX_0001_19960909" / f"TCGA_XX_0001_19960909_{k}.tif",
+        )
     layouts.lgg(root / "bytes", patients=2, between="")
     wide = datasets.load("lgg").images
     assert apart(wide, np.stack([p for p in own_lgg(root / "bytes")])) < 1
@@ -326,16 +354,21 @@ def test_a_folder_with_masks_only_is_named(root):
     folder = root / "lgg/kaggle_3m/TCGA_XX_0001_19960909"
     for path in folder.glob("*[0-9].tif"):
         path.unlink()
-    with pytest.warns(UserWarning, match=r"kaggle_3m/TCGA_XX_0001_19960909: no slices .* unpack the archive again"):
+    with pytest.warns(
+        UserWarning, match=r"kaggle_3m/TCGA_XX_0001_19960909: no slices .* unpack the archive again"
+    ):
         assert len(datasets.load("lgg")) == 12
     for path in (root / "lgg").rglob("*[0-9].tif"):
         path.unlink()
-    with pytest.raises(datasets.DataError, match=r"^lgg: no image: 24 masks .* and no slices in .*kaggle_3m; register"):
+    with pytest.raises(
+        datasets.DataError,
+        match=r"^lgg: no image: 24 masks .* and no slices in .*kaggle_3m; register",
+    ):
         datasets.load("lgg")
 
 
 def test_one_examination_is_in_memory_at_a_time(root, monkeypatch):
-    """Every file is opened twice: for the window of its examination, when the first slice is read, and by itself."""
+    """Every file is opened twice: for the window of its examination, and by itself."""
     layouts.lgg(root)
     opened = []
     real = _tiff.read_plane
@@ -353,8 +386,12 @@ def test_the_real_lgg(lgg):
     assert len(np.unique(d.groups)) == 110
     assert d.fingerprint == "2456e244fdb0"  # or the committed records are of other images
     brightest = [d.images[d.groups == g].max() for g in np.unique(d.groups)]
-    assert min(brightest) > 200  # three scanners give no more than 92, 83 and 154 of 255 grey levels
-    assert (np.median(d.images[:, 0, :6, :6], axis=(1, 2)) < 25).all()  # noise around the head stays dark
+    assert (
+        min(brightest) > 200
+    )  # three scanners give no more than 92, 83 and 154 of 255 grey levels
+    assert (
+        np.median(d.images[:, 0, :6, :6], axis=(1, 2)) < 25
+    ).all()  # noise around the head stays dark
 
 
 # Sources
@@ -373,10 +410,15 @@ def test_a_contact_sheet_names_the_source(root, monkeypatch):
     layouts.lgg(root)
     drawn = []
     real = drawing.gallery
-    monkeypatch.setattr(drawing, "gallery", lambda *a, **kw: drawn.append(real(*a, **kw)) or drawn[-1])
+    monkeypatch.setattr(
+        drawing, "gallery", lambda *a, **kw: drawn.append(real(*a, **kw)) or drawn[-1]
+    )
     done = CliRunner().invoke(app.app, ["data", "check", "lgg", "--sheet", str(root / "sheet.png")])
     assert done.exit_code == 0, done.output
-    assert drawn[0].get_suptitle() == "lgg: 36 of 36 images, evenly spread\nBuda et al. 2019, CC BY-NC-SA 4.0"
+    assert (
+        drawn[0].get_suptitle()
+        == "lgg: 36 of 36 images, evenly spread\nBuda et al. 2019, CC BY-NC-SA 4.0"
+    )
 
 
 # NIfTI
@@ -385,8 +427,12 @@ def test_a_contact_sheet_names_the_source(root, monkeypatch):
 def test_every_orientation_of_a_volume_is_the_same_picture(tmp_path):
     image = nib.Nifti1Image(layouts.patient(1), np.diag([3, 3, 3, 1.0]))
     for codes in ("RAS", "LPS", "LAS", "ASR", "PIR", "SAL"):
-        turned = image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(codes)))
-        layouts.nifti(tmp_path / codes / "a.nii.gz", turned.get_fdata(dtype=np.float32), affine=turned.affine)
+        turned = image.as_reoriented(
+            ornt_transform(io_orientation(image.affine), axcodes2ornt(codes))
+        )
+        layouts.nifti(
+            tmp_path / codes / "a.nii.gz", turned.get_fdata(dtype=np.float32), affine=turned.affine
+        )
     wanted = own(tmp_path / "RAS").images
     for codes in ("LPS", "LAS", "ASR", "PIR", "SAL"):
         assert np.array_equal(own(tmp_path / codes).images, wanted), codes
@@ -426,7 +472,9 @@ def test_slices_lie_across_the_thick_axis(tmp_path):
 
 def test_pixels_that_are_no_squares_are_resampled_first(tmp_path):
     y, x = np.mgrid[-30:30, -60:60]
-    disc = np.float32((2 * y) ** 2 + x**2 < 50**2) * 100  # a circle where rows are twice as far apart as columns
+    disc = (
+        np.float32((2 * y) ** 2 + x**2 < 50**2) * 100
+    )  # a circle where rows are twice as far apart as columns
     disc = disc + np.random.default_rng(0).random(disc.shape, dtype=np.float32)
     layouts.nifti(tmp_path / "disc.nii", np.stack([disc.T] * 3, -1), (1, 2, 8))
     image = own(tmp_path).images[0, 0] > 128
@@ -438,15 +486,20 @@ def test_pixels_that_are_no_squares_are_resampled_first(tmp_path):
     ("dtype", "slope", "intercept"),
     [(np.uint8, 0.01, 0), (np.int16, 1e-3, -7.5), (np.uint16, 0, 0), (np.float64, 1, 0)],
 )
-def test_every_number_type_with_slope_and_intercept_is_the_same_picture(tmp_path, dtype, slope, intercept):
+def test_every_number_type_with_slope_and_intercept_is_the_same_picture(
+    tmp_path, dtype, slope, intercept
+):
     volume = layouts.patient(2)
     layouts.nifti(tmp_path / "float" / "a.nii", volume)
     stored = volume * 1000 if not slope else (volume - intercept) / slope
     layouts.nifti(
-        tmp_path / "other" / "a.nii", stored.round(0 if np.issubdtype(dtype, np.integer) else 9).astype(dtype)
+        tmp_path / "other" / "a.nii",
+        stored.round(0 if np.issubdtype(dtype, np.integer) else 9).astype(dtype),
     )
     with (tmp_path / "other" / "a.nii").open("r+b") as file:
-        file.seek(112)  # scl_slope and scl_inter of the header; a slope of 0 means that there is none
+        file.seek(
+            112
+        )  # scl_slope and scl_inter of the header; a slope of 0 means that there is none
         file.write(struct.pack("<2f", slope, intercept))
     assert apart(own(tmp_path / "other").images, own(tmp_path / "float").images) < 2
 
@@ -533,7 +586,10 @@ def dicom(path, pixels, **tags):
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    ds.SOPClassUID, ds.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    ds.SOPClassUID, ds.SOPInstanceUID = (
+        meta.MediaStorageSOPClassUID,
+        meta.MediaStorageSOPInstanceUID,
+    )
     ds.Modality, ds.PatientName = "CT", "Smith^Jane"
     ds.Rows, ds.Columns = pixels.shape
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -559,7 +615,9 @@ def test_a_dicom_file_is_rescaled_and_windowed(tmp_path, plane):
     assert image.min() == 0 and image.max() == 255
     from hagan_lite.datasets.pixels import pad_to_square, resize
 
-    wanted = resize(pad_to_square(((np.int16(plane) - 1024 + 474 + 0.5) / 1100 + 0.5).clip(0, 1), 0), 64)
+    wanted = resize(
+        pad_to_square(((np.int16(plane) - 1024 + 474 + 0.5) / 1100 + 0.5).clip(0, 1), 0), 64
+    )
     assert apart(image, wanted) < 1
 
 
@@ -576,7 +634,10 @@ def test_of_several_windows_the_first_is_used(tmp_path, plane):
 
 
 def test_frames_of_one_file_have_spacing_window_and_rescaling_of_their_own(tmp_path, plane):
-    """An enhanced multi-frame file keeps them in functional groups; a frame of two values does not end the others."""
+    """An enhanced multi-frame file has them in functional groups.
+
+    A frame of two values does not end the others.
+    """
     from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
 
@@ -589,7 +650,9 @@ def test_frames_of_one_file_have_spacing_window_and_rescaling_of_their_own(tmp_p
             setattr(found, name, Sequence([inner]))
         return found
 
-    frames = np.int16(np.stack([plane[::2], plane[::2] * 0 + 7, plane[::2] > 300, 500 - plane[::2] / 2]))
+    frames = np.int16(
+        np.stack([plane[::2], plane[::2] * 0 + 7, plane[::2] > 300, 500 - plane[::2] / 2])
+    )
     shared = group(
         PixelMeasuresSequence=dict(PixelSpacing=[6, 3]),
         FrameVOILUTSequence=dict(WindowCenter=500, WindowWidth=1000),
@@ -597,7 +660,11 @@ def test_frames_of_one_file_have_spacing_window_and_rescaling_of_their_own(tmp_p
     )
     third = group(PixelValueTransformationSequence=dict(RescaleSlope=-2, RescaleIntercept=1000))
     mask = group(FrameVOILUTSequence=dict(WindowCenter=1, WindowWidth=1))
-    tags = dict(NumberOfFrames=4, SharedFunctionalGroupsSequence=Sequence([shared]), PixelData=frames.tobytes())
+    tags = dict(
+        NumberOfFrames=4,
+        SharedFunctionalGroupsSequence=Sequence([shared]),
+        PixelData=frames.tobytes(),
+    )
     tags |= dict(PerFrameFunctionalGroupsSequence=Sequence([Dataset(), Dataset(), mask, third]))
     dicom(tmp_path / "a" / "a.dcm", plane[::2], **tags)
     dicom(tmp_path / "b" / "b.dcm", plane, WindowCenter=500, WindowWidth=1000)
@@ -629,7 +696,9 @@ def test_a_dicom_patient_is_a_group_wherever_the_files_lie_and_is_named_nowhere(
     assert len(d) == 6 and d.groups.tolist() == [0, 1, 0, 1, 0, 1]
     for file in (BUILD / "cache").glob("*.*"):
         content = file.read_bytes()
-        assert b"secret" not in content and b"series" not in content and b"Smith" not in content, file
+        assert b"secret" not in content and b"series" not in content and b"Smith" not in content, (
+            file
+        )
 
 
 def test_pixels_of_a_dicom_file_that_are_no_squares_are_resampled(tmp_path, plane):
@@ -651,23 +720,35 @@ def test_dicom_files_without_an_image_and_damaged_ones_are_left_out(tmp_path, pl
     d = own(tmp_path)
     assert len(d) == 1
     told = "\n".join(d.left_out)
-    assert "report.dcm: a DICOM file without an image" in told and "cut.dcm: " in told and "text.dcm: " in told
+    assert (
+        "report.dcm: a DICOM file without an image" in told
+        and "cut.dcm: " in told
+        and "text.dcm: " in told
+    )
 
 
 def test_without_pydicom_the_remedy_is_said(tmp_path, plane, monkeypatch):
     dicom(tmp_path / "a.dcm", plane)
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(datasets.DataError, match=r"a\.dcm: a DICOM file: pip install 'hagan-lite\[dicom\]'"):
+    with pytest.raises(
+        datasets.DataError, match=r"a\.dcm: a DICOM file: pip install 'hagan-lite\[dicom\]'"
+    ):
         datasets.load(str(tmp_path))
     monkeypatch.undo()  # as if it were installed now
     assert len(datasets.load(str(tmp_path))) == 1
 
 
 def test_files_of_real_scanners_are_read(tmp_path):
-    """pydicom ships a CT and an MR slice from real scanners, ultrasound with a palette, and colour in two spaces."""
+    """pydicom ships CT and MR of real scanners, ultrasound with a palette, colour in two spaces."""
     from pydicom.data import get_testdata_file
 
-    for name in ("CT_small.dcm", "MR_small.dcm", "SC_rgb_rle.dcm", "examples_palette.dcm", "examples_jpeg2k.dcm"):
+    for name in (
+        "CT_small.dcm",
+        "MR_small.dcm",
+        "SC_rgb_rle.dcm",
+        "examples_palette.dcm",
+        "examples_jpeg2k.dcm",
+    ):
         shutil.copyfile(get_testdata_file(name), tmp_path / name)
     d = own(tmp_path)
     assert d.left_out == () and len(d) == 5
@@ -676,4 +757,6 @@ def test_files_of_real_scanners_are_read(tmp_path):
     shutil.copyfile(get_testdata_file("examples_ybr_color.dcm"), tmp_path / "series" / "IM0001")
     heart = own(tmp_path / "series")
     assert len(heart) == 30 and len(np.unique(heart.groups)) == 1
-    assert (np.median(heart.images, axis=(1, 2, 3)) < 10).all()  # ultrasound is black around: YBR was not taken for RGB
+    assert (
+        np.median(heart.images, axis=(1, 2, 3)) < 10
+    ).all()  # ultrasound is black around: YBR was not taken for RGB

@@ -21,7 +21,9 @@ def save(images, folder):
 
 @pytest.fixture
 def cheap_inception(monkeypatch):
-    """Stands in for both of Inception's layers: means and spreads of rows and columns, without weights."""
+    """Stands in for both of Inception's layers: means and spreads of rows and columns, without
+    weights.
+    """
 
     class Rows(torch.nn.Module):
         def forward(self, x):
@@ -29,7 +31,9 @@ def cheap_inception(monkeypatch):
             return torch.cat([x.mean(1), x.mean(2), x.std(1)], 1)
 
     for name in ("inception-768", "inception"):
-        monkeypatch.setitem(features.EXTRACTORS, name, features.EXTRACTORS[name]._replace(build=Rows))
+        monkeypatch.setitem(
+            features.EXTRACTORS, name, features.EXTRACTORS[name]._replace(build=Rows)
+        )
 
 
 def test_several_extractors_score_the_same_images_and_the_first_one_is_the_main_one(
@@ -50,7 +54,9 @@ def test_several_extractors_score_the_same_images_and_the_first_one_is_the_main_
         assert [scores[k] for k in ("n_real", "n_fake", "n_floor")] == [113, 113, 56]
         assert scores == evaluation.of_images(images, fake, name, device="cpu").metrics
     assert set(found.audits) == {"efficientnet-lite0", "pixels"}
-    record = runs.make_record(smoke_run, found.metrics, also=found.also, audit=evaluation.summaries(found.audits))
+    record = runs.make_record(
+        smoke_run, found.metrics, also=found.also, audit=evaluation.summaries(found.audits)
+    )
     runs.save_record(record, "a", tmp_path)
     (kept,) = runs.load_records(tmp_path)
     assert (kept["metrics"], kept["also"]) == (found.metrics, found.also)
@@ -79,9 +85,13 @@ def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
     images = datasets.load("mni152").images
     real, fake = save(images[:24:2], tmp_path / "real"), save(images[1:24:2], tmp_path / "fake")
     names = "efficientnet-lite0,inception-768"
-    done = CliRunner().invoke(app, ["evaluate", str(real), str(fake), "--extractor", names], catch_exceptions=False)
+    done = CliRunner().invoke(
+        app, ["evaluate", str(real), str(fake), "--extractor", names], catch_exceptions=False
+    )
     assert done.exit_code == 0
-    printed = [line.split()[0] for line in done.output.splitlines() if line and not line[0].isspace()]
+    printed = [
+        line.split()[0] for line in done.output.splitlines() if line and not line[0].isspace()
+    ]
     assert printed.count("FD") == printed.count("FID-768") == 1
     assert "FID" not in printed
     assert "audit in inception-768" not in done.output
@@ -89,10 +99,19 @@ def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
 
 def test_a_run_is_evaluated_with_spread_floor_and_audit(smoke_run):
     done = CliRunner().invoke(
-        app, ["evaluate", str(smoke_run), "--sets", "2", "--extractor", "efficientnet-lite0"], catch_exceptions=False
+        app,
+        ["evaluate", str(smoke_run), "--sets", "2", "--extractor", "efficientnet-lite0"],
+        catch_exceptions=False,
     )
     assert done.exit_code == 0
-    for words in ("FD ", "mean of 2 fresh sets", "floor there", "KID", "precision", "audit in pixels: "):
+    for words in (
+        "FD ",
+        "mean of 2 fresh sets",
+        "floor there",
+        "KID",
+        "precision",
+        "audit in pixels: ",
+    ):
         assert words in done.output
     kept = json.loads((smoke_run / "evaluation.json").read_text())
     assert kept["metrics"]["n_fake"] == 113
@@ -104,7 +123,9 @@ def test_two_folders_are_compared_and_a_copying_one_is_caught(tmp_path):
     images = datasets.load("mni152").images
     real = save(images[::2], tmp_path / "real")
     fake = save(np.clip(images[::2].astype(int) + 2, 0, 255).astype(np.uint8), tmp_path / "fake")
-    done = CliRunner().invoke(app, ["evaluate", str(real), str(fake), "--extractor", "efficientnet-lite0"])
+    done = CliRunner().invoke(
+        app, ["evaluate", str(real), str(fake), "--extractor", "efficientnet-lite0"]
+    )
     assert done.exit_code == 0, done.output
     assert "audit in pixels: suspicious" in done.output
     assert "audit in efficientnet-lite0: suspicious" in done.output

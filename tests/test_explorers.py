@@ -36,7 +36,9 @@ def test_moving_the_box_changes_picture_and_label(explorer):
 
 def test_the_explorers_label_is_attnmixs(explorer, shipped):
     pair = explorers.fake_and_map(shipped.G, shipped.experiment, explorer.fake.value)
-    M = explorers.box(64, explorer.top.value, explorer.left.value, explorer.height.value, explorer.width.value)
+    M = explorers.box(
+        64, explorer.top.value, explorer.left.value, explorer.height.value, explorer.width.value
+    )
     expected = attnmix.mixed_labels(M, attnmix.to_image_size(pair.saliency, 64))
     torch.testing.assert_close(explorer.labels.lam, expected.lam)
 
@@ -49,9 +51,16 @@ def test_uniform_attention_moves_no_label(explorer):
 
 
 def test_a_map_drawn_under_the_fake_box_makes_the_label_fake(explorer):
-    explorer.top.value, explorer.left.value, explorer.height.value, explorer.width.value = 0, 0, 32, 32
+    explorer.top.value, explorer.left.value, explorer.height.value, explorer.width.value = (
+        0,
+        0,
+        32,
+        32,
+    )
     explorer.source.value = "drawn"
-    torch.testing.assert_close(explorer.labels.lam, explorer.labels.lambda_0)  # an empty board says nothing
+    torch.testing.assert_close(
+        explorer.labels.lam, explorer.labels.lambda_0
+    )  # an empty board says nothing
     explorer.board[explorers.BOARD + 1].value = True
     assert explorer.labels.lambda_1 < 0.02 and explorer.labels.lambda_0 == 0.75
     explorer.inside.value = True  # now the box is the real part
@@ -95,13 +104,19 @@ def test_the_training_viewer_scrubs_through_a_run(smoke_run):
     viewer = widgets.TrainingViewer(smoke_run)
     steps = explorers.moments(smoke_run)
     assert list(viewer.step.options) == steps and viewer.step.value == steps[-1] == 20
-    assert ">20<" in viewer.table.value and "gamma_32" in viewer.table.value and "shift" in viewer.table.value
+    assert (
+        ">20<" in viewer.table.value
+        and "gamma_32" in viewer.table.value
+        and "shift" in viewer.table.value
+    )
     last = shown(viewer.image)
     viewer.step.value = steps[0]
     assert f">{steps[0]}<" in viewer.table.value and not np.array_equal(shown(viewer.image), last)
 
 
-def test_the_training_viewer_waits_for_a_run_that_has_drawn_nothing_and_finds_what_comes(smoke_run, tmp_path):
+def test_the_training_viewer_waits_for_a_run_that_has_drawn_nothing_and_finds_what_comes(
+    smoke_run, tmp_path
+):
     import shutil
 
     run = tmp_path / "run"

@@ -67,13 +67,18 @@ def test_other_images_have_other_features_and_a_damaged_cache_is_made_again(imag
 def test_grey_and_the_same_in_three_channels_are_one():
     grey = datasets.load("mni152").images[40:44]
     colour = features.features(grey.repeat(3, axis=1), "efficientnet-lite0")
-    torch.testing.assert_close(features.features(grey, "efficientnet-lite0"), colour, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        features.features(grey, "efficientnet-lite0"), colour, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_features_do_not_depend_on_the_batch(images, no_cache):
     one = features._extract(images, "efficientnet-lite0", torch.device("cpu"), 3)
     torch.testing.assert_close(
-        one, features._extract(images, "efficientnet-lite0", torch.device("cpu"), 8), atol=1e-4, rtol=1e-4
+        one,
+        features._extract(images, "efficientnet-lite0", torch.device("cpu"), 8),
+        atol=1e-4,
+        rtol=1e-4,
     )
 
 
@@ -82,7 +87,9 @@ def test_too_few_images_are_refused():
         features.features(np.zeros((1, 1, 64, 64), np.uint8))
 
 
-def test_without_weights_and_network_the_error_says_where_to_put_them(images, monkeypatch, tmp_path):
+def test_without_weights_and_network_the_error_says_where_to_put_them(
+    images, monkeypatch, tmp_path
+):
     monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", str(tmp_path / "inception.pth"))
 
     def offline(*_, **__):
@@ -91,14 +98,19 @@ def test_without_weights_and_network_the_error_says_where_to_put_them(images, mo
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     assert features.choose_all("auto") == ["efficientnet-lite0"]
     for name in ("inception", "inception-768"):
-        with pytest.raises(ConnectionError, match=r"no route.*weights-inception.*inception\.pth.*efficientnet-lite0"):
+        with pytest.raises(
+            ConnectionError,
+            match=r"no route.*weights-inception.*inception\.pth.*efficientnet-lite0",
+        ):
             features.features(images, name)
 
 
 def torch_fidelitys(layer, path, images):
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    net = FeatureExtractorInceptionV3("inception", [layer], feature_extractor_weights_path=str(path))
+    net = FeatureExtractorInceptionV3(
+        "inception", [layer], feature_extractor_weights_path=str(path)
+    )
     return net(torch.from_numpy(images).expand(-1, 3, -1, -1))[0]
 
 
@@ -128,12 +140,16 @@ def test_nothing_behind_the_trunk_is_there_to_compute_with(save):
     for given in (whole(), trunk_of(whole())):
         save(given)
         net = features.EXTRACTORS["inception-768"].build()
-        assert not [k for k in net.state_dict() if any(name in k for name in inception.BEHIND_TRUNK)]
+        assert not [
+            k for k in net.state_dict() if any(name in k for name in inception.BEHIND_TRUNK)
+        ]
         assert not [k for k, v in net.state_dict().items() if v.is_meta]
 
 
 def distances(a, b):
-    theirs = fid_statistics_to_metric(fid_features_to_statistics(a), fid_features_to_statistics(b), False)
+    theirs = fid_statistics_to_metric(
+        fid_features_to_statistics(a), fid_features_to_statistics(b), False
+    )
     return metrics.frechet_distance(a, b), theirs["frechet_inception_distance"]
 
 
@@ -154,9 +170,18 @@ def test_fid_768_with_the_real_trunk_is_torch_fidelitys_too(monkeypatch, no_cach
     monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", str(path))
     assert features.choose_all("auto") == ["efficientnet-lite0", "inception-768"]
     images = datasets.load("mni152").images
-    near, other, noise = images[:24:2], images[1:24:2], np.random.default_rng(0).integers(0, 256, (12, 1, 64, 64))
-    sets = [features.features(part, "inception-768") for part in (near, other, noise.astype(np.uint8))]
-    (to_neighbours, theirs), (to_noise, theirs_too) = distances(*sets[:2]), distances(sets[0], sets[2])
+    near, other, noise = (
+        images[:24:2],
+        images[1:24:2],
+        np.random.default_rng(0).integers(0, 256, (12, 1, 64, 64)),
+    )
+    sets = [
+        features.features(part, "inception-768") for part in (near, other, noise.astype(np.uint8))
+    ]
+    (to_neighbours, theirs), (to_noise, theirs_too) = (
+        distances(*sets[:2]),
+        distances(sets[0], sets[2]),
+    )
     assert to_neighbours == pytest.approx(theirs, rel=1e-3, abs=1e-3)
     assert to_noise == pytest.approx(theirs_too, rel=1e-3, abs=1e-3)
     assert to_neighbours < 0.5 * to_noise
@@ -186,9 +211,13 @@ def changed(state, **given):
 
 BAD = {
     "half precision": lambda s: {k: v.half() if v.is_floating_point() else v for k, v in s.items()},
-    "not a number": lambda s: changed(s, Mixed_6e__branch_pool__bn__bias=torch.full((192,), torch.nan)),
+    "not a number": lambda s: changed(
+        s, Mixed_6e__branch_pool__bn__bias=torch.full((192,), torch.nan)
+    ),
     "another shape": lambda s: changed(s, Mixed_6e__branch_pool__bn__bias=torch.zeros(3)),
-    "one missing in the trunk": lambda s: {k: v for k, v in s.items() if k != "Conv2d_1a_3x3.conv.weight"},
+    "one missing in the trunk": lambda s: {
+        k: v for k, v in s.items() if k != "Conv2d_1a_3x3.conv.weight"
+    },
     "one missing behind it": lambda s: {k: v for k, v in s.items() if k != "fc.bias"},
     "one too many": lambda s: changed(s, AuxLogits__fc__bias=torch.zeros(3)),
     "another network": lambda s: torch.nn.Linear(3, 3).state_dict(),
@@ -201,7 +230,8 @@ BAD = {
 
 
 @pytest.mark.parametrize(
-    ("kind", "part"), [*((kind, dict) for kind in BAD), *((kind, trunk_of) for kind in BAD if "behind" not in kind)]
+    ("kind", "part"),
+    [*((kind, dict) for kind in BAD), *((kind, trunk_of) for kind in BAD if "behind" not in kind)],
 )
 def test_wrong_weights_are_refused_by_their_files_name(kind, part, images, save, no_cache):
     path = save(BAD[kind](part(whole())))
@@ -220,7 +250,11 @@ def test_wrong_weights_are_refused_by_their_files_name(kind, part, images, save,
 def test_damaged_weights_are_refused_by_their_files_name(damage, images, save, no_cache):
     path = save(trunk_of(whole()))
     written = path.read_bytes()
-    path.write_bytes(dict(truncated=written[: len(written) // 2], text=b"these are no weights\n", empty=b"")[damage])
+    path.write_bytes(
+        dict(truncated=written[: len(written) // 2], text=b"these are no weights\n", empty=b"")[
+            damage
+        ]
+    )
     for name in ("inception", "inception-768"):
         with pytest.raises(ValueError, match="not the weights of") as refused:
             features.features(images, name)
@@ -239,14 +273,21 @@ def test_a_pickle_that_is_no_weights_is_not_executed(name, images, weights, tmp_
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("names", ["vgg", "inception,vgg", "", "inception,", "auto,inception", "inception, inception"])
+@pytest.mark.parametrize(
+    "names", ["vgg", "inception,vgg", "", "inception,", "auto,inception", "inception, inception"]
+)
 def test_unknown_and_repeated_extractors_are_refused(names):
-    with pytest.raises(ValueError, match="choose auto, efficientnet-lite0, inception-768, inception"):
+    with pytest.raises(
+        ValueError, match="choose auto, efficientnet-lite0, inception-768, inception"
+    ):
         features.choose_all(names)
 
 
 def test_several_extractors_keep_their_order():
-    assert features.choose_all("inception-768, efficientnet-lite0") == ["inception-768", "efficientnet-lite0"]
+    assert features.choose_all("inception-768, efficientnet-lite0") == [
+        "inception-768",
+        "efficientnet-lite0",
+    ]
 
 
 def test_an_unknown_extractor_is_refused():

@@ -9,7 +9,9 @@ from hagan_lite.lessons.pretrained import load_pretrained
 
 def test_shifts_belong_to_masks_of_every_area_and_to_the_map_that_is_asked_for():
     e, G, _, _ = load_pretrained("mni152", "cpu")
-    labels = {name: figure7.label_shifts(G, e, name, images=8, masks=400) for name in figure7.READINGS}
+    labels = {
+        name: figure7.label_shifts(G, e, name, images=8, masks=400) for name in figure7.READINGS
+    }
     again = figure7.label_shifts(G, e, "output", images=8, masks=400)
     assert torch.equal(labels["output"].lam, again.lam)
     for found in labels.values():
@@ -32,12 +34,18 @@ def test_the_chance_is_the_product_over_the_three_examples():
     """Half of the masks do not move, half move by 0.1: each example has a chance of 1/2."""
     areas = torch.linspace(0, 1, 2001)
     moved = torch.where(torch.arange(2001) % 2 == 0, areas, areas + 0.1)
-    assert figure7.chance_of_the_papers_shifts(Labels(areas, areas, moved)) == pytest.approx(1 / 8, abs=0.01)
+    assert figure7.chance_of_the_papers_shifts(Labels(areas, areas, moved)) == pytest.approx(
+        1 / 8, abs=0.01
+    )
 
 
 def test_a_run_whose_labels_no_attention_moves_has_no_chance(monkeypatch, smoke_run, tmp_path):
     found = figure7.chances(smoke_run, "cpu")
-    assert set(found) == set(figure7.READINGS) and all(0 <= chance <= 1 for chance in found.values())
+    assert set(found) == set(figure7.READINGS) and all(
+        0 <= chance <= 1 for chance in found.values()
+    )
     e = runs.experiment_of(smoke_run)
-    monkeypatch.setattr(runs, "experiment_of", lambda run: type(e).make(preset="smoke", mix="cutmix"))
+    monkeypatch.setattr(
+        runs, "experiment_of", lambda run: type(e).make(preset="smoke", mix="cutmix")
+    )
     assert figure7.chances(smoke_run, "cpu") == {}

@@ -1,5 +1,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -26,7 +27,9 @@ def made(smoke_run):
 
 def test_compared_images_share_one_grey_window(made):
     for name in ("gallery", "beside", "history", "figure7"):
-        windows = {i.get_clim() for a in made[name].axes for i in a.images if i.get_cmap().name == "gray"}
+        windows = {
+            i.get_clim() for a in made[name].axes for i in a.images if i.get_cmap().name == "gray"
+        }
         assert windows <= {(0, 255)} or windows <= {(0, 1)}, name
 
 
@@ -35,6 +38,23 @@ def test_every_curve_has_a_title_and_units(made):
         for i, axis in enumerate(made[name].axes[:4]):
             assert axis.get_title() and axis.get_ylabel()
             assert (axis.get_xlabel() == "training step") == (i < over_steps)
+
+
+def test_no_legend_covers_a_curve(made):
+    """Legends of a training stand below the axes: curves may run anywhere."""
+    for name, over_steps in (("curves", 4), ("shift", 3)):
+        made[name].draw_without_rendering()
+        for axis in made[name].axes[:over_steps]:
+            assert axis.get_legend().get_window_extent().y1 < axis.get_window_extent().y0
+
+
+def test_recipes_draws_each_run_of_a_row_and_nothing_where_nothing_was_measured():
+    row = dict(row="a", **{"our FD (x)": 15.0, "FD of real halves": 5.0, "paper's FID": 9.0})
+    empty = dict(row="b", **{"paper's FID": 8.0})
+    of_row = {"a": [dict(metrics=dict(fd=fd)) for fd in (10.0, 20.0)]}
+    measured = drawing.recipes(pd.DataFrame([row, empty]), of_row).axes[0]
+    dots = [line for line in measured.lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in dots] == [[10.0, 20.0]]
 
 
 def test_figure_7_shows_the_range_of_shifts(smoke_run):
@@ -65,7 +85,9 @@ def test_the_shifts_width_is_drawn_where_the_entropy_was(smoke_run):
     log = [line for line in runs.read_log(smoke_run) if "shift" in line]
     drawn = drawing.shift_over_training(runs.read_log(smoke_run), 4).axes[3].collections[0]
     assert drawn.get_offsets()[:, 0].tolist() == pytest.approx([line["entropy"] for line in log])
-    assert drawn.get_offsets()[:, 1].tolist() == pytest.approx([line["shift"][4] - line["shift"][0] for line in log])
+    assert drawn.get_offsets()[:, 1].tolist() == pytest.approx(
+        [line["shift"][4] - line["shift"][0] for line in log]
+    )
 
 
 def test_learning_curves_show_every_seed_and_the_floor(smoke_run):

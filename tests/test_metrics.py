@@ -19,7 +19,9 @@ def test_the_distance_of_two_known_gaussians():
     assert metrics.frechet_distance(a, b) == pytest.approx(5 + 3 * (2 - 1) ** 2, rel=0.03)
 
 
-@pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 16), (40, 30, 64), (20, 200, 64), (65, 64, 64)])
+@pytest.mark.parametrize(
+    ("n", "m", "d"), [(300, 200, 16), (40, 30, 64), (20, 200, 64), (65, 64, 64)]
+)
 def test_the_frechet_distance_is_torchmetrics_and_torch_fidelitys(n, m, d):
     """Also where n < d makes the covariances singular."""
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
@@ -32,7 +34,9 @@ def test_the_frechet_distance_is_torchmetrics_and_torch_fidelitys(n, m, d):
     theirs = FrechetInceptionDistance(feature=given).set_dtype(torch.float64)
     theirs.update(a, real=True)
     theirs.update(b, real=False)
-    other = fid_statistics_to_metric(fid_features_to_statistics(a), fid_features_to_statistics(b), False)
+    other = fid_statistics_to_metric(
+        fid_features_to_statistics(a), fid_features_to_statistics(b), False
+    )
     found = metrics.frechet_distance(a, b)
     assert found == pytest.approx(float(theirs.compute()), rel=1e-3)
     assert found == pytest.approx(other["frechet_inception_distance"], rel=1e-3)
@@ -49,7 +53,9 @@ def test_a_singular_covariance_is_no_trouble():
 
 def test_the_distance_falls_with_n_and_kid_does_not():
     def score(f, n):
-        return np.mean([f(randn(n, 64, seed=2 * i), randn(n, 64, seed=2 * i + 1)) for i in range(8)])
+        return np.mean(
+            [f(randn(n, 64, seed=2 * i), randn(n, 64, seed=2 * i + 1)) for i in range(8)]
+        )
 
     fd = [score(metrics.frechet_distance, n) for n in (30, 100, 300)]
     assert fd[0] > 2 * fd[1] > 4 * fd[2] > 0
@@ -74,7 +80,9 @@ def test_precision_and_recall_of_toy_clouds():
     precision, recall = metrics.precision_recall(real, 0.05 * other)  # all alike, all plausible
     assert precision > 0.95
     assert recall < 0.1
-    precision, recall = metrics.precision_recall(real, 5 * other)  # everywhere, mostly where nothing real is
+    precision, recall = metrics.precision_recall(
+        real, 5 * other
+    )  # everywhere, mostly where nothing real is
     assert precision < 0.4
     assert recall > precision
 
@@ -84,7 +92,10 @@ def in_order(images):
     real, other = images[::2], images[1::2]
     blurred = (gaussian(other / 255, sigma=(0, 0, 2, 2)) * 255).astype(np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, other.shape, dtype=np.uint8)
-    a, rest = features(real, "efficientnet-lite0"), [features(x, "efficientnet-lite0") for x in (other, blurred, noise)]
+    a, rest = (
+        features(real, "efficientnet-lite0"),
+        [features(x, "efficientnet-lite0") for x in (other, blurred, noise)],
+    )
     return [metrics.frechet_distance(a, b) for b in rest], [metrics.kid(a, b)[0] for b in rest]
 
 
@@ -103,8 +114,20 @@ def test_on_covid_ct_too(covid_ct):
 def test_a_score_says_how_it_was_obtained():
     images = datasets.load("mni152").images[::8]
     fake = images[:, :, :, ::-1].copy()
-    score = metrics.evaluate(images, fake, extractor="efficientnet-lite0", fresh=(fake[:8], fake[8:]))
-    assert {"extractor", "resize", "n_real", "n_fake", "seed", "fd", "floor", "n_floor", "fd_at_floor_n"} < set(score)
+    score = metrics.evaluate(
+        images, fake, extractor="efficientnet-lite0", fresh=(fake[:8], fake[8:])
+    )
+    assert {
+        "extractor",
+        "resize",
+        "n_real",
+        "n_fake",
+        "seed",
+        "fd",
+        "floor",
+        "n_floor",
+        "fd_at_floor_n",
+    } < set(score)
     assert (score["n_real"], score["n_floor"]) == (len(images), len(images) // 2)
     assert "fid" not in score  # these are not Inception's features
     assert len(score["fd_sets"]) == 2

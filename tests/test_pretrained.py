@@ -20,7 +20,9 @@ def test_it_is_the_cpu_preset_on_the_embedded_slices(p):
     assert (p.experiment.dataset, p.experiment.preset, p.experiment.steps) == ("mni152", "cpu", 800)
     assert record["hash"] == p.experiment.hash == read_json(p.run / "experiment.json")["hash"]
     assert record["data"]["fingerprint"] == datasets.load("mni152").fingerprint
-    assert "+changes" not in record["commit"] and record["metrics"]["fd"] > record["metrics"]["floor"]
+    assert (
+        "+changes" not in record["commit"] and record["metrics"]["fd"] > record["metrics"]["floor"]
+    )
 
 
 def test_it_is_small_and_in_half_precision(p):
@@ -29,11 +31,15 @@ def test_it_is_small_and_in_half_precision(p):
     for name in ("generator", "discriminator"):
         path = p.run / f"{name}.safetensors"
         assert path.stat().st_size <= 3_000_000
-        assert {v.dtype for v in load_file(path).values() if v.is_floating_point()} == {torch.float16}
+        assert {v.dtype for v in load_file(path).values() if v.is_floating_point()} == {
+            torch.float16
+        }
 
 
 def test_it_draws_heads_and_not_noise(p):
-    """Its mean image is like the mean slice, and its images are smoother than an untrained generator's."""
+    """Its mean image is like the mean slice, and its images are smoother than an untrained
+    generator's.
+    """
     fake = runs.generate(p.G, p.experiment, 64).astype(float)
     real = datasets.load("mni152").images.astype(float)
     assert np.corrcoef(fake.mean(0).ravel(), real.mean(0).ravel())[0, 1] > 0.95

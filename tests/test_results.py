@@ -15,7 +15,9 @@ from hagan_lite.report.experiments import EARLIER, ladder, tried
 from hagan_lite.system.paths import ROOT, SEARCHED
 from hagan_lite.train import train
 
-SCORE = dict(extractor="efficientnet-lite0", resize="r", n_real=113, n_fake=113, seed=0, fd=200.0, floor=40.0)
+SCORE = dict(
+    extractor="efficientnet-lite0", resize="r", n_real=113, n_fake=113, seed=0, fd=200.0, floor=40.0
+)
 SCORE |= dict(n_floor=56, fd_at_floor_n=210.0)
 
 
@@ -52,7 +54,11 @@ def test_a_record_keeps_the_training_thinned(record, smoke_run):
     assert [line["step"] for line in kept] == [line["step"] for line in log]
     for whole, short in zip(log, kept, strict=True):
         assert set(whole) - set(short) == {"seconds"}
-        assert short["shift"] == pytest.approx(whole["shift"], rel=1e-3) if "shift" in whole else "shift" not in short
+        assert (
+            short["shift"] == pytest.approx(whole["shift"], rel=1e-3)
+            if "shift" in whole
+            else "shift" not in short
+        )
         assert short["d"] == pytest.approx(whole["d"], rel=1e-3)
 
 
@@ -63,7 +69,10 @@ def test_the_learning_curve_ends_with_the_number_that_is_reported(smoke_run, tmp
     curve = evaluation.learning_curve(kept, images, "efficientnet-lite0")
     fake = runs.sample(kept, len(images))
     assert curve["step"] == [5, 10, 15, 20] and len(set(curve["fd"])) == 4
-    assert curve["fd"][-1] == metrics.evaluate(images.images, fake, extractor="efficientnet-lite0")["fd"]
+    assert (
+        curve["fd"][-1]
+        == metrics.evaluate(images.images, fake, extractor="efficientnet-lite0")["fd"]
+    )
 
 
 @pytest.mark.parametrize("field", runs.NEEDED)
@@ -146,7 +155,9 @@ def test_every_committed_record_is_whole():
 
 def alike(record, e):
     """Whether a record is of experiment `e` with any seed."""
-    return dataclasses.replace(Experiment.from_dict(record["experiment"]), seed=e.seed).hash == e.hash
+    return (
+        dataclasses.replace(Experiment.from_dict(record["experiment"]), seed=e.seed).hash == e.hash
+    )
 
 
 def test_rank_agreement_is_spearmans_with_its_exact_chance():
@@ -167,7 +178,9 @@ def test_rank_agreement_is_spearmans_with_its_exact_chance():
 
 
 def test_rank_agreement_of_few_models_says_that_it_says_nothing():
-    found = claims_measured.rank_agreement(pd.Series([3.0, 2.0, 1.0, 4.0]), pd.Series([3.0, 2.0, 1.0, None]))
+    found = claims_measured.rank_agreement(
+        pd.Series([3.0, 2.0, 1.0, 4.0]), pd.Series([3.0, 2.0, 1.0, None])
+    )
     assert found["models"] == 3 and found["rho"] == 1 and found["low"] != found["low"]
     assert claims_measured.rank_agreement(pd.Series([1.0]), pd.Series([2.0]))["rho"] != 1
     alike = claims_measured.rank_agreement(pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([5.0] * 4))
@@ -182,7 +195,9 @@ def test_table_3_has_the_papers_numbers_for_its_size_alone(record):
 
 def test_audits_are_listed_by_space(record):
     told = dict(n_samples=5, n_heldout=5, p_value=0.5, nearer=0.4, power=0.9, verdict="no sign")
-    listed = tables.audits([record, record | dict(audit=dict(pixels=told, other="not audited: too few"))])
+    listed = tables.audits(
+        [record, record | dict(audit=dict(pixels=told, other="not audited: too few"))]
+    )
     assert listed["space"].tolist() == ["pixels", "other"]
     assert listed["verdict"].tolist() == ["no sign", "not audited: too few"]
     assert "nan" not in tables.markdown(listed).lower()
@@ -193,7 +208,11 @@ def test_deleting_a_record_blanks_its_cell_of_table_4():
     for name, e in rows:
         gone = tables.table_4(rows, [r for r in committed() if not alike(r, e)]).set_index("row")
         assert (
-            gone.loc[name, [c for c in gone if c.startswith("our ") or c in ("KID", "seeds", "each run")]].isna().all()
+            gone.loc[
+                name, [c for c in gone if c.startswith("our ") or c in ("KID", "seeds", "each run")]
+            ]
+            .isna()
+            .all()
         )
 
 
@@ -205,10 +224,15 @@ def test_a_run_that_was_repeated_to_the_last_digit_counts_once(record):
 
 def test_kid_is_of_runs_of_every_seed_or_blank(record):
     def runs(**kids):
-        of = [(f"{d} threads", s, kid) for (d, s), kid in zip(((1, 0), (2, 0), (1, 1)), kids.values(), strict=True)]
+        of = [
+            (f"{d} threads", s, kid)
+            for (d, s), kid in zip(((1, 0), (2, 0), (1, 1)), kids.values(), strict=True)
+        ]
         made = [changed(record, experiment__seed=s, device=d) for d, s, _ in of]
         for r, (*_, kid) in zip(made, of, strict=True):
-            r["metrics"] = {k: v for k, v in (r["metrics"] | dict(kid=kid)).items() if v is not None}
+            r["metrics"] = {
+                k: v for k, v in (r["metrics"] | dict(kid=kid)).items() if v is not None
+            }
         return tables.table_2(made).iloc[0]
 
     assert runs(a=None, b=0.5, c=0.25)[["KID", "KID's runs", "runs"]].tolist() == [0.375, 2, 3]
@@ -217,7 +241,9 @@ def test_kid_is_of_runs_of_every_seed_or_blank(record):
 
 def with_fid_768(record, seed, distance, floor=0.2, **fields):
     scores = {} if distance is None else {"inception-768": dict(fid768=distance, floor=floor)}
-    return changed(record, experiment__seed=seed, device=f"{seed} {distance}", **fields) | dict(also=scores)
+    return changed(record, experiment__seed=seed, device=f"{seed} {distance}", **fields) | dict(
+        also=scores
+    )
 
 
 def test_fid_768_is_a_mean_over_its_runs_where_every_seed_has_one(record):
@@ -308,7 +334,9 @@ def test_the_committed_lessons_show_the_records_as_they_are():
         "seeds",
         "preset",
     ]
-    ladders = tables.table_4(ladder("covid-ct", "cpu", **EARLIER), of_covid).drop(columns=["changed", "comparable"])
+    ladders = tables.table_4(ladder("covid-ct", "cpu", **EARLIER), of_covid).drop(
+        columns=["changed", "comparable"]
+    )
     present = tables.with_records(tables.table_4(ladder("covid-ct", "cpu"), of_covid))
     present = present.drop(columns=["changed", "comparable"])
     attempts = tables.of_rows(tried("covid-ct", "cpu"), runs.load_records(SEARCHED), {})
@@ -323,5 +351,10 @@ def test_the_committed_lessons_show_the_records_as_they_are():
     )
     for lesson, table in shown_in:
         cells = nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4).cells
-        shown = [o["data"].get("text/markdown", "") for c in cells for o in c.get("outputs", ()) if "data" in o]
+        shown = [
+            o["data"].get("text/markdown", "")
+            for c in cells
+            for o in c.get("outputs", ())
+            if "data" in o
+        ]
         assert tables.markdown(table) in shown, lesson

@@ -22,11 +22,16 @@ def test_samples_come_from_the_averaged_generator(smoke_run):
 
 
 def test_the_averaged_generators_batchnorm_statistics_are_its_own(smoke_run):
-    G, z = runs.load_generator(smoke_run), torch.rand(256, 100, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    G, z = (
+        runs.load_generator(smoke_run),
+        torch.rand(256, 100, generator=torch.Generator().manual_seed(0)) * 2 - 1,
+    )
     with torch.no_grad():
         before = G.blocks[0][0](z[:, :, None, None])  # what the first BatchNorm sees
     norm = G.blocks[0][1]
-    torch.testing.assert_close(norm.running_mean, before.mean((0, 2, 3)), atol=0.15 * before.std().item(), rtol=0.1)
+    torch.testing.assert_close(
+        norm.running_mean, before.mean((0, 2, 3)), atol=0.15 * before.std().item(), rtol=0.1
+    )
     torch.testing.assert_close(norm.running_var, before.var((0, 2, 3)), atol=0, rtol=0.5)
 
 
@@ -42,7 +47,9 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
 
 
 def test_a_damaged_generator_is_named_with_its_remedy(tmp_path):
-    run = train.train(Experiment.make(preset="smoke", width=4, batch_size=4, steps=2), tmp_path / "run")
+    run = train.train(
+        Experiment.make(preset="smoke", width=4, batch_size=4, steps=2), tmp_path / "run"
+    )
     path = run / "generator.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="damaged.*run again"):
@@ -55,7 +62,11 @@ def test_a_damaged_generator_is_named_with_its_remedy(tmp_path):
 def test_run_folders_follow_the_experiment_and_the_data():
     e, d = Experiment.make(preset="smoke"), datasets.load("mni152")
     other = datasets.Dataset(d.name, d.images, d.groups, "another")
-    names = {runs.run_dir(e, d), runs.run_dir(e, other), runs.run_dir(Experiment.make(preset="smoke", seed=1), d)}
+    names = {
+        runs.run_dir(e, d),
+        runs.run_dir(e, other),
+        runs.run_dir(Experiment.make(preset="smoke", seed=1), d),
+    }
     assert len(names) == 3
 
 

@@ -25,10 +25,10 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
 
 
 def test_a_checkpoint_that_meets_a_full_disk_is_named(tmp_path):
-    """The kernel refuses to let a file grow, as a full disk does; in a process of its own, for the limit stays."""
+    """The kernel refuses to let a file grow, as a full disk does, in a process of its own."""
     script = """if True:
         import pathlib, resource, signal, sys, torch
-        from hagan_lite import storage
+        from hagan_lite.system import storage
         path = pathlib.Path(sys.argv[1])
         storage.save_checkpoint(path, {"step": 1})
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -42,7 +42,9 @@ def test_a_checkpoint_that_meets_a_full_disk_is_named(tmp_path):
     pytest.importorskip("resource")
     path = tmp_path / "checkpoint.pt"
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
-    assert re.search(r"could not write .*checkpoint\.pt: .*free space", done.stdout), done.stdout + done.stderr
+    assert re.search(r"could not write .*checkpoint\.pt: .*free space", done.stdout), (
+        done.stdout + done.stderr
+    )
     assert "{'step': 1}" in done.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
 
@@ -81,7 +83,7 @@ def test_broken_json_is_named(tmp_path):
 def test_a_dead_process_holds_no_lock(tmp_path):
     hold = """if True:
         import sys, time
-        from hagan_lite import storage
+        from hagan_lite.system import storage
         with storage.only_writer(sys.argv[1]):
             print("mine", flush=True)
             time.sleep(600)
@@ -89,7 +91,10 @@ def test_a_dead_process_holds_no_lock(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE)
     holder.stdout.readline()
     assert storage.written_now(tmp_path)
-    with pytest.raises(RuntimeError, match=re.escape(str(tmp_path))), storage.only_writer(tmp_path, wait=0.1):
+    with (
+        pytest.raises(RuntimeError, match=re.escape(str(tmp_path))),
+        storage.only_writer(tmp_path, wait=0.1),
+    ):
         pass
     holder.kill()
     holder.wait()

@@ -1,1 +1,1 @@
-"""Many experiments: which cells are done, workers on dask, notebooks that papermill executes."""
+"""Run many experiments: which cells are done, workers on dask, notebooks by papermill."""

@@ -1,4 +1,7 @@
-"""Executing notebooks: papermill in this process, outputs below build/, errors inside widgets found, progress shown."""
+"""Execute notebooks by papermill in this process.
+
+Outputs go below build/, errors inside widgets are raised, progress is shown.
+"""
 
 import json
 import threading
@@ -21,14 +24,16 @@ NOTEBOOKS = ROOT / "notebooks"
 
 
 class NotebookError(RuntimeError):
-    """A notebook raised; the message holds its traceback and the path of the executed notebook."""
+    """Report a notebook that raised, with its traceback and the executed notebook's path."""
 
 
 def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
-    """Runs notebooks/`name`.ipynb with `parameters` and writes the executed notebook to `output`, never in place.
+    """Run notebooks/`name`.ipynb with `parameters` and write the executed notebook to `output`.
 
-    The kernel's working directory is the checkout; a user's own folder is named nowhere in the output. Raises
-    NotebookError, also where an exception hides inside a widget.
+    It is never written in place.
+
+    The kernel's working directory is the checkout; a user's own folder is named nowhere in the
+    output. Raises NotebookError, also where an exception hides inside a widget.
     """
     import papermill  # three seconds: only where a notebook runs
     from nbclient.exceptions import DeadKernelError
@@ -45,53 +50,76 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
             kernel_name="python3",
             progress_bar=False,
             request_save_on_cell_execute=False,
-            extra_arguments=["--IPKernelApp.log_level=50"],  # papermill interrupts an idle kernel to end it: no news
+            # Papermill ends an idle kernel by an interrupt, which the kernel would log as an error.
+            extra_arguments=["--IPKernelApp.log_level=50"],
         )
     except DeadKernelError as error:
-        again = "it was killed or ran out of memory; give the same command again and it goes on from its checkpoint"
-        raise NotebookError(f"{source.name}: its kernel died: {again}") from error
+        raise NotebookError(
+            f"{source.name}: its kernel died: it was killed or ran out of memory; "
+            "give the same command again and it goes on from its checkpoint"
+        ) from error
     except papermill.exceptions.PapermillExecutionError as error:
-        raise NotebookError(f"{source.name} failed; the executed notebook is {output}\n{error}") from error
+        raise NotebookError(
+            f"{source.name} failed; the executed notebook is {output}\n{error}"
+        ) from error
     finally:
         if (dataset := parameters.get("dataset", "mni152")) not in DATASETS and output.is_file():
             _forget_path(output, dataset)
     hidden = widget_errors(executed)
     if hidden:
         raise NotebookError(
-            f"{source.name}: an exception inside a widget; the executed notebook is {output}\n{hidden[0]}"
+            f"{source.name}: an exception inside a widget; "
+            f"the executed notebook is {output}\n{hidden[0]}"
         )
     return output
 
 
 def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:
-    """One cell of a table: 09_run_experiment executed into the run folder of `e`; returns the record's path."""
-    parameters |= dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes)
+    """Execute 09_run_experiment into the run folder of `e`, and return the record's path."""
+    parameters |= dict(
+        model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes
+    )
     execute("09_run_experiment", run / "run_experiment.ipynb", **parameters)
     return RECORDS / f"{run.name}.json"
 
 
 def _forget_path(notebook: Path, folder: str) -> None:
-    """Takes a user's folder out of an executed notebook, and what was warned of files in it: they may name people."""
+    """Take a user's folder out of an executed notebook, and the warnings about files in it.
+
+    They may name people.
+    """
     import nbformat  # a second, for its schemas: only where a notebook was run
 
-    found = nbformat.read(notebook, as_version=4)
-    found.metadata.pop("papermill", None)
-    for cell in (c for c in found.cells if c.cell_type == "code"):
-        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
-    text = nbformat.writes(found).replace(json.dumps(folder)[1:-1], "folder")
+    executed = nbformat.read(notebook, as_version=4)
+    executed.metadata.pop("papermill", None)
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    text = nbformat.writes(executed).replace(json.dumps(folder)[1:-1], "folder")
     write_atomically(notebook, lambda f: f.write(text.encode()))
 
 
 def widget_errors(notebook: "nbformat.NotebookNode") -> list[str]:
-    """Exceptions inside `interact` or `with Output()`: papermill does not see them, they are in the widgets' state."""
-    states = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
-    outputs = [o for widget in states.values() for o in widget.get("state", {}).get("outputs", [])]
-    return ["\n".join(o.get("traceback", [])) for o in outputs if o.get("output_type") == "error"]
+    """Return the tracebacks of exceptions inside `interact` or `with Output()`.
+
+    Papermill does not see them: they are in the widgets' state.
+    """
+    kind = "application/vnd.jupyter.widget-state+json"
+    widgets = notebook.metadata.get("widgets", {}).get(kind, {}).get("state", {})
+    errors = []
+    for widget in widgets.values():
+        for output in widget.get("state", {}).get("outputs", []):
+            if output.get("output_type") == "error":
+                errors.append("\n".join(output.get("traceback", [])))
+    return errors
 
 
 @contextmanager
 def progress(run: Path, steps: int, label: str) -> Iterator[None]:
-    """A progress bar in the terminal while a notebook's kernel trains: it follows the run's log."""
+    """Show a progress bar in the terminal while a notebook's kernel trains.
+
+    It follows the run's log.
+    """
     done = threading.Event()
 
     def follow() -> None:

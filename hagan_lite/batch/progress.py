@@ -1,4 +1,6 @@
-"""The cells of a grid and how far they are: a record is what is done, a run folder what is under way.
+"""Say how far the cells of a grid are.
+
+A record means done, a run folder under way.
 
 All of it is read from files, so that any process can tell at any time, in the middle of a grid too.
 """
@@ -21,13 +23,27 @@ from hagan_lite.system.paths import BUILD, COMMITTED, RECORDS, RUNS
 from hagan_lite.system.storage import read_json, write_json, written_now
 
 Records = list[dict[str, Any]]
-COLUMNS = ("experiment", "model", "data", "preset", "changed", "seed", "state", "FD", "minutes", "left")
+COLUMNS = (
+    "experiment",
+    "model",
+    "data",
+    "preset",
+    "changed",
+    "seed",
+    "state",
+    "FD",
+    "minutes",
+    "left",
+)
 """Of :func:`status`."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """An experiment on images that are known. Without a fingerprint: on whichever copy of them a record has."""
+    """Hold an experiment and the images it is run on.
+
+    Without a fingerprint they are whichever copy of the data a record has.
+    """
 
     e: Experiment
     fingerprint: str = ""
@@ -35,88 +51,131 @@ class Cell:
 
     @property
     def name(self) -> str:
-        return self.run.name if self.run else f"{self.e.model}-{self.e.data_label}-{self.e.preset}-s{self.e.seed}"
+        """Return the run's name, or one from model, data, preset and seed where there is no run."""
+        if self.run:
+            return self.run.name
+        return f"{self.e.model}-{self.e.data_label}-{self.e.preset}-s{self.e.seed}"
 
 
 def plan(experiments: Iterable[Experiment]) -> list[Cell]:
-    """The cells of `experiments` on the images of this machine, which are read once.
+    """Return the cells of `experiments` on the images of this machine, which are read once.
 
-    Raises DataError for a data set that is not here, ValueError for one too small to measure a result.
+    Raises DataError for a data set that is not here, ValueError for one too small to measure a
+    result.
     """
 
     @functools.cache
     def images(dataset: str, size: int, channels: int, heldout: float):
-        found = load(dataset, size, channels)
-        if (n := len(found.split(heldout)[0])) < FEWEST:
-            raise ValueError(f"{n} image(s) to train on: {FEWEST} or more are needed to measure the result")
-        return found
+        dataset_here = load(dataset, size, channels)
+        n = len(dataset_here.split(heldout)[0])
+        if n < FEWEST:
+            raise ValueError(
+                f"{n} image(s) to train on: {FEWEST} or more are needed to measure the result"
+            )
+        return dataset_here
 
-    cells = ((e, images(e.dataset, e.size, e.channels, e.heldout)) for e in experiments)
-    return [Cell(e, found.fingerprint, runs.run_dir(e, found)) for e, found in cells]
+    cells = []
+    for e in experiments:
+        data = images(e.dataset, e.size, e.channels, e.heldout)
+        cells.append(Cell(e, data.fingerprint, runs.run_dir(e, data)))
+    return cells
 
 
 def save_plan(name: str, cells: list[Cell]) -> Path:
-    """Keeps what was asked for, for `hagan status`. The file may name a user's folder: it stays below build/."""
-    kept = [dict(vars(c) | {"e": c.e.to_dict() | {"dataset": c.e.dataset}, "run": c.run.name}) for c in cells]
-    return write_json(BUILD / "grids" / f"{name}.json", kept)
+    """Save the grid that was asked for, for `hagan status`, and return the path.
+
+    The file may name a user's folder: it stays below build/.
+    """
+    saved = []
+    for cell in cells:
+        experiment = cell.e.to_dict() | dict(dataset=cell.e.dataset)
+        saved.append(dict(e=experiment, fingerprint=cell.fingerprint, run=cell.run.name))
+    return write_json(BUILD / "grids" / f"{name}.json", saved)
 
 
 def load_plans(table: str = "") -> dict[str, list[Cell]]:
-    """{name: cells} of the grids asked for on this build folder, or of those of one table."""
+    """Return {name: cells} of the grids asked for on this build folder, or those of one table."""
     paths = sorted((BUILD / "grids").glob(f"{table or '*'}-*.json"))
-    return {
-        path.stem: [Cell(Experiment.from_dict(c["e"]), c["fingerprint"], RUNS / c["run"]) for c in read_json(path)]
-        for path in paths
-    }
+    plans = {}
+    for path in paths:
+        plans[path.stem] = [
+            Cell(Experiment.from_dict(saved["e"]), saved["fingerprint"], RUNS / saved["run"])
+            for saved in read_json(path)
+        ]
+    return plans
 
 
 def all_records() -> Records:
-    """The committed records, and this machine's."""
+    """Return the committed records, and this machine's."""
     return load_records(COMMITTED, RECORDS)
 
 
 def done(cells: Iterable[Cell], records: Records) -> dict[Cell, dict[str, Any]]:
-    """The record of each cell that has one: of the same choices, hashed as the code is now, on the same images."""
+    """Return the record of each cell that has one.
+
+    It has the same choices, hashed as the code is now, on the same images.
+    """
     return {c: same[-1] for c, same in runs_of(cells, records).items()}
 
 
 def runs_of(cells: Iterable[Cell], records: Records) -> dict[Cell, Records]:
-    """All records of each cell that is done: it may have been run on several machines."""
-    hashed = [(Experiment.from_dict(r["experiment"]).hash, r["data"]["fingerprint"], r) for r in records]
-    found = {c: [r for h, images, r in hashed if h == c.e.hash and c.fingerprint in (images, "")] for c in cells}
-    return {c: same for c, same in found.items() if same}
+    """Return all records of each cell that is done: it may have been run on several machines."""
+    by_hash: dict[str, Records] = {}
+    for record in records:
+        by_hash.setdefault(Experiment.from_dict(record["experiment"]).hash, []).append(record)
+    runs = {}
+    for cell in cells:
+        same = by_hash.get(cell.e.hash, [])
+        if cell.fingerprint:
+            same = [r for r in same if r["data"]["fingerprint"] == cell.fingerprint]
+        if same:
+            runs[cell] = same
+    return runs
 
 
 def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.DataFrame:
-    """A row per cell: what it is, its state, FD, minutes of training, minutes left (blank where nothing tells).
+    """Return a row per cell: its experiment, state, FD, minutes of training and minutes left.
 
-    What is left of a run under way comes from its log, of one to come from records of the same model, preset and size.
-    With `live=False` no run folder is looked at.
+    Numbers are blank where nothing is recorded.
+
+    What is left of a run under way comes from its log, of one to come from records of the same
+    model, preset and size. With `live=False` no run folder is looked at.
     """
     cells, rows = list(cells), []
-    found = done(cells, records)
+    record_of = done(cells, records)
     for cell in cells:
-        r, e = found.get(cell), cell.e
-        if r:
+        record, e = record_of.get(cell), cell.e
+        score = minutes = None
+        if record:
             state, left = "done", 0.0
+            score, minutes = distance_of(record), record["minutes"]
+        elif live:
+            state, left = _under_way(cell, _expected(e, records))
         else:
-            state, left = _under_way(cell, _expected(e, records)) if live else ("waiting", _expected(e, records))
+            state, left = "waiting", _expected(e, records)
         changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
-        score = distance_of(r) if r else None
-        told = (state, score, r and r["minutes"], left)
-        rows.append((cell.name, e.model, e.data_label, e.preset, changed, e.seed, *told))
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"FD": float, "minutes": float, "left": float})
+        about = (cell.name, e.model, e.data_label, e.preset, changed, e.seed)
+        rows.append((*about, state, score, minutes, left))
+    numbers = dict.fromkeys(("FD", "minutes", "left"), float)
+    return pd.DataFrame(rows, columns=COLUMNS).astype(numbers)
 
 
 def _expected(e: Experiment, records: Records) -> float | None:
-    """Minutes for these steps at the median pace of records of the same model, preset and size; None without any."""
-    same = [r for r in records if all(r["experiment"][k] == getattr(e, k) for k in ("model", "preset", "size"))]
-    paces = [r["minutes"] / r["experiment"]["steps"] for r in same]
+    """Return the expected minutes of `e`, or None without a record to judge by.
+
+    The pace is the median of records of the same model, preset and size.
+    """
+    about = (e.model, e.preset, e.size)
+    paces = []
+    for record in records:
+        made = record["experiment"]
+        if (made["model"], made["preset"], made["size"]) == about:
+            paces.append(record["minutes"] / made["steps"])
     return median(paces) * e.steps if paces else None
 
 
 def _under_way(cell: Cell, expected: float | None) -> tuple[str, float | None]:
-    """State and minutes left of a cell without a record."""
+    """Return state and minutes left of a cell without a record."""
     run, n = cell.run, cell.e.steps
     log = runs.read_log(run)
     k = log[-1]["step"] if log else 0
@@ -131,18 +190,27 @@ def _under_way(cell: Cell, expected: float | None) -> tuple[str, float | None]:
 
 
 def _raised(notebook: Path) -> bool:
+    """Return whether an executed notebook holds an exception."""
     try:
         cells = read_json(notebook)["cells"]
     except ValueError:  # being written
         return False
-    return any(o["output_type"] == "error" for c in cells for o in c.get("outputs", ()))
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    return any(output["output_type"] == "error" for output in outputs)
 
 
 def time_left(table: pd.DataFrame, workers: int = 1) -> str:
-    """Of a grid's status, in words; what nothing tells about is counted, not guessed."""
+    """Return in words how long a grid will take on so many workers.
+
+    Cells of unknown length are counted, not guessed.
+    """
     todo = table[table["state"] != "done"]
     minutes, unknown = todo["left"].sum() / max(1, workers), int(todo["left"].isna().sum())
     words = f"{minutes:.0f} min left" if minutes < 90 else f"{minutes / 60:.1f} h left"
     if unknown:
-        return f"{words} and {unknown} experiments of unknown length" if unknown < len(todo) else "time left unknown"
+        return (
+            f"{words} and {unknown} experiments of unknown length"
+            if unknown < len(todo)
+            else "time left unknown"
+        )
     return f"about {words}" if len(todo) else "nothing left"

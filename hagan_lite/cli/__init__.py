@@ -1,1 +1,1 @@
-"""The `hagan` command, one file for each family of commands."""
+"""Define the `hagan` command, one file for each family of commands."""

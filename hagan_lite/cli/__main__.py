@@ -1,4 +1,4 @@
-"""`python -m hagan_lite.cli` is the `hagan` command, for where scripts are not on the path."""
+"""Run the `hagan` command as `python -m hagan_lite.cli`, where scripts are not on the path."""
 
 from hagan_lite.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The `hagan` command: the notebooks without a browser, samples as files, data sets, tests."""
+"""Run the notebooks without a browser, sample, evaluate, list data sets, and test."""
 
 import logging
 import subprocess
@@ -27,16 +27,21 @@ from hagan_lite.cli.options import (
 from hagan_lite.config import Experiment
 from hagan_lite.system.paths import BUILD, ROOT
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__
+)
 app.add_typer(batch.app)
 app.add_typer(data.app, name="data")
 
 
 @app.command()
-def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0, device: Device = "auto") -> None:
-    """The main job: trains HAGAN through the notebooks, writes a record, draws samples, Figure 7 and the table.
+def reproduce(
+    preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0, device: Device = "auto"
+) -> None:
+    """Do the main job: train HAGAN through the notebooks, and make a record, samples and figures.
 
-    At the preset paper it is Table II's row of models on that data set, as `hagan batch table2` runs them.
+    Figure 7 and Table II are among them. At the preset paper it is Table II's row of models on that
+    data set, as `hagan batch table2` runs them.
     """
     from hagan_lite.batch import notebooks, progress
     from hagan_lite.report import tables
@@ -49,7 +54,9 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
     typer.echo("2/5  09_run_experiment: train, sample, measure, record")
     if preset == "paper":
         batch.batch("table2", preset, str(seed), datasets=dataset, device=device)
-    run, record = _run(Experiment.make("hagan", dataset, preset, seed=seed), device, save_to=str(figures))
+    run, record = _run(
+        Experiment.make("hagan", dataset, preset, seed=seed), device, save_to=str(figures)
+    )
     same = dict(dataset=dataset, preset=preset, seed=seed, device=device, save_to=str(figures))
     typer.echo("3/5  07_training: how the training went")
     made = [notebooks.execute("07_training", **same)]
@@ -62,7 +69,13 @@ def reproduce(preset: Preset = "quick", dataset: Data = "mni152", seed: int = 0,
     for scores in (result["metrics"], *result.get("also", {}).values()):
         typer.echo(_distances_in_words(scores))
     typer.echo("\nMade:")
-    for path in [*sorted(figures.glob(f"{run.name}*.png")), *made, run / "run_experiment.ipynb", record, run]:
+    for path in [
+        *sorted(figures.glob(f"{run.name}*.png")),
+        *made,
+        run / "run_experiment.ipynb",
+        record,
+        run,
+    ]:
         typer.echo(f"  {short(path)}")
 
 
@@ -79,13 +92,20 @@ def run(
     strict: Strict = False,
     changes: Change = None,
 ) -> None:
-    """One experiment: one papermill execution of 09_run_experiment. A stopped one goes on where it was."""
+    """Run one experiment, by one papermill execution of 09_run_experiment.
+
+    A stopped one goes on where it was.
+    """
     from hagan_lite.system import runtime
 
     e = Experiment.make(model, located(dataset), preset, seed=seed, **parse([model], changes or []))
-    runtime.resolve_precision(runtime.pick_device(device), precision)  # what cannot be is said before a notebook starts
+    runtime.resolve_precision(
+        runtime.pick_device(device), precision
+    )  # what cannot be is said before a notebook starts
     folder, record = _run(e, device, strict, precision=precision, compiled=compiled, curve=curve)
-    typer.echo(f"Made:\n  {short(folder / 'run_experiment.ipynb')}\n  {short(record)}\n  {short(folder)}")
+    typer.echo(
+        f"Made:\n  {short(folder / 'run_experiment.ipynb')}\n  {short(record)}\n  {short(folder)}"
+    )
 
 
 @app.command()
@@ -95,9 +115,11 @@ def sample(
     n: Annotated[int, typer.Option("-n", min=1)] = 64,
     seed: int = 0,
     device: Device = "auto",
-    dataset: Annotated[str, typer.Option(help="training images, for skip=instance on a folder of your own")] = "",
+    dataset: Annotated[
+        str, typer.Option(help="training images, for skip=instance on a folder of your own")
+    ] = "",
 ) -> None:
-    """Writes n generated images as PNG files."""
+    """Write n generated images as PNG files."""
     from tqdm import tqdm
 
     from hagan_lite import datasets, runs
@@ -105,78 +127,114 @@ def sample(
     from hagan_lite.system.storage import write_atomically
 
     e = runs.experiment_of(folder)
-    images = runs.sample(folder, n, seed, device, datasets.load(dataset, e.size, e.channels) if dataset else None)
+    images = runs.sample(
+        folder, n, seed, device, datasets.load(dataset, e.size, e.channels) if dataset else None
+    )
     for i, image in enumerate(tqdm(images, unit="image", desc=f"writing to {out}")):
         picture = pixels.to_image(image)
-        write_atomically(out / f"{e.model}-s{seed}-{i:06d}.png", lambda f, p=picture: p.save(f, "png"))
+        write_atomically(
+            out / f"{e.model}-s{seed}-{i:06d}.png", lambda f, p=picture: p.save(f, "png")
+        )
 
 
 @app.command()
 def compare(
-    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders on the same images")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="run folders on the same images")
+    ],
     out: Annotated[Path, typer.Option(help="the PNG file")] = BUILD / "figures" / "compared.png",
     seed: int = 0,
     device: Device = "auto",
-    dataset: Annotated[str, typer.Option(help="the training images, where they are a folder of your own")] = "",
+    dataset: Annotated[
+        str, typer.Option(help="the training images, where they are a folder of your own")
+    ] = "",
 ) -> None:
-    """Samples of several runs beside the real images, in one picture: the first twelve of each (four if large)."""
+    """Draw samples of several runs beside the real images, in one picture.
+
+    It has the first twelve of each (four if large).
+    """
     from hagan_lite import datasets, drawing, runs
     from hagan_lite.datasets.sources import titled
     from hagan_lite.drawing.evaluation import models_side_by_side
 
     experiments = [runs.experiment_of(folder) for folder in folders]
     n, tiles = (12, (3, 4)) if experiments[0].size <= 128 else (4, (2, 2))
-    images = datasets.load(dataset or experiments[0].dataset, experiments[0].size, experiments[0].channels)
+    images = datasets.load(
+        dataset or experiments[0].dataset, experiments[0].size, experiments[0].channels
+    )
     for folder in folders:
         runs.check_data(folder, images)
     blocks = {"real images": drawing.spread(images.images, n)}
+    seeds = {e.seed for e in experiments}
     for folder, e in zip(folders, experiments, strict=True):
-        shown = {k: v for k, v in e.changes.items() if k != "steps"}
-        name = ", ".join([e.model, *(f"{k}={v}" for k, v in shown.items()), f"{e.steps} steps"])
-        name += f", seed {e.seed}" if len({r.seed for r in experiments}) > 1 else ""
-        blocks[name if name not in blocks else folder.name] = runs.sample(folder, n, seed, device, images)
-    title = titled(f"{images.name}, {images.images.shape[-1]}x{images.images.shape[-1]}", images.name)
+        changes = [f"{k}={v}" for k, v in e.changes.items() if k != "steps"]
+        name = ", ".join([e.model, *changes, f"{e.steps} steps"])
+        if len(seeds) > 1:
+            name += f", seed {e.seed}"
+        if name in blocks:
+            name = folder.name
+        blocks[name] = runs.sample(folder, n, seed, device, images)
+    side = images.images.shape[-1]
+    title = titled(f"{images.name}, {side}x{side}", images.name)
     typer.echo(short(drawing.save_figure(models_side_by_side(blocks, title, tiles), out)))
 
 
 @app.command()
 def evaluate(
-    what: Annotated[list[Path], typer.Argument(metavar="RUN | REAL FAKE", help="a run, or two folders of images")],
+    what: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN | REAL FAKE", help="a run, or two folders of images"),
+    ],
     extractor: Extractor = "auto",
     sets: Annotated[int, typer.Option(help="fresh sample sets of a run, for the spread")] = 10,
     size: Annotated[int, typer.Option(help="pixels a side that folders are read at")] = 64,
     seed: int = 0,
     device: Device = "auto",
-    dataset: Annotated[str, typer.Option(help="a run's training images, where they are a folder of your own")] = "",
+    dataset: Annotated[
+        str, typer.Option(help="a run's training images, where they are a folder of your own")
+    ] = "",
 ) -> None:
-    """Scores with their floors, and whether training images were copied: of a run, or of one folder against another."""
+    """Print scores with their floors, and whether training images were copied.
+
+    They are those of a run, or of one folder of images against another.
+    """
     from hagan_lite import datasets, evaluation
 
     if len(what) == 1:
-        found = evaluation.of_run(what[0], extractor, sets, seed, device, dataset)
+        result = evaluation.of_run(what[0], extractor, sets, seed, device, dataset)
     elif len(what) == 2:
         real, fake = (datasets.load(located(str(folder)), size) for folder in what)
-        found = evaluation.of_images(real, fake.images, extractor, seed, device)
+        result = evaluation.of_images(real, fake.images, extractor, seed, device)
     else:
-        raise ValueError("give one run folder, or two folders of images: the real ones, then the generated ones")
-    typer.echo(evaluation.in_words(found))
+        raise ValueError(
+            "give one run folder, or two folders of images: the real ones, then the generated ones"
+        )
+    typer.echo(evaluation.in_words(result))
 
 
 @app.command()
 def test(
-    pytest_arguments: Annotated[list[str] | None, typer.Argument(help="passed on to pytest")] = None,
-    fast: Annotated[bool, typer.Option(help="leave out what trains, or needs a notebook or a browser")] = False,
+    pytest_arguments: Annotated[
+        list[str] | None, typer.Argument(help="passed on to pytest")
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="leave out what trains, or needs a notebook or a browser")
+    ] = False,
 ) -> None:
     """Lint, then run every test; the notebooks are executed by tests."""
-    tests = ["pytest", *(["-m", "not slow"] if fast else []), *(pytest_arguments or [])]
-    for words in (["ruff", "check", "."], ["ruff", "format", "--check", "."], tests):
+    selection = ["-m", "not slow"] if fast else []
+    for words in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["pytest", *selection, *(pytest_arguments or [])],
+    ):
         code = subprocess.run([sys.executable, "-m", *words], cwd=ROOT).returncode
         if code:
             raise typer.Exit(code)
 
 
 def main() -> None:
-    """Entry point: what a user can mend is one line, not a traceback."""
+    """Run the command; print errors that a user can mend as one line, without a traceback."""
     try:
         app()
     except (ValueError, OSError, RuntimeError) as error:
@@ -185,21 +243,25 @@ def main() -> None:
 
 
 def _distances_in_words(scores: dict[str, Any]) -> str:
+    """Return two lines on an extractor's distance: with all images, and with the floor's number."""
     from hagan_lite.evaluation.features import EXTRACTORS
     from hagan_lite.runs.record import DISTANCES
 
     key = EXTRACTORS[scores["extractor"]].distance
     label, digits, _ = DISTANCES[key]
-    whole, at_floor, floor = (f"{scores[k]:.{digits}f}" for k in (key, f"{key}_at_floor_n", "floor"))
+    whole, at_floor, floor = (
+        f"{scores[k]:.{digits}f}" for k in (key, f"{key}_at_floor_n", "floor")
+    )
     return (
-        f"\n{label}, a Fréchet distance ({scores['extractor']}, {scores['n_fake']} generated against "
-        f"{scores['n_real']} real images): {whole}\nAt {scores['n_floor']} against {scores['n_floor']} images: "
-        f"generated {at_floor}, one half of the real images against the other {floor}"
+        f"\n{label}, a Fréchet distance ({scores['extractor']}, {scores['n_fake']} generated "
+        f"against {scores['n_real']} real images): {whole}\n"
+        f"At {scores['n_floor']} against {scores['n_floor']} images: generated {at_floor}, "
+        f"one half of the real images against the other {floor}"
     )
 
 
 def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) -> tuple[Path, Path]:
-    """Executes 09_run_experiment; returns the run folder and the record's path."""
+    """Execute 09_run_experiment; return the run folder and the record's path."""
     from hagan_lite.batch import notebooks, progress
     from hagan_lite.datasets.loading import load
 
@@ -211,6 +273,10 @@ def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) ->
         with notebooks.progress(run, e.steps, f"{e.model} on {e.data_label}"):
             return run, notebooks.run_experiment(e, run, device=device, **parameters)
     except KeyboardInterrupt:
-        logging.getLogger("asyncio").disabled = True  # nbclient leaves a task behind when it ends the kernel
-        typer.echo(f"\nstopped; the last step is kept in {short(run)}: give the same command again and it goes on")
+        # nbclient leaves a task behind when it ends the kernel.
+        logging.getLogger("asyncio").disabled = True
+        typer.echo(
+            f"\nstopped; the last step is saved in {short(run)}: "
+            "give the same command again and it goes on"
+        )
         raise typer.Exit(130) from None

@@ -1,15 +1,18 @@
-"""The commands of `hagan` for grids of experiments: batch, status, table."""
+"""Define the commands for grids of experiments: batch, status, table."""
 
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hagan_lite.cli.options import Change, Compile, Curve, Device, Precision, Preset, located, parse, short
 from hagan_lite.config import MODELS, Experiment
 from hagan_lite.system.paths import COMMITTED, ROOT
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer()
 
@@ -21,50 +24,71 @@ def batch(
     table: Table,
     preset: Preset = "cpu",
     seeds: Annotated[str, typer.Option(metavar="S,S,...")] = "0",
-    models: Annotated[str, typer.Option(metavar="M,M,...", help="none: all that the table has")] = "",
-    datasets: Annotated[str, typer.Option(metavar="D,D,...", help="none: those of the table that are here")] = "",
+    models: Annotated[
+        str, typer.Option(metavar="M,M,...", help="none: all that the table has")
+    ] = "",
+    datasets: Annotated[
+        str, typer.Option(metavar="D,D,...", help="none: those of the table that are here")
+    ] = "",
     changes: Change = None,
-    scheduler: Annotated[str, typer.Option(metavar="tcp://HOST:PORT", help="of dask; none: this machine")] = "",
-    workers: Annotated[int, typer.Option(min=0, help="on this machine; 0: one per GPU, or one")] = 0,
+    scheduler: Annotated[
+        str, typer.Option(metavar="tcp://HOST:PORT", help="of dask; none: this machine")
+    ] = "",
+    workers: Annotated[
+        int, typer.Option(min=0, help="on this machine; 0: one per GPU, or one")
+    ] = 0,
     retries: Annotated[int, typer.Option(min=0, help="of a notebook that raises")] = 2,
     device: Device = "auto",
     precision: Precision = "auto",
     compiled: Compile = False,
     curve: Curve = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would run, and how long")] = False,
-    commands: Annotated[bool, typer.Option("--commands", help="only print a 'hagan run' per cell")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="only say what would run, and how long")
+    ] = False,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="only print a 'hagan run' per cell")
+    ] = False,
 ) -> None:
-    """The experiments of a table, those that are not done yet; the same command again goes on."""
-    from hagan_lite.batch import progress, workers
+    """Run the experiments of a table that are not done yet; the same command again goes on."""
+    from hagan_lite.batch import progress
+    from hagan_lite.batch.workers import run_batch
     from hagan_lite.report import experiments
 
-    chosen, missing = [located(d) for d in _split(datasets)], []
+    chosen = [located(name) for name in _split(datasets)]
     if not chosen:
         chosen, missing = experiments.present(table)
-    for name in missing:
-        typer.echo(f"{name} is not here and is left out; 'hagan data fetch {name}' tells what to do", err=True)
-    known = [*_split(models), *(m for m in MODELS if not models)]
-    fields = parse([m for m in known if m in MODELS], changes or [])
+        for name in missing:
+            advice = f"'hagan data fetch {name}' tells what to do"
+            typer.echo(f"{name} is not here and is left out; {advice}", err=True)
+    only = _split(models)
+    fields = parse([m for m in only or MODELS if m in MODELS], changes or [])
     if not seeds.replace(",", "").isdecimal():
         raise ValueError(f"--seeds {seeds}: give whole numbers, as in 0,1,2")
-    asked = experiments.experiments(table, preset, [int(s) for s in _split(seeds)], _split(models), chosen, fields)
+    numbers = [int(s) for s in _split(seeds)]
+    asked = experiments.experiments(table, preset, numbers, only, chosen, fields)
     grid = progress.plan(asked)
     if commands:
         finished = progress.done(grid, progress.all_records())
-        for cell in grid:  # a line for what is done too: the number of a job array's task means one cell for good
+        # Cells that are done have a line, too: the number of a job array's task always means the
+        # same cell.
+        for cell in grid:
             typer.echo(f"# done: {cell.name}" if cell in finished else command(cell.e))
     elif dry_run:
         shown = progress.status(grid, progress.all_records())
         typer.echo(_text(shown))
-        left = f"on one worker {progress.time_left(shown)}, by records of the same model, preset and size"
-        typer.echo(f"{(shown['state'] == 'done').sum()} of {len(grid)} done; {left}")
+        left = f"on one worker {progress.time_left(shown)}"
+        by = "by records of the same model, preset and size"
+        typer.echo(f"{(shown['state'] == 'done').sum()} of {len(grid)} done; {left}, {by}")
     else:
         progress.save_plan(f"{table}-{preset}", grid)
         how = dict(device=device, precision=precision, compiled=compiled, curve=curve)
         try:
-            failed = workers.run_batch(grid, scheduler, workers, retries, typer.echo, **how)
+            failed = run_batch(grid, scheduler, workers, retries, typer.echo, **how)
         except KeyboardInterrupt:
-            typer.echo("\nstopped; the same command goes on. What runs on an external worker is run to its end there")
+            typer.echo(
+                "\nstopped; the same command goes on. "
+                "What runs on an external worker is run to its end there"
+            )
             raise typer.Exit(130) from None
         for cell, why in failed.items():
             typer.echo(f"\n{cell.name}: given up after {retries + 1} attempt(s)\n{why}", err=True)
@@ -73,26 +97,40 @@ def batch(
 
 
 @app.command()
-def status(table: Annotated[str, typer.Argument(help="none: every grid asked for here")] = "") -> None:
-    """How far the grids are that `hagan batch` was asked for on this build folder, from its files."""
+def status(
+    table: Annotated[str, typer.Argument(help="none: every grid asked for here")] = "",
+) -> None:
+    """Show how far the grids are that `hagan batch` was asked for on this build folder.
+
+    It reads files only.
+    """
     from hagan_lite.batch import progress
 
     plans, records = progress.load_plans(table), progress.all_records()
     if not plans:
-        raise ValueError(f"no grid of {table or 'any table'} was asked for here; 'hagan batch table2' begins one")
+        raise ValueError(
+            f"no grid of {table or 'any table'} was asked for here; 'hagan batch table2' begins one"
+        )
     for name, grid in plans.items():
         shown = progress.status(grid, records)
-        typer.echo(f"{name}: {(shown['state'] == 'done').sum()} of {len(grid)} done, {progress.time_left(shown)}")
+        finished = (shown["state"] == "done").sum()
+        left = progress.time_left(shown)
+        typer.echo(f"{name}: {finished} of {len(grid)} done, {left}")
         typer.echo(_text(shown))
 
 
 @app.command()
 def table(
-    number: Annotated[int, typer.Argument(help="1 to 4: on the screen, this machine's records too; 0: files")] = 0,
+    number: Annotated[
+        int, typer.Argument(help="1 to 4: on the screen, this machine's records too; 0: files")
+    ] = 0,
     preset: Preset = "cpu",
     out: Annotated[Path, typer.Option(help="folder for the files")] = ROOT / "figures",
 ) -> None:
-    """Table I, counted, and what records say: Tables II to IV, claims, curves; files are of the committed ones."""
+    """Draw Table I, counted, and what records say: Tables II to IV, claims, curves.
+
+    Files are drawn from the committed records alone.
+    """
     from hagan_lite.batch import progress
     from hagan_lite.report import publish, tables
     from hagan_lite.runs.record import load_records
@@ -100,7 +138,10 @@ def table(
     if number:
         drawn = publish.tables_of(progress.all_records(), preset)
         if f"table{number}" not in drawn:
-            raise ValueError(f"table {number}: there are {', '.join(n[-1] for n in drawn if n.startswith('table'))}")
+            numbers = [
+                name[-1] for name in drawn if name.startswith("table") and name[-1].isdigit()
+            ]
+            raise ValueError(f"table {number}: there are {', '.join(numbers)}")
         typer.echo(tables.markdown(drawn[f"table{number}"]()))
         return
     for path in publish.draw(load_records(COMMITTED), preset, out):
@@ -108,8 +149,9 @@ def table(
 
 
 def command(e: Experiment) -> str:
-    """The `hagan run` that makes this experiment, for a shell."""
-    words = ["hagan", "run", "--model", e.model, "--dataset", e.dataset, "--preset", e.preset, "--seed", str(e.seed)]
+    """Return the `hagan run` that makes this experiment, for a shell."""
+    words = ["hagan", "run", "--model", e.model, "--dataset", e.dataset]
+    words += ["--preset", e.preset, "--seed", str(e.seed)]
     for name, value in e.changes.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)
@@ -119,11 +161,19 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _text(shown) -> str:
-    """A line per cell of a status table."""
+_FACTS = dict(FD="FD {:.1f}", minutes="{:.1f} min", left="{:.1f} min to go")
+"""How the numbers of a status table are written."""
+
+
+def _text(shown: "pd.DataFrame") -> str:
+    """Return a status table as text, a line per cell."""
     lines = []
     for row in shown.to_dict("records"):
-        facts = dict(FD=f"FD {row['FD']:.1f}", minutes=f"{row['minutes']:.1f} min", left=f"{row['left']:.1f} min to go")
-        known = [text for key, text in facts.items() if row[key] > 0]  # not so where it is unknown
-        lines.append("  ".join([f"{row['state']:24}", row["experiment"], *filter(None, [row["changed"]]), *known]))
+        words = [f"{row['state']:24}", row["experiment"]]
+        if row["changed"]:
+            words.append(row["changed"])
+        for column, template in _FACTS.items():
+            if row[column] > 0:  # not so where it is NaN
+                words.append(template.format(row[column]))
+        lines.append("  ".join(words))
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`hagan data`: which data sets are here, what would be used of one, fetching."""
+"""List data sets, check what would be used of one, and fetch."""
 
 import warnings
 from pathlib import Path
@@ -15,43 +15,59 @@ app = typer.Typer(help=__doc__)
 
 @app.callback(invoke_without_command=True)
 def overview(context: typer.Context) -> None:
-    """Lists the data sets, and says of each whether it is here."""
+    """List the data sets, and say of each whether it is here."""
     from hagan_lite import datasets
 
     if context.invoked_subcommand:
         return
     for name, what in DATASETS.items():
-        try:
-            found = datasets.find(name) if not name.startswith("mni152") else None
-            here = "embedded" if found is None else f"{len(found.sources)} files in {short(found.folder)}"
-        except datasets.DataError:
-            here = f"not here; 'hagan data fetch {name}' says or does what is needed"
+        if name.startswith("mni152"):
+            here = "embedded"
+        else:
+            try:
+                source = datasets.find(name)
+                here = f"{len(source.sources)} files in {short(source.folder)}"
+            except datasets.DataError:
+                here = f"not here; 'hagan data fetch {name}' says or does what is needed"
         typer.echo(f"{name:16} {what}\n{'':16} {here}")
-    typer.echo("A folder of your own is a data set, too: 'hagan data check PATH' says what would be used of it.")
+    typer.echo(
+        "A folder of your own is a data set, too: "
+        "'hagan data check PATH' says what would be used of it."
+    )
 
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="a data set, or a folder of images")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|PATH", help="a data set, or a folder of images")
+    ],
     size: Annotated[int, typer.Option(help="pixels a side")] = 64,
-    sheet: Annotated[Path | None, typer.Option(help="draw a contact sheet into this PNG file")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="draw a contact sheet into this PNG file")
+    ] = None,
     strict: Strict = False,
 ) -> None:
-    """What of a data set would be used, what was left out and why; a contact sheet, where you say."""
+    """Show which images of a data set would be used and which are skipped, with reasons.
+
+    --sheet draws them.
+    """
     from hagan_lite import datasets, drawing
     from hagan_lite.datasets.sources import titled
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what was left out is listed below, all of it
-        found = datasets.load(located(name), size, strict=strict)
-    typer.echo(f"{found.name}: {len(found)} images of {size} x {size}, {len(set(found.groups.tolist()))} groups")
-    typer.echo(f"fingerprint {found.fingerprint}")
-    for line in [*found.notes, *(f"left out: {line}" for line in found.left_out)]:
-        typer.echo(f"  {line}")
+        images = datasets.load(located(name), size, strict=strict)
+    n, groups = len(images), len(set(images.groups.tolist()))
+    typer.echo(f"{images.name}: {n} images of {size} x {size}, {groups} groups")
+    typer.echo(f"fingerprint {images.fingerprint}")
+    for note in images.notes:
+        typer.echo(f"  {note}")
+    for line in images.left_out:
+        typer.echo(f"  left out: {line}")
     if sheet:
-        title = f"{found.name}: {min(len(found), 96)} of {len(found)} images, evenly spread"
-        title = titled(title, found.name)
-        typer.echo(short(drawing.save_figure(drawing.gallery(found.images, 96, title, columns=12), sheet)))
+        title = titled(f"{images.name}: {min(n, 96)} of {n} images, evenly spread", images.name)
+        figure = drawing.gallery(images.images, 96, title, columns=12)
+        typer.echo(short(drawing.save_figure(figure, sheet)))
     else:
         typer.echo("--sheet FILE.png draws a contact sheet")
 
@@ -61,16 +77,24 @@ def fetch(
     name: Annotated[str, typer.Argument(help="covid-ct; of the others it says where to register")],
     url: Annotated[str, typer.Option(help="another address of the archive")] = "",
 ) -> None:
-    """Downloads a data set that can be downloaded, with progress; a broken download goes on when asked again."""
+    """Download a data set, with progress; a broken download is tried four times.
+
+    Only covid-ct may be downloaded by a program.
+    """
     from hagan_lite import datasets
     from hagan_lite.datasets import acdc, brats2018, fetch, lgg
 
-    known = {"covid-ct": "", "acdc": acdc.HELP, "brats2018": brats2018.HELP, "lgg": lgg.HELP}
-    if (base := paper_name(name)) not in known:
-        raise ValueError(f"{name}: nothing to fetch; there are {', '.join(known)}, and mni152, which is embedded")
-    if known[base]:
+    advice = {"covid-ct": "", "acdc": acdc.HELP, "brats2018": brats2018.HELP, "lgg": lgg.HELP}
+    base = paper_name(name)
+    if base not in advice:
         raise ValueError(
-            f"{base} may not be fetched by a program: {known[base]}; that folder is {datasets.data_root()}"
+            f"{name}: nothing to fetch; there are {', '.join(advice)}, "
+            "and mni152, which is embedded"
+        )
+    if advice[base]:
+        raise ValueError(
+            f"{base} may not be fetched by a program: {advice[base]}; "
+            f"that folder is {datasets.data_root()}"
         )
     place, checksum = fetch.fetch_covid_ct(datasets.data_root(), url or fetch.URL)
     typer.echo(f"{place}\n{checksum}")

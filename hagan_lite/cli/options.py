@@ -1,4 +1,4 @@
-"""What the commands of `hagan` share: their options, FIELD=VALUE, and where a user's paths lead."""
+"""Define what the commands share: their options, FIELD=VALUE, and where a user's paths lead."""
 
 import json
 from collections.abc import Iterable
@@ -11,39 +11,55 @@ import typer
 from hagan_lite.config import DATASETS, MODELS, PRESETS, choices_of
 
 Model = Annotated[str, typer.Option(help=", ".join(MODELS))]
-Data = Annotated[str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")]
+Data = Annotated[
+    str, typer.Option(help="a data set's name ('hagan data' lists them) or a folder of images")
+]
 Preset = Annotated[str, typer.Option(help=", ".join(PRESETS))]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
-Precision = Annotated[str, typer.Option(help="auto (bf16 on a GPU that computes in it), bf16, fp32")]
-Compile = Annotated[bool, typer.Option("--compile", help="torch.compile both networks: for long runs on a GPU")]
+Precision = Annotated[
+    str, typer.Option(help="auto (bf16 on a GPU that computes in it), bf16, fp32")
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="torch.compile both networks: for long runs on a GPU")
+]
 Curve = Annotated[
-    bool, typer.Option("--curve", help="keep ten generators of a run that begins now, and measure FD over its training")
+    bool,
+    typer.Option(
+        "--curve",
+        help="keep ten generators of a run that begins now, and measure FD over its training",
+    ),
 ]
 Extractor = Annotated[
     str,
     typer.Option(
-        help="efficientnet-lite0 (FD), inception-768 (FID-768), inception (FID), several with commas between them, or "
-        "auto: all that this machine has weights for"
+        help="efficientnet-lite0 (FD), inception-768 (FID-768), inception (FID), several with "
+        "commas between them, or auto: all that this machine has weights for"
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="stop where any file must be left out")]
-Change = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")]
+Change = Annotated[
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")
+]
 
 
 def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
-    """['steps=300', 'skip=off'] -> {'steps': 300, 'skip': 'off'}; values are JSON where they can be, else text.
+    """Return {'steps': 300, 'skip': 'off'} of ['steps=300', 'skip=off'].
+
+    Values are JSON where they can be, else text.
 
     Raises ValueError for what is no field of any of `models`.
     """
     import hagan_lite.baselines  # noqa: F401  (every model is known from here on)
 
-    known = {f.name for model in models for f in fields(choices_of(model))} - {"model", "dataset", "preset", "seed"}
+    names = {f.name for model in models for f in fields(choices_of(model))}
+    names -= {"model", "dataset", "preset", "seed"}  # which have options of their own
     parsed: dict[str, Any] = {}
     for change in changes:
         name, equals, value = change.partition("=")
         value = value.lower() if value in ("True", "False") else value
-        if not equals or name not in known:
-            raise ValueError(f"--set {change}: not FIELD=VALUE with one of the fields {', '.join(sorted(known))}")
+        if not equals or name not in names:
+            listed = ", ".join(sorted(names))
+            raise ValueError(f"--set {change}: not FIELD=VALUE with one of the fields {listed}")
         try:
             parsed[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -52,9 +68,13 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
 
 
 def located(dataset: str) -> str:
-    """A folder as an absolute path: the notebook's kernel has another working directory than the user's shell."""
+    """Return a folder as an absolute path, a data set's name as it is.
+
+    The notebook's kernel has another working directory than the user's shell.
+    """
     return dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
 
 
 def short(path: Path) -> Path:
+    """Return a path relative to the working directory where it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,4 +1,7 @@
-"""NIfTI volumes to slices: canonical orientation, square pixels, one window a volume, one volume in memory at most."""
+"""Cut NIfTI volumes into slices: canonical orientation, square pixels, one window a volume.
+
+One volume is in memory at most.
+"""
 
 import math
 from collections import Counter
@@ -15,74 +18,105 @@ SAMPLE = 2_000_000
 """At most so many voxels of a volume decide its window."""
 
 
-def slices(source: Source, size: int, about: Counter[str]) -> Iterator[np.ndarray]:
-    """The wanted slices of one file as planes (size, size) uint8, from the feet to the head, or along the thick axis.
+def slices(source: Source, size: int, notes: Counter[str]) -> Iterator[np.ndarray]:
+    """Yield the wanted slices of one file as planes (size, size) uint8.
 
-    Counts into `about` what a user should know. Raises ValueError, OSError or what nibabel raises for a file that
-    cannot be used; then no slice has come yet, unless its end is missing.
+    They come from the feet to the head, or along the thick axis. Adds to `notes` what a user
+    should know. Raises ValueError, OSError or what nibabel raises for a file that cannot be used.
     """
-    image = nib.load(source.path, keep_file_open=True)  # or each slice would unpack a .nii.gz from its start
-    read, count, spacing = _reader(image, source.frame, about)
+    # With the file closed, each slice would unpack a .nii.gz from its start.
+    image = nib.load(source.path, keep_file_open=True)
+    volume = Volume(image, _frame_of(image.shape, source.frame, notes))
     step = math.ceil(math.sqrt(math.prod(image.shape[:3]) / SAMPLE))
-    samples, constant, holes = [], np.zeros(count, bool), 0
-    for k in range(count):
-        plane = read(k)
+    samples, constant, holes = [], np.zeros(volume.count, bool), 0
+    for k in range(volume.count):
+        plane = volume.read(k)
         finite = plane[np.isfinite(plane)]
         holes += plane.size - finite.size
         constant[k] = not finite.size or finite.min() == finite.max()
         samples.append(plane[::step, ::step])
-    low, high = window_of(np.concatenate([s.ravel() for s in samples]))
+    low, high = window_of(np.concatenate([sample.ravel() for sample in samples]))
+    notes["constant slices, dropped"] += int(constant.sum())
+    if holes:
+        notes["volumes with NaN or infinite voxels, which became background"] += 1
     chosen = np.flatnonzero(~constant)
     if source.slices:
-        area = np.array([(s > low).mean() for s in samples])  # NaN is not more than anything
+        area = np.array([(sample > low).mean() for sample in samples])  # NaN is above nothing
         chosen = np.flatnonzero(~constant & (area >= area.max() / 10))
-        chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, source.slices).round().astype(int))]
-    about["constant slices, dropped"] += int(constant.sum())
-    about["volumes with NaN or infinite voxels, which became background"] += bool(holes)
+        chosen = _evenly_spaced(chosen, source.slices)
     for k in chosen:
-        plane = np.nan_to_num(read(k), nan=low, posinf=low, neginf=low)
-        plane = isotropic(np.clip((plane - low) / (high - low), 0, 1), spacing)
+        plane = np.nan_to_num(volume.read(k), nan=low, posinf=low, neginf=low)
+        plane = isotropic(np.clip((plane - low) / (high - low), 0, 1), volume.spacing)
         yield resize(crop_to_square(plane) if source.crop else pad_to_square(plane, 0), size)
 
 
-def _reader(image: nib.Nifti1Image, frame: int | None, about: Counter[str]):
-    """(read, number of slices, (spacing down, across)): read(k) is slice k (H, W) float32, seen as a person reads it.
+def _evenly_spaced(values: np.ndarray, n: int) -> np.ndarray:
+    """Return `n` of `values`, the first and the last among them; all if there are fewer."""
+    places = np.linspace(0, len(values) - 1, n).round().astype(int)
+    return values[np.unique(places)]
 
-    Cut across the axis whose voxels are thickest, as they were acquired; where all are about alike, axially. Anterior
-    or superior is up, and left is left. Slope and intercept are applied.
+
+def _frame_of(shape: tuple[int, ...], frame: int | None, notes: Counter[str]) -> int | None:
+    """Return which frame of an array to read: `frame`, the first of several, or None for 3D.
+
+    Raises ValueError for an array that is no volume, or that lacks the frame.
     """
-    if image.dataobj.dtype.fields:
-        raise ValueError("a colour volume; save it as one channel")
-    shape = image.shape
     if len(shape) < 3 or any(n > 1 for n in shape[4:]):
         raise ValueError(f"an array of shape {shape}; a volume has three axes, or four with time")
-    if len(shape) > 3 and frame is None:
-        frame = 0
-        if shape[3] > 1:
-            about["4D files, of which the first volume is used"] += 1
-    if frame is not None and not 0 <= frame < (shape[3] if len(shape) > 3 else 1):
+    frames = shape[3] if len(shape) > 3 else 1
+    if frame is not None and not 0 <= frame < frames:
         raise ValueError(f"no frame {frame + 1} in an array of shape {shape}")
-    zooms = np.array(image.header.get_zooms()[:3], float)
-    orientation = io_orientation(image.affine)  # for each axis of the file: which of R, A, S it is, and its direction
-    if not np.isfinite(orientation).all():
-        orientation = np.array([[0, 1], [1, 1], [2, 1]])
-    thick = int(zooms.argmax())
-    axial = int(np.flatnonzero(orientation[:, 0] == 2)[0])
-    through = thick if zooms[thick] > 1.5 * np.median(zooms) else axial
-    if shape[:3].count(1) == 1:  # one slice, whichever way it lies
-        through = shape[:3].index(1)
-    a, b = sorted({0, 1, 2} - {through}, key=lambda axis: orientation[axis, 0])  # across, and up
+    if len(shape) == 3:
+        return None
+    if frame is None and frames > 1:
+        notes["4D files, of which the first volume is used"] += 1
+    return frame or 0
 
-    # A slice that does not lie in one piece would have a gzipped file unpacked from its start: then all of it is read.
-    tail = ((frame,) if len(shape) > 3 else ()) + (0,) * (len(shape) - 4)
-    voxels = image.dataobj if through == 2 else np.asarray(image.dataobj[(slice(None),) * 3 + tail], np.float32)
 
-    def read(k: int) -> np.ndarray:
-        if orientation[through, 1] < 0:
-            k = shape[through] - 1 - k
-        where = tuple(k if axis == through else slice(None) for axis in range(3))
-        plane = np.asarray(voxels[where + (tail if through == 2 else ())], np.float32)
-        plane = plane if a < b else plane.T
-        return np.rot90(plane[:: int(orientation[a, 1]), :: int(orientation[b, 1])])
+class Volume:
+    """One volume of a NIfTI file, cut across the axis whose voxels are thickest.
 
-    return read, shape[through], (zooms[b], zooms[a])
+    That is how slices are acquired; where all axes are about alike, the cut is axial. Anterior or
+    superior is up, and left is left. Slope and intercept are applied. `count` is the number of
+    slices, `spacing` the height and width of their pixels in mm.
+    """
+
+    def __init__(self, image: nib.Nifti1Image, frame: int | None):
+        if image.dataobj.dtype.fields:
+            raise ValueError("a colour volume; save it as one channel")
+        zooms = np.array(image.header.get_zooms()[:3], float)
+        # For each axis of the file: which of R, A, S it is (0, 1, 2), and its direction (1, -1).
+        self.orientation = io_orientation(image.affine)
+        if not np.isfinite(self.orientation).all():
+            self.orientation = np.array([[0, 1], [1, 1], [2, 1]])
+        self.through = self._cut(image.shape[:3], zooms)
+        in_plane = {0, 1, 2} - {self.through}
+        self.across, self.up = sorted(in_plane, key=lambda axis: self.orientation[axis, 0])
+        self.count = image.shape[self.through]
+        self.spacing = (zooms[self.up], zooms[self.across])
+        self.tail = () if frame is None else (frame,) + (0,) * (len(image.shape) - 4)
+        self.voxels = image.dataobj
+        if self.through != 2:
+            # Such slices do not lie in one piece: each would have a gzipped file unpacked from its
+            # start, so all of the volume is read at once.
+            self.voxels = np.asarray(image.dataobj[(slice(None),) * 3 + self.tail], np.float32)
+            self.tail = ()
+
+    def _cut(self, shape: tuple[int, ...], zooms: np.ndarray) -> int:
+        """Return the axis that slices lie across."""
+        if shape.count(1) == 1:  # one slice, whichever way it lies
+            return shape.index(1)
+        thick = int(zooms.argmax())
+        axial = int(np.flatnonzero(self.orientation[:, 0] == 2)[0])
+        return thick if zooms[thick] > 1.5 * np.median(zooms) else axial
+
+    def read(self, k: int) -> np.ndarray:
+        """Return slice k (H, W) float32."""
+        if self.orientation[self.through, 1] < 0:
+            k = self.count - 1 - k
+        where = tuple(k if axis == self.through else slice(None) for axis in range(3))
+        plane = np.asarray(self.voxels[where + self.tail], np.float32)
+        if self.across > self.up:
+            plane = plane.T
+        directions = self.orientation[[self.across, self.up], 1].astype(int)
+        return np.rot90(plane[:: directions[0], :: directions[1]])

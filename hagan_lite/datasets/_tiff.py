@@ -1,4 +1,4 @@
-"""Slices of MRI that lie in one TIFF file each: one window for all slices of an examination."""
+"""Read slices of MRI that lie in one TIFF file each: one window for all of an examination."""
 
 import contextlib
 import functools
@@ -13,16 +13,16 @@ from hagan_lite.datasets.pixels import pad_to_square, resize, window_of
 
 
 class Series:
-    """The files of one examination. The scanner's grey levels are comparable within it and not beyond it."""
+    """The files of one examination. Grey levels are comparable within it and not beyond it."""
 
     def __init__(self, files: Sequence[Path]):
         self.files = tuple(files)
 
     @functools.cached_property
     def window(self) -> tuple[float, float]:
-        """Return which grey value becomes black and which white: percentiles over the pixels of all files.
+        """Return which grey value becomes black and which white: percentiles over all files.
 
-        Files that cannot be read count for nothing here; each of them is reported when it is its own turn.
+        Files that cannot be read do not count; each is reported when its own turn comes.
         """
         planes = []
         for path in self.files:
@@ -33,10 +33,10 @@ class Series:
         return window_of(np.concatenate(planes))
 
 
-def slices(path: Path, series: Series, size: int, about: Counter[str]) -> Iterator[np.ndarray]:
-    """Yield the slice in one file as a plane (size, size) uint8, or nothing if all of its pixels have one value.
+def slices(path: Path, series: Series, size: int, notes: Counter[str]) -> Iterator[np.ndarray]:
+    """Yield the slice in one file as a plane (size, size) uint8; nothing if it is constant.
 
-    Counts dropped slices into `about`. Raises ValueError or OSError for a file that cannot be used.
+    Adds dropped slices to `notes`. Raises ValueError or OSError for a file that cannot be used.
     """
     plane = read_plane(path)
     if plane.min() < plane.max():
@@ -46,22 +46,26 @@ def slices(path: Path, series: Series, size: int, about: Counter[str]) -> Iterat
         if pixels.min() < pixels.max():
             yield pixels
             return
-    about["constant slices, dropped"] += 1
+    notes["constant slices, dropped"] += 1
 
 
 def read_plane(path: Path) -> np.ndarray:
     """Return the FLAIR channel (H, W) of a TIFF: its only channel, or the middle one of three.
 
-    Raises ValueError with the remedy for another number of channels or pages, colours of 16 bits, and damage.
+    Raises ValueError with the remedy for another number of channels or pages, colours of 16 bits,
+    and damage.
     """
     with _damage_named():
         channels, bits = _stored(path)
     if channels not in (1, 3):
         raise ValueError(
-            f"{channels} channels; a slice has one, or three with FLAIR in the middle; save FLAIR alone as grey"
+            f"{channels} channels; a slice has one, or three with FLAIR in the middle; "
+            "save FLAIR alone as grey"
         )
     if channels == 3 and bits > 8:
-        raise ValueError(f"three channels of {bits} bits; save 8 bits a channel, or FLAIR alone as grey")
+        raise ValueError(
+            f"three channels of {bits} bits; save 8 bits a channel, or FLAIR alone as grey"
+        )
     with _damage_named(), Image.open(path) as image:
         pages = getattr(image, "n_frames", 1)
         mode = image.mode
@@ -71,12 +75,14 @@ def read_plane(path: Path) -> np.ndarray:
     if mode == "P":
         raise ValueError("a palette of colours; save FLAIR as grey, or the three channels as RGB")
     if not np.isfinite(plane).all():
-        raise ValueError("NaN or infinite pixels; replace them, for example with the background's value")
+        raise ValueError(
+            "NaN or infinite pixels; replace them, for example with the background's value"
+        )
     return plane[..., 1] if channels == 3 else plane
 
 
 def _stored(path: Path) -> tuple[int, int]:
-    """Return (channels, bits per channel) as the first page's header says, also where Pillow has no such mode."""
+    """Return (channels, bits per channel) of the first page, also where Pillow lacks the mode."""
     with path.open("rb") as file:
         start = file.read(8)
         if 43 in start[2:4]:  # BigTIFF has a longer header
@@ -90,7 +96,7 @@ def _stored(path: Path) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _damage_named() -> Iterator[None]:
-    """Turn the many exceptions that Pillow raises for a damaged file into one ValueError that says what to do."""
+    """Turn the many exceptions that Pillow raises for damage into one ValueError with a remedy."""
     try:
         yield
     except MemoryError:
@@ -98,4 +104,6 @@ def _damage_named() -> Iterator[None]:
     except Exception as error:
         if getattr(error, "errno", None) is not None:  # the disk or the system failed, not the file
             raise
-        raise ValueError(f"the TIFF file is damaged ({error}); copy it again from where you have it") from error
+        raise ValueError(
+            f"the TIFF file is damaged ({error}); copy it again from where you have it"
+        ) from error

@@ -1,10 +1,9 @@
-"""`hagan data fetch`: downloads what needs no registration, and unpacks it into its folder and no other."""
+"""Download what needs no registration (`hagan data fetch`) and unpack it into its own folder."""
 
 import contextlib
 import errno
-import hashlib
+import io
 import os
-import shutil
 import stat
 import tempfile
 import zipfile
@@ -12,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import pooch
 import requests
-from tqdm.auto import tqdm
 
-from hagan_lite.datasets import covid_ct, folder
+from hagan_lite.datasets import covid_ct
+from hagan_lite.datasets.folder import PICTURES
 from hagan_lite.datasets.sources import DataError
 from hagan_lite.system.storage import name_a_full_disk, write_atomically
 
@@ -28,113 +27,132 @@ class Refused(RuntimeError):
 
 
 def fetch_covid_ct(root: Path, url: str = URL, tries: int = 4) -> tuple[Path, str]:
-    """Downloads the CT_NonCOVID images to `root`/covid-ct/CT_NonCOVID; returns the folder, and what is to say.
+    """Download the CT_NonCOVID images; return their folder and a sentence about the checksum.
 
-    What is there is kept. A broken download goes on where it was, `tries` times in one call and in later ones. The
-    checksum is not known in advance: the first download's is written to a file beside, later ones must have the same.
-    Raises DataError with what to put where if the network does not give it; Refused for an unsafe or wrong archive.
+    The folder is `root`/covid-ct/CT_NonCOVID; one that has files stays as it is. Nobody publishes
+    a checksum: that of the first download is noted beside the folder, and later downloads must
+    have the same. Raises DataError with what to put where if `tries` downloads fail, Refused for
+    an unsafe or wrong archive, OSError with the remedy if the disk is full.
     """
     place = root / covid_ct.PLACE
     if place.is_dir() and any(place.iterdir()):
         return place, "it was there already; delete the folder to fetch it again"
-    noted = place.with_suffix(".zip.sha256")
-    known = noted.read_text().split()[0] if noted.is_file() else None
-    with name_a_full_disk(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        archive = place.with_suffix(".zip")
-        source = pooch.create(
-            place.parent,
-            base_url="",
-            registry={archive.name: known},
-            urls={archive.name: url},
-            retry_if_failed=tries - 1,
-        )
-        pooch.get_logger().setLevel("ERROR")
-        try:
-            source.fetch(archive.name, downloader=_resuming(archive.with_suffix(".zip.part")))
-        except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: not the checksum noted
-            raise DataError(
-                f"covid-ct was not fetched from {url} ({type(error).__name__}: {error}). By hand: download that or "
-                f"another copy of the data set's CT_NonCOVID images, and put the images into {place}/"
-            ) from error
-    digest = pooch.file_hash(str(archive))
+    note = place.with_suffix(".zip.sha256")
+    expected = note.read_text().split()[0] if note.is_file() else None
+    archive = place.with_suffix(".zip")
+    try:
+        with name_a_full_disk(archive):
+            digest = download(url, archive, expected, tries)
+    except ValueError as error:
+        raise DataError(
+            f"covid-ct was not fetched from {url} ({error}). By hand: download that or another "
+            f"copy of the data set's CT_NonCOVID images, and put the images into {place}/"
+        ) from error
     unpack(archive, place)
-    write_atomically(noted, lambda f: f.write(f"{digest}  {url}\n".encode()))
     archive.unlink()
-    said = (
-        "as noted before"
-        if known
-        else "noted now, and asked of any later download; nobody told us in advance what it is"
+    write_atomically(note, lambda file: file.write(f"{digest}  {url}\n".encode()))
+    if expected:
+        return place, f"sha256 {digest}: as noted before"
+    return place, f"sha256 {digest}: noted now, later downloads must have the same"
+
+
+def download(url: str, archive: Path, expected: str | None, tries: int) -> str:
+    """Download `url` to `archive` and return its sha256; an archive that is there is used.
+
+    Raises ValueError if the network fails `tries` times or the sha256 is not the `expected` one,
+    Refused for more than MOST_BYTES, OSError if the file cannot be written.
+    """
+    pooch.get_logger().setLevel("ERROR")
+    source = pooch.create(
+        archive.parent,
+        base_url="",
+        registry={archive.name: expected},
+        urls={archive.name: url},
+        retry_if_failed=tries - 1,
     )
-    return place, f"sha256 {digest}: {said}"
+    try:
+        source.fetch(archive.name, downloader=_download_limited)
+    except requests.exceptions.RequestException as error:  # an OSError, but not one of the disk
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    return pooch.file_hash(str(archive))
 
 
-def _resuming(part: Path):
-    """A downloader for pooch that keeps what arrived in `part`, and asks only for the rest next time."""
+def _download_limited(url: str, path: str, source: pooch.Pooch) -> None:
+    """Download as pooch does, into a file that refuses to grow beyond MOST_BYTES."""
 
-    def download(url: str, output: str, _: pooch.Pooch) -> None:
-        mine = part.with_suffix(f".{hashlib.sha256(url.encode()).hexdigest()[:8]}")  # another address, another file
-        have = mine.stat().st_size if mine.is_file() else 0
-        with requests.get(url, stream=True, timeout=30, headers={"Range": f"bytes={have}-"} if have else {}) as answer:
-            if answer.status_code == 416:  # nothing after `have`: what is here is not the beginning of that file
-                mine.unlink()
-            answer.raise_for_status()
-            if have and answer.status_code != 206:
-                have = 0
-            total = have + int(answer.headers.get("Content-Length", 0))
-            if total > MOST_BYTES:
-                raise Refused(f"{url} has {total:,} bytes, more than the {MOST_BYTES:,} that are expected at most")
-            bar = tqdm(desc="downloading", total=total or None, initial=have, unit="B", unit_scale=True)
-            with bar, open(mine, "ab" if have else "wb") as file:
-                for block in answer.iter_content(1 << 16):
-                    if file.tell() + len(block) > MOST_BYTES:
-                        raise Refused(f"{url} sent more than the {MOST_BYTES:,} bytes that are expected at most")
-                    file.write(block)
-                    bar.update(len(block))
-        os.replace(mine, output)  # pooch's own file lies in the same folder
+    class Limited(io.BufferedWriter):
+        def write(self, block: bytes) -> int:
+            if self.tell() + len(block) > MOST_BYTES:
+                raise Refused(f"{url} has more than the {MOST_BYTES:,} bytes expected at most")
+            return super().write(block)
 
-    return download
+    with Limited(io.FileIO(path, "wb")) as file:
+        pooch.HTTPDownloader(progressbar=True, timeout=30)(url, file, source)
 
 
 def unpack(archive: Path, place: Path) -> None:
-    """The archive's pictures to the new folder `place`, whole or not at all.
+    """Unpack the archive's pictures into the new folder `place`, whole or not at all.
 
-    Every name is looked at before anything is written. Raises Refused for a path that leaves the folder, a link, more
-    than MOST_UNPACKED bytes, or no pictures; the archive is deleted then, as it is where it is damaged.
+    Raises Refused, and deletes the archive, where it is damaged, unsafe, too large or without
+    pictures; OSError where the disk is full, then the archive stays for the next try.
     """
     try:
-        with zipfile.ZipFile(archive) as packed, tempfile.TemporaryDirectory(dir=place.parent) as stage:
-            infos = packed.infolist()
-            for info in infos:
-                name, link = PurePosixPath(info.filename.replace("\\", "/")), stat.S_ISLNK(info.external_attr >> 16)
-                if link or name.is_absolute() or ".." in name.parts or ":" in str(name):
-                    raise Refused(
-                        f"{archive.name} holds {info.filename!r}, which leads out of its folder; nothing was unpacked"
-                    )
-            if (size := sum(info.file_size for info in infos)) > MOST_UNPACKED:
-                raise Refused(
-                    f"{archive.name} unpacks to {size:,} bytes, more than {MOST_UNPACKED:,}; nothing was unpacked"
-                )
-            with name_a_full_disk(place):
-                packed.extractall(stage)
-            found = folder.find(Path(stage))
-            if not found.sources:
-                raise Refused(f"{archive.name} holds no pictures")
-            pictures, wanted = (
-                Path(os.path.commonpath([s.path.parent for s in found.sources])),
-                {s.path for s in found.sources},
-            )
-            for other in [p for p in pictures.rglob("*") if p.is_file() and p not in wanted]:
-                other.unlink()
-            pictures.chmod(0o755)
+        pictures = checked_pictures(archive)
+        with name_a_full_disk(place), tempfile.TemporaryDirectory(dir=place.parent) as stage:
+            unzip = pooch.Unzip(members=pictures, extract_dir=f"{Path(stage).name}/unpacked")
+            files = unzip(str(archive), "download", None)
+            folder = Path(os.path.commonpath([Path(file).parent for file in files]))
             with contextlib.suppress(OSError):
                 place.rmdir()  # an empty one
-            with name_a_full_disk(place):
-                os.replace(pictures, place) if pictures != Path(stage) else shutil.copytree(stage, place)
-    except (Refused, OSError) as error:
-        if isinstance(error, Refused) or error.errno != errno.ENOSPC:
+            os.replace(folder, place)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
             archive.unlink()
         raise
-    except Exception as error:  # BadZipFile, zlib.error, RuntimeError for a password, NotImplementedError ...
+    except Refused:
         archive.unlink()
-        raise Refused(f"{archive.name} is damaged ({error}); it was deleted: run the same command again") from error
+        raise
+    except Exception as error:  # BadZipFile, zlib.error, RuntimeError for a password ...
+        archive.unlink()
+        raise Refused(
+            f"{archive.name} is damaged ({error}); it was deleted: run the same command again"
+        ) from error
+
+
+def checked_pictures(archive: Path) -> list[str]:
+    """Return the names of the pictures in a zip archive; nothing is unpacked.
+
+    Raises Refused for a path that leaves the folder, a link, more than MOST_UNPACKED bytes, or no
+    pictures; BadZipFile for what is no archive.
+    """
+    with zipfile.ZipFile(archive) as packed:
+        members = packed.infolist()
+    for member in members:
+        if _leads_out(member):
+            raise Refused(
+                f"{archive.name} holds {member.filename!r}, which leads out of its folder; "
+                "nothing was unpacked"
+            )
+    size = sum(member.file_size for member in members)
+    if size > MOST_UNPACKED:
+        raise Refused(
+            f"{archive.name} unpacks to {size:,} bytes, more than {MOST_UNPACKED:,}; "
+            "nothing was unpacked"
+        )
+    names = [member.filename for member in members if _is_picture(member.filename)]
+    if not names:
+        raise Refused(f"{archive.name} holds no pictures; it was deleted")
+    return names
+
+
+def _leads_out(member: zipfile.ZipInfo) -> bool:
+    """Return whether a member is a link, or has a path that could leave the folder."""
+    path = PurePosixPath(member.filename.replace("\\", "/"))
+    link = stat.S_ISLNK(member.external_attr >> 16)
+    return link or path.is_absolute() or ".." in path.parts or ":" in str(path)
+
+
+def _is_picture(name: str) -> bool:
+    """Return whether a member is a picture, and not what macOS adds to archives."""
+    hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+    return not hidden and name.lower().endswith(PICTURES)

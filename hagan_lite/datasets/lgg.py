@@ -1,25 +1,26 @@
-"""LGG MRI Segmentation (Buda et al. 2019): axial FLAIR slices of 110 brains with lower-grade glioma; not in the paper.
+"""LGG MRI Segmentation (Buda et al. 2019): FLAIR slices of 110 brains with glioma.
 
-The images come from TCGA-LGG of The Cancer Imaging Archive. They are read as Kaggle ships them: a folder such as
-kaggle_3m/TCGA_CS_4941_19960909/ holds one examination, with a TIFF of three channels (before contrast, FLAIR, after
-contrast) for each slice, and a mask of the tumour beside it. A copy may have FLAIR alone, as grey TIFFs. Masks are not
-read.
+The paper does not use it. The axial images come from TCGA-LGG of The Cancer Imaging Archive. They
+are read as Kaggle ships them: a folder such as kaggle_3m/TCGA_CS_4941_19960909/ holds one
+examination, with a TIFF of three channels (before contrast, FLAIR, after contrast) for each slice,
+and a mask of the tumour beside it. A copy may have FLAIR alone, as grey TIFFs. Masks are not read.
 """
 
 import re
 from pathlib import Path
 
 from hagan_lite.datasets._tiff import Series
-from hagan_lite.datasets.sources import DataError, Found, Source
+from hagan_lite.datasets.sources import DataError, Listing, Source
 
 HELP = (
-    'register at Kaggle, download "LGG MRI Segmentation" by Mateusz Buda (images of TCGA-LGG, The Cancer Imaging '
-    "Archive), and unpack it to lgg/kaggle_3m/TCGA_.../ (lgg/TCGA_.../ is fine, and so is "
-    "lgg/lgg-mri-segmentation/kaggle_3m/TCGA_.../), or set HAGAN_DATA to the folder that holds lgg/"
+    'register at Kaggle, download "LGG MRI Segmentation" by Mateusz Buda (images of TCGA-LGG, '
+    "The Cancer Imaging Archive), and unpack it to lgg/kaggle_3m/TCGA_.../ (lgg/TCGA_.../ is "
+    "fine, and so is lgg/lgg-mri-segmentation/kaggle_3m/TCGA_.../), or set HAGAN_DATA to the "
+    "folder that holds lgg/"
 )
 
 
-def find(root: Path, variant: str = "") -> Found:
+def find(root: Path, variant: str = "") -> Listing:
     """Return the slices of each examination below `root`/lgg, in the order of their numbers.
 
     Raises DataError if there is no examination's folder, or if all of them hold masks only.
@@ -40,17 +41,19 @@ def find(root: Path, variant: str = "") -> Found:
                 slices.append(path)
         slices.sort(key=_number)
         if not slices:
-            left_out.append((folder, "no slices (TCGA_..._1.tif), only masks or other files; unpack the archive again"))
+            reason = "no slices (TCGA_..._1.tif), only masks or other files"
+            left_out.append((folder, f"{reason}; unpack the archive again"))
         series = Series(slices)
         sources += [Source(path, _patient(folder), series=series) for path in slices]
     if not sources:
         what = f"{masks} masks (*_mask.tif) and no slices" if masks else "no slices (*.tif)"
-        raise DataError(f"no image: {what} in the {len(folders)} folders TCGA_*/ of {folders[0].parent}; {HELP}")
-    return Found(place, sources, left_out, others=masks + others, patients=True)
+        where = f"the {len(folders)} folders TCGA_*/ of {folders[0].parent}"
+        raise DataError(f"no image: {what} in {where}; {HELP}")
+    return Listing(place, sources, left_out, others=masks + others, patients=True)
 
 
 def _examinations(place: Path) -> list[Path]:
-    """Return the folders TCGA_*/ of one copy: of several, as Kaggle's archive holds, the one that lies highest."""
+    """Return the folders TCGA_*/ of one copy: of Kaggle's two, the one that lies highest."""
     for depth in ("", "*/", "*/*/"):
         folders = sorted(p for p in place.glob(f"{depth}TCGA_*") if p.is_dir())
         if folders:
@@ -59,7 +62,7 @@ def _examinations(place: Path) -> list[Path]:
 
 
 def _patient(folder: Path) -> str:
-    """Return TCGA_CS_4941 for TCGA_CS_4941_19960909: what follows is the date of the examination."""
+    """Return TCGA_CS_4941 for TCGA_CS_4941_19960909: the rest is the examination's date."""
     return "_".join(folder.name.split("_")[:3])
 
 

@@ -1,220 +1,202 @@
-"""Images in, uint8 arrays out: a named data set or anybody's folder, cached, grouped by patient (Section IV-A)."""
+"""Load a named data set or anybody's folder: uint8 images, cached, grouped by patient (IV-A)."""
 
 import hashlib
 import importlib.util
 import os
 import warnings
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from hagan_lite.config import DATASETS
 from hagan_lite.datasets import cache, folder, mni152
-from hagan_lite.datasets._duplicates import merge, thumbnail
-from hagan_lite.datasets.pixels import decode
-from hagan_lite.datasets.sources import DataError, Found, Source
+from hagan_lite.datasets.reading import Reading, below, read_files
+from hagan_lite.datasets.sources import DataError, Listing
 from hagan_lite.paper import PAPER_IMAGES, paper_name
 from hagan_lite.system.paths import ROOT
 
-VERSION = 2  # of the preprocessing: raise it when what it makes changes
+VERSION = 2  # of the preprocessing: raise it when the images that it makes change
 EMBEDDED = "no files at hand? 'mni152' is embedded and needs none"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What `load` returns. `groups` says which images belong to one patient, volume or block of slices."""
+    """Images, and which of them belong to one patient, volume or block of slices (`groups`)."""
 
     name: str  # the data set's name; 'folder' for a user's own
     images: np.ndarray  # (N, C, size, size) uint8, read-only
     groups: np.ndarray  # (N,) int
-    fingerprint: str  # 12 hex digits of the source's content: records with different ones never share a column
-    left_out: tuple[str, ...] = ()  # what could not be used, and why; it names files
-    notes: tuple[str, ...] = ()  # what else a user should know, in numbers; it names none
+    fingerprint: str  # 12 hex digits of the files: records that differ here never share a column
+    left_out: tuple[str, ...] = ()  # what could not be used, and why; names files
+    notes: tuple[str, ...] = ()  # what else a user should know, in numbers; names no file
 
     def __len__(self) -> int:
         return len(self.images)
 
     def split(self, heldout: float) -> tuple[np.ndarray, np.ndarray]:
-        """Indices (training, held out): whole groups, the same for every seed. heldout=0 holds nothing out."""
+        """Return indices (training, held out), (N,) int: whole groups, the same for every seed.
+
+        `heldout` is the share of images held out; 0 holds nothing out. Raises DataError where
+        nothing is left to train on.
+        """
         order = np.random.default_rng(0).permutation(np.unique(self.groups))
-        sizes = np.array([(self.groups == g).sum() for g in order])
-        taken = order[: int(np.searchsorted(sizes.cumsum(), heldout * len(self)) + 1)] if heldout else order[:0]
-        out = np.isin(self.groups, taken)
+        chosen = order[:0]
+        if heldout:
+            sizes = np.array([(self.groups == group).sum() for group in order])
+            chosen = order[: np.searchsorted(sizes.cumsum(), heldout * len(self)) + 1]
+        out = np.isin(self.groups, chosen)
         if out.all():
-            raise DataError(f"{self.name}: heldout={heldout} leaves nothing to train on; it has {len(order)} group(s)")
+            raise DataError(
+                f"{self.name}: heldout={heldout} leaves nothing to train on; "
+                f"it has {len(order)} group(s)"
+            )
         return np.flatnonzero(~out), np.flatnonzero(out)
 
 
 def data_root() -> Path:
-    """Where data sets are looked for: HAGAN_DATA, else data/; a relative path starts at the checkout, so that it means
-    the same in a shell and in a notebook."""
+    """Return the folder of data sets: HAGAN_DATA, else data/.
+
+    A relative path starts at the checkout: it means the same in a shell and in a notebook.
+    """
     return ROOT / os.environ.get("HAGAN_DATA", "data")
 
 
 def load(name: str, size: int = 64, channels: int = 1, strict: bool = False) -> Dataset:
-    """A named data set, or a folder of images, at size x size pixels and 1 or 3 channels.
+    """Load a named data set, or a folder of images, at size x size pixels and 1 or 3 channels.
 
-    Decoded arrays are cached below build/cache and mapped from there. What cannot be read is left out, with a warning
-    that names it. Raises DataError where nothing is left, the data set is missing, or, with `strict`, anything at all
-    was left out.
+    Decoded arrays are cached below build/cache and mapped from there. A warning names files that
+    cannot be read. Raises DataError where no image is left, the data set is missing, or, with
+    `strict`, any file was left out.
     """
     if size < 1 or channels not in (1, 3):
         raise DataError(
-            f"{name}: {size} pixels a side and {channels} channels; choose 1 or more pixels, 1 or 3 channels"
+            f"{name}: {size} pixels a side and {channels} channels; "
+            "choose 1 or more pixels, 1 or 3 channels"
         )
     if name in ("mni152", "mni152-all"):
-        return _embedded(name, size, channels)
-    found, label = find(name), name if name in DATASETS else "folder"
-    key = f"{label}-{_state(found)}-{size}px-{channels}ch-v{VERSION}"
-    fresh: dict[str, Any] = dict(groups=[], failed=[], passing=False)
-    images, about = cache.kept(key, _planes(found, size, channels, fresh), (channels, size, size), fresh)
-    if about["passing"]:
-        cache.forget(key)
-    failed = [(found.sources[i].path, why) for i, why in about["failed"]]
-    left_out = tuple(f"{_below(path, found.folder)}: {why}" for path, why in [*found.left_out, *failed])
+        return _load_embedded(name, size, channels)
+    listing = find(name)
+    label = name if name in DATASETS else "folder"
+    images, reading = _read_cached(label, listing, size, channels)
+    left_out = _left_out(listing, reading)
     if not len(images):
         first = f"; the first: {left_out[0]}" if left_out else ""
-        raise DataError(f"{name}: nothing can be read of what is in {found.folder}{first}; {EMBEDDED}")
-    if strict and left_out:
-        listing = "\n  ".join([f"{len(left_out)} left out, which strict does not allow:", *left_out])
-        raise DataError(f"{found.folder}: {listing}")
+        raise DataError(
+            f"{name}: nothing can be read of what is in {listing.folder}{first}; {EMBEDDED}"
+        )
     if left_out:
-        listing = [f"left out {len(left_out)} of {len(found.sources) + len(found.left_out)} files:", *left_out[:20]]
-        warnings.warn(f"{found.folder}: " + "\n  ".join(listing), stacklevel=2)
-    notes = [f"{n} {what}" for what, n in about["notes"].items()]
-    if (paper := PAPER_IMAGES.get(paper_name(name), len(images))) != len(images):
-        notes.append(f"{len(images)} images are here; the paper used {paper}")
-    return Dataset(label, images, np.array(about["groups"]), about["fingerprint"], left_out, tuple(notes))
+        _report(listing, left_out, strict)
+    return Dataset(
+        label,
+        images,
+        np.array(reading.groups),
+        reading.fingerprint,
+        left_out,
+        _notes(name, len(images), reading),
+    )
 
 
-def find(name: str) -> Found:
-    """Which files a data set's name or a user's folder means. Raises DataError where they are not there."""
-    if name not in DATASETS:
+def find(name: str) -> Listing:
+    """Return the files of a named data set or of a user's folder.
+
+    Raises DataError where they are not there, with what to put where.
+    """
+    if name in DATASETS:
+        listing = _find_named(name)
+    else:
         place = Path(name).expanduser()
         if not place.is_dir():
-            raise DataError(f"{name}: neither a data set ({', '.join(DATASETS)}) nor a folder; {EMBEDDED}")
-        found = folder.find(place)
-    else:
-        base = paper_name(name)
-        try:
-            module = importlib.import_module(f"hagan_lite.datasets.{base.replace('-', '_')}")
-            found = module.find(data_root(), name[len(base) + 1 :])
-        except DataError as error:
-            raise DataError(f"{name}: {error}; {EMBEDDED}") from error
-    if not found.sources and not found.left_out:
-        raise DataError(f"{name}: no images below {found.folder}; give {folder.HELP}; {EMBEDDED}")
-    return found
+            names = ", ".join(DATASETS)
+            raise DataError(f"{name}: neither a data set ({names}) nor a folder; {EMBEDDED}")
+        listing = folder.find(place)
+    if not listing.sources and not listing.left_out:
+        raise DataError(f"{name}: no images below {listing.folder}; give {folder.HELP}; {EMBEDDED}")
+    return listing
 
 
-def _embedded(name: str, size: int, channels: int) -> Dataset:
+def _find_named(name: str) -> Listing:
+    """Ask the data set's own file, with the variant in its name ("1798" of "acdc-1798")."""
+    base = paper_name(name)
+    variant = name[len(base) + 1 :]
+    module = importlib.import_module(f"hagan_lite.datasets.{base.replace('-', '_')}")
+    try:
+        return module.find(data_root(), variant)
+    except DataError as error:
+        raise DataError(f"{name}: {error}; {EMBEDDED}") from error
+
+
+def _load_embedded(name: str, size: int, channels: int) -> Dataset:
     key = f"{name}-{mni152.version()}-{size}px-{channels}ch-v{VERSION}"
-    fresh: dict[str, Any] = dict(groups=[])
 
-    def stream() -> Iterator[np.ndarray]:
-        fresh["fingerprint"], planes = mni152.slices(size, every_axis=name == "mni152-all")
-        for plane, group in planes:
-            fresh["groups"].append(group)
-            yield plane[None].repeat(channels, axis=0)
+    def make(append: cache.Append) -> dict[str, Any]:
+        fingerprint, slices = mni152.slices(size, every_axis=name == "mni152-all")
+        groups = []
+        for plane, group in slices:
+            append(plane[None].repeat(channels, axis=0))
+            groups.append(group)
+        return asdict(Reading(groups, fingerprint))
 
-    images, about = cache.kept(key, stream(), (channels, size, size), fresh)
+    images, about = cache.load_or_make(key, (channels, size, size), make)
     return Dataset(name, images, np.array(about["groups"]), about["fingerprint"])
 
 
-def _planes(found: Found, size: int, channels: int, about: dict[str, Any]) -> Iterator[np.ndarray]:
-    """All images in order, (C, size, size) uint8. Fills `about`: groups, fingerprint, notes, and [index, why] of files
-    that failed; no name of a file, and no patient's."""
-    digest, small, names, notes, used, hashed = hashlib.sha256(), [], [], Counter(), 0, None
-    for i, source in enumerate(tqdm(found.sources, desc="reading images", unit="file", leave=False, delay=2)):
-        path = source.path
-        if used == found.limit:
-            break
-        try:
-            if path != hashed:  # two frames of one file count once
-                digest.update(os.fsencode(_below(path, found.folder)))
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-                hashed = path
-            if (source.frame, source.slices) != (None, None):  # of one file others may have been asked for
-                digest.update(repr((source.frame, source.slices)).encode())
-            patient, planes = _read(source, size, channels, notes)
-            for plane in planes:
-                if used == found.limit:
-                    break
-                used += 1
-                small.append(thumbnail(plane))
-                names.append((source.group, patient))
-                yield plane
-        except Exception as error:  # PIL, nibabel, zlib and pydicom raise two dozen kinds for damage
-            why = str(error) or type(error).__name__
-            for name in (str(path), repr(str(path))[1:-1], path.name, repr(path.name)[1:-1]):
-                why = why.replace(name, "the file")
-            about["failed"].append([i, why])
-            # A disk or memory that failed may work again; a damaged file stays one.
-            about["passing"] |= isinstance(error, MemoryError) or getattr(error, "errno", None) is not None
-    groups, one_patient = _groups(names)
-    groups, merged, chained = merge(np.array(small), groups, found.patients)
-    if one_patient:
-        notes["folders taken for patients: all DICOM files bear one PatientID"] = len(np.unique(groups))
-    if chained:
-        notes[
-            "groups of pictures that are nearly all alike: held-out ones are honest only with a folder per patient"
-        ] = len(np.unique(groups))
-    if found.others:
-        notes["files of other kinds, not looked at"] = found.others
-    if merged:
-        notes["near duplicates of another group's images, put into one group with them"] = merged
-    about |= dict(groups=groups.tolist(), fingerprint=digest.hexdigest()[:12])
-    about |= dict(notes={what: n for what, n in notes.items() if n})
+def _read_cached(
+    label: str, listing: Listing, size: int, channels: int
+) -> tuple[np.ndarray, Reading]:
+    """Return the images of `listing`, (N, C, size, size) uint8, and what is stored about them."""
+    key = f"{label}-{_state(listing)}-{size}px-{channels}ch-v{VERSION}"
+
+    def make(append: cache.Append) -> dict[str, Any]:
+        return asdict(read_files(listing, size, channels, append))
+
+    images, about = cache.load_or_make(key, (channels, size, size), make)
+    reading = Reading(**about)
+    if reading.passing:
+        cache.forget(key)
+    return images, reading
 
 
-def _groups(names: list[tuple[str, str]]) -> tuple[np.ndarray, bool]:
-    """Of (group by its place, DICOM patient or "") per image: who is who, 0, 1, ...; whether the patients told nothing,
-    for all are called the same, as in anonymised files."""
-    places, patients = {place for place, _ in names}, {patient for _, patient in names}
-    nobody = len(patients) == 1 and patients != {""} and len(places) > 1
-    keys = [place if nobody or not patient else f"patient {patient}" for place, patient in names]
-    return np.unique(np.array(keys, dtype=str), return_inverse=True)[1], nobody
-
-
-def _read(source: Source, size: int, channels: int, notes: Counter[str]) -> tuple[str, Iterator[np.ndarray]]:
-    """(the patient, where the file itself says who it is, its images) of one Source."""
-    what = folder.kind(source.path)
-    if source.series:
-        from hagan_lite.datasets import _tiff
-
-        patient, planes = "", _tiff.slices(source.path, source.series, size, notes)
-    elif what == "picture":
-        return "", iter([decode(source.path, size, channels)])
-    elif what == "volume":
-        from hagan_lite.datasets import _nifti
-
-        patient, planes = "", _nifti.slices(source, size, notes)
-    else:
-        from hagan_lite.datasets import _dicom
-
-        patient, planes = _dicom.slices(source.path, size, notes)
-    return patient, (plane[None].repeat(channels, axis=0) for plane in planes)
-
-
-def _state(found: Found) -> str:
-    """12 hex digits of which files are there, how large and how old: what the cache goes by, without opening one."""
-    # What was left out for want of one of these is read again once it is installed.
-    can_read = [importlib.util.find_spec(name) is not None for name in ("pydicom", "pylibjpeg", "gdcm", "jpeg_ls")]
-    digest = hashlib.sha256(repr((found.limit, can_read)).encode())
-    for source in found.sources:
+def _state(listing: Listing) -> str:
+    """Return 12 hex digits of the files' names, sizes and times: no file is opened for them."""
+    # Files left out for want of one of these packages are read again once it is installed.
+    packages = ("pydicom", "pylibjpeg", "gdcm", "jpeg_ls")
+    installed = [importlib.util.find_spec(package) is not None for package in packages]
+    digest = hashlib.sha256(repr((listing.limit, installed)).encode())
+    for source in listing.sources:
         try:
             stat = source.path.stat()
-            state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)  # the last moves when permissions do
+            # st_ctime moves when permissions do.
+            state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         except OSError:
             state = ()
-        digest.update(repr((_below(source.path, found.folder), source.frame, source.slices, *state)).encode())
+        name = below(source.path, listing.folder)
+        digest.update(repr((name, source.frame, source.slices, *state)).encode())
     return digest.hexdigest()[:12]
 
 
-def _below(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+def _left_out(listing: Listing, reading: Reading) -> tuple[str, ...]:
+    """Return a line "file: reason" for each file that is not used."""
+    failed = [(listing.sources[index].path, reason) for index, reason in reading.failed]
+    reasons = [*listing.left_out, *failed]
+    return tuple(f"{below(path, listing.folder)}: {reason}" for path, reason in reasons)
+
+
+def _report(listing: Listing, left_out: tuple[str, ...], strict: bool) -> None:
+    """Warn of the files that were left out; raise DataError instead if `strict`."""
+    if strict:
+        title = f"{len(left_out)} left out, which strict does not allow:"
+        raise DataError(f"{listing.folder}: " + "\n  ".join([title, *left_out]))
+    files = len(listing.sources) + len(listing.left_out)
+    title = f"left out {len(left_out)} of {files} files:"
+    warnings.warn(f"{listing.folder}: " + "\n  ".join([title, *left_out[:20]]), stacklevel=3)
+
+
+def _notes(name: str, images: int, reading: Reading) -> tuple[str, ...]:
+    """Return what a user should know: the Reading's notes, and how many images the paper used."""
+    notes = [f"{number} {what}" for what, number in reading.notes.items()]
+    papers = PAPER_IMAGES.get(paper_name(name), images)
+    if papers != images:
+        notes.append(f"{images} images are here; the paper used {papers}")
+    return tuple(notes)

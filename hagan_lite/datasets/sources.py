@@ -1,4 +1,4 @@
-"""What a data set's file says: which files are read, whose they are, and who must be named beside them."""
+"""The files that a data set reads, whose they are, and who must be named beside them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +10,20 @@ if TYPE_CHECKING:
     from hagan_lite.datasets._tiff import Series
 
 
-SOURCES = {"acdc": "Bernard et al. 2018, CC BY-NC-SA 4.0", "lgg": "Buda et al. 2019, CC BY-NC-SA 4.0"}
-"""Who must be named beside every picture that shows images of a data set, because its licence asks for it."""
+SOURCES = {
+    "acdc": "Bernard et al. 2018, CC BY-NC-SA 4.0",
+    "lgg": "Buda et al. 2019, CC BY-NC-SA 4.0",
+}
+"""Who must be named beside every picture of a data set's images: its licence asks for it."""
 
 
 def source_of(dataset: str) -> str:
-    """Return who must be named beside images of a data set, or "" where its terms do not ask for that."""
+    """Return who must be named beside images of a data set, or "" where nobody must."""
     return SOURCES.get(paper_name(dataset), "")
 
 
 def titled(title: str, dataset: str) -> str:
-    """Return a figure's title with the data set's source on a line below it, where the source must be named."""
+    """Return a figure's title, with the data set's source below it where that must be named."""
     source = source_of(dataset)
     return f"{title}\n{source}" if source else title
 
@@ -36,18 +39,18 @@ class Source:
     path: Path
     group: str  # the patient, or what stands for one; only ever compared, never written down
     frame: int | None = None  # of a 4D file, from 0
-    slices: int | None = None  # so many evenly spaced ones with anatomy on them; None: all that are not constant
-    crop: bool = False  # a volume's slices to the square by cropping around the centre; False: by padding
-    series: "Series | None" = None  # a TIFF slice: the examination whose slices are windowed together
+    slices: int | None = None  # so many, evenly spaced, with anatomy; None: all but constant ones
+    crop: bool = False  # make slices square by cropping around the centre; False: by padding
+    series: "Series | None" = None  # a TIFF slice: the examination that shares one window
 
 
 @dataclass(frozen=True)
-class Found:
-    """What lies in a folder, in the order in which it is read."""
+class Listing:
+    """The files of a data set, in the order in which they are read."""
 
     folder: Path
     sources: list[Source]
-    left_out: list[tuple[Path, str]]  # and why
+    left_out: list[tuple[Path, str]]  # (path, reason)
     others: int = 0  # files of other kinds
     patients: bool = False  # the layout says who is in the picture: `group` is a patient
     limit: int | None = None  # use the first so many images

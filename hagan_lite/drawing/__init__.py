@@ -1,4 +1,7 @@
-"""Every plot of the project. `style.py` holds what they share; one file for each kind of picture."""
+"""Draw every plot of the project.
+
+`style.py` holds what plots share; there is one file for each kind of picture.
+"""
 
 from hagan_lite.drawing.attnmix import figure_7, one_of_each, shift_over_training, shifts_by_area, typical
 from hagan_lite.drawing.evaluation import (

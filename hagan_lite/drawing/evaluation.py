@@ -1,4 +1,4 @@
-"""The plots of the evaluation: Gaussians, bias, neighbourhoods, samples beside others, learning curves."""
+"""Draw the evaluation: Gaussians, bias, neighbourhoods, samples side by side, learning curves."""
 
 import math
 import textwrap
@@ -12,34 +12,52 @@ from matplotlib.patches import Circle, Ellipse
 from skimage.util import montage
 from torch import Tensor
 
-from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, PHASE, REAL, _figure, _picture
-from hagan_lite.runs.record import DISTANCES
+from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, PHASE, REAL, _absent, _figure, _picture
+from hagan_lite.runs.record import DISTANCES, distance_of
 
 
 def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
-    """2D clouds (n, 2), two to a panel, with the ellipse at two standard deviations of the Gaussian fitted to each."""
+    """Draw 2D clouds (n, 2), two to a panel, each with the Gaussian that is fitted to it.
+
+    Its ellipse is at two standard deviations. `pairs` are (real, generated, title).
+    """
     figure, axes = _figure(1, len(pairs), 3 * len(pairs), 3.2, sharex=True, sharey=True)
     for axis, (a, b, title) in zip(axes[0], pairs, strict=True):
         for cloud, colour, label in ((a, REAL, "real"), (b, FAKE, "generated")):
-            mean, (values, vectors) = cloud.mean(0), torch.linalg.eigh(cloud.T.cov())
-            angle = float(torch.rad2deg(torch.atan2(vectors[1, 1], vectors[0, 1])))
-            across, along = (4 * values.clamp_min(0).sqrt()).tolist()
             axis.scatter(*cloud.T, s=4, color=colour, alpha=0.4, label=label)
-            axis.add_patch(Ellipse(mean.tolist(), along, across, angle=angle, fill=False, color=colour, lw=2))
+            axis.add_patch(_ellipse(cloud, colour))
         axis.set(title=title, xlabel="feature 1", aspect="equal")
     axes[0, 0].set_ylabel("feature 2")
     axes[0, 0].legend(fontsize=8, loc="upper left")
     return figure
 
 
-def models_side_by_side(blocks: dict[str, np.ndarray], title: str = "", tiles=(3, 4), across: int = 4) -> Figure:
-    """Blocks of (rows, columns) `tiles`, each with its name above it, all in the same grey window: the first images of
-    every uint8 (N, C, H, W), `across` blocks a row."""
-    side, across = next(iter(blocks.values())).shape[-1], min(across, len(blocks))
-    width = max(3.1, tiles[1] * side / 140)  # inches of 150 pixels: no pixel of a large image is lost
+def _ellipse(cloud: Tensor, colour: Any) -> Ellipse:
+    """Return the ellipse at two standard deviations of the Gaussian fitted to a cloud (n, 2)."""
+    values, vectors = torch.linalg.eigh(cloud.T.cov())  # ascending
+    angle = float(torch.rad2deg(torch.atan2(vectors[1, 1], vectors[0, 1])))
+    across, along = (4 * values.clamp_min(0).sqrt()).tolist()
+    centre = cloud.mean(0).tolist()
+    return Ellipse(centre, along, across, angle=angle, fill=False, color=colour, lw=2)
+
+
+def models_side_by_side(
+    blocks: dict[str, np.ndarray], title: str = "", tiles=(3, 4), across: int = 4
+) -> Figure:
+    """Draw the first images of several models as blocks, all in the same grey window.
+
+    `blocks` holds uint8 images (N, C, H, W) by name, which stands above the block; each block has
+    `tiles` (rows, columns), and a row has `across` blocks.
+    """
+    side = next(iter(blocks.values())).shape[-1]
+    across = min(across, len(blocks))
+    down = math.ceil(len(blocks) / across)
     names = [textwrap.wrap(name, 36, break_long_words=False) for name in blocks]
-    down, height = math.ceil(len(blocks) / across), width * tiles[0] / tiles[1] + 0.1 + 0.22 * max(map(len, names))
-    figure, axes = _figure(down, across, width * across, height * down + 0.3 * bool(title))
+    # Inches of 150 pixels: no pixel of a large image is lost.
+    width = max(3.1, tiles[1] * side / 140)
+    height = width * tiles[0] / tiles[1] + 0.1 + 0.22 * max(map(len, names))
+    above = 0.3 if title else 0.0
+    figure, axes = _figure(down, across, width * across, height * down + above)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, name, images in zip(axes.flat, names, blocks.values(), strict=False):
@@ -51,14 +69,23 @@ def models_side_by_side(blocks: dict[str, np.ndarray], title: str = "", tiles=(3
     return figure
 
 
-def over_n(scores: dict[int, list[float]], label: str, marked: int, unit: str, log: bool = True) -> Figure:
-    """Mean and standard deviation of several scores, as a function of the number of images; a line at `marked`."""
+def over_n(
+    scores: dict[int, list[float]], label: str, marked: int, unit: str, log: bool = True
+) -> Figure:
+    """Draw mean and standard deviation of several scores over the number of images.
+
+    `scores` holds them by that number; a dashed line stands at `marked`; `unit` names the score.
+    """
     figure, axes = _figure(1, 1, 6, 3.2)
     axis, values = axes[0, 0], np.array(list(scores.values()))
-    axis.errorbar(scores.keys(), values.mean(1), values.std(1, ddof=1), fmt="o-", color=REAL, capsize=3, label=label)
+    mean, sd = values.mean(1), values.std(1, ddof=1)
+    axis.errorbar(scores.keys(), mean, sd, fmt="o-", color=REAL, capsize=3, label=label)
     axis.axvline(marked, color=PHASE, ls="--", lw=1)
-    axis.annotate(f" n = {marked}", (marked, 0.96), xycoords=("data", "axes fraction"), fontsize=8, va="top")
-    axis.set(xscale="log", yscale="log" if log else "linear", xlabel="images in each set", ylabel=unit)
+    axis.annotate(
+        f" n = {marked}", (marked, 0.96), xycoords=("data", "axes fraction"), fontsize=8, va="top"
+    )
+    axis.set(xscale="log", yscale="log" if log else "linear")
+    axis.set(xlabel="images in each set", ylabel=unit)
     axis.set_xticks(list(scores), [str(n) for n in scores])
     axis.minorticks_off()
     if not log:
@@ -68,8 +95,11 @@ def over_n(scores: dict[int, list[float]], label: str, marked: int, unit: str, l
 
 
 def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figure:
-    """2D clouds (n, 2) with each real point's ball up to its k-th neighbour: a fake inside some ball counts for
-    precision. Filled fakes are inside, open ones outside."""
+    """Draw 2D clouds (n, 2) with each real point's ball up to its k-th neighbour.
+
+    A fake inside some ball counts for precision: filled fakes are inside, open ones outside.
+    `panels` are (real, generated, title).
+    """
     figure, axes = _figure(1, len(panels), 3 * len(panels), 3.2, sharex=True, sharey=True)
     for axis, (real, fake, title) in zip(axes[0], panels, strict=True):
         radii = torch.cdist(real, real).kthvalue(k + 1).values
@@ -78,7 +108,14 @@ def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figu
             axis.add_patch(Circle(centre, radius, color=REAL, alpha=0.12, lw=0))
         axis.scatter(*real.T, s=9, color=REAL, label="real")
         axis.scatter(*fake[inside].T, s=16, color=FAKE, marker="s", label="generated, inside")
-        axis.scatter(*fake[~inside].T, s=16, facecolors="none", edgecolors=FAKE, marker="s", label="generated, outside")
+        axis.scatter(
+            *fake[~inside].T,
+            s=16,
+            facecolors="none",
+            edgecolors=FAKE,
+            marker="s",
+            label="generated, outside",
+        )
         axis.set(title=title, xlabel="feature 1", aspect="equal")
     axes[0, 0].set_ylabel("feature 2")
     axes[0, 0].legend(fontsize=7, loc="lower left")
@@ -86,86 +123,115 @@ def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figu
 
 
 def audited(audits: dict[str, Any], unit: str = "distance to the nearest training image") -> Figure:
-    """Draw, for each audit.Audit, which share of samples and of held-out real images lies nearer than a distance.
+    """Draw, for each audit.Audit, the share of images that lie nearer than a distance.
 
-    Samples' curve far to the left of the real images': copies.
+    One curve is for samples, one for held-out real images. A curve of samples far to the left of
+    the real images' means copies.
     """
     figure, axes = _figure(1, len(audits), 4 * len(audits), 3)
-    for axis, (title, found) in zip(axes[0], audits.items(), strict=True):
-        for values, colour, style, label in (
-            (found.heldout, REAL, "-", "held-out real images"),
-            (found.samples, FAKE, "--", "samples"),
-        ):
-            axis.ecdf(values, color=colour, ls=style, label=label)
-        axis.set(title=f"{title} (p = {found.p_value:.2g})", xlabel=unit, ylabel="share that is nearer")
+    for axis, (title, audit) in zip(axes[0], audits.items(), strict=True):
+        axis.ecdf(audit.heldout, color=REAL, ls="-", label="held-out real images")
+        axis.ecdf(audit.samples, color=FAKE, ls="--", label="samples")
+        axis.set(title=f"{title} (p = {audit.p_value:.2g})")
+        axis.set(xlabel=unit, ylabel="share that is nearer")
         axis.set_xlim(left=0)
     axes[0, 0].legend(fontsize=8)
     return figure
 
 
-def pairs(samples: np.ndarray, training: np.ndarray, found: Any, title: str = "", n: int = 8) -> Figure:
-    """The n samples that lie nearest to a training image, above that image; uint8 (N, C, H, W), one grey window."""
-    chosen = found.closest(n)
+def pairs(
+    samples: np.ndarray, training: np.ndarray, audit: Any, title: str = "", n: int = 8
+) -> Figure:
+    """Draw the n samples that lie nearest to a training image, above that image.
+
+    Images are uint8 (N, C, H, W), drawn in one grey window; `audit` is their audit.Audit.
+    """
+    chosen = audit.closest(n)
     figure, axes = _figure(2, len(chosen), len(chosen), 2.7)
     for column, i in enumerate(chosen):
-        _picture(axes[0, column], samples[i], f"{found.samples[i]:.1f}")
-        _picture(axes[1, column], training[found.nearest[i]])
-    for row, label in enumerate(("sample", "its nearest\ntraining image")):
-        axes[row, 0].text(-0.1, 0.5, label, transform=axes[row, 0].transAxes, ha="right", va="center", fontsize=8)
+        _picture(axes[0, column], samples[i], f"{audit.samples[i]:.1f}")
+        _picture(axes[1, column], training[audit.nearest[i]])
+    how = dict(ha="right", va="center", fontsize=8)
+    for axis, label in zip(axes[:, 0], ("sample", "its nearest\ntraining image"), strict=True):
+        axis.text(-0.1, 0.5, label, transform=axis.transAxes, **how)
     figure.suptitle(title, fontsize=10)
     return figure
 
 
-def recipes(table: pd.DataFrame, printed: str = "Table IV") -> Figure:
-    """A line per row of tables.of_rows: each run's score a dot, their mean a bar, none where nothing was measured;
-    beside it the paper's FID, on a scale of its own, for the two have none in common."""
+def recipes(
+    table: pd.DataFrame, of_row: dict[str, list[dict[str, Any]]], printed: str = "Table IV"
+) -> Figure:
+    """Draw a line per row of tables.of_rows: each run's score a dot, their mean a bar.
+
+    `of_row` holds the records of each row that has any (record.by_row). Beside it stands the
+    paper's FID of the table `printed`, on a scale of its own, for the two have none in common.
+    """
     column = next(name for name in table if name.startswith("our "))
     kind = column.split()[1]
+    digits = next(distance.digits for distance in DISTANCES.values() if distance.label == kind)
     floor = table[f"{kind} of real halves"].mean()
-    figure, (axes,) = _figure(1, 2, 10, 0.3 * len(table) + 0.9, sharey=True, width_ratios=[2, 1])
+    size = (10, 0.3 * len(table) + 0.9)
+    figure, (axes,) = _figure(1, 2, *size, sharey=True, width_ratios=[2, 1])
+    measured, paper = axes
     for y, row in enumerate(table.to_dict("records")):
-        if row["each run"] == row["each run"]:  # NaN is not itself
-            seeds = [float(v) for v in row["each run"].split(", ")]
-            axes[0].plot(seeds, [y] * len(seeds), "o", color=FAKE, ms=5, alpha=0.8)
-            axes[0].plot([row[column]] * 2, [y - 0.3, y + 0.3], color="black", lw=2)
-        axes[1].plot(row["paper's FID"], y, "s", color=MIXED, ms=6)
-    axes[0].axvline(floor, color=PHASE, ls="--", lw=1)
-    axes[0].annotate(
-        " real halves", (floor, 0.99), xycoords=("data", "axes fraction"), fontsize=8, va="top", color=PHASE
-    )
-    axes[0].set_yticks(range(len(table)), table["row"])
-    axes[0].set(xlabel=f"{column.removeprefix('our ')}, lower is better", title="measured: each run, and their mean")
-    axes[1].set(xlabel="FID", title=f"printed in {printed}", xlim=(0, 1.1 * table["paper's FID"].max()))
-    axes[0].invert_yaxis()
+        if row["row"] in of_row:
+            scores = [round(distance_of(r), digits) for r in of_row[row["row"]]]  # as printed
+            measured.plot(scores, [y] * len(scores), "o", color=FAKE, ms=5, alpha=0.8)
+            measured.plot([row[column]] * 2, [y - 0.3, y + 0.3], color="black", lw=2)
+        paper.plot(row["paper's FID"], y, "s", color=MIXED, ms=6)
+    measured.axvline(floor, color=PHASE, ls="--", lw=1)
+    top = dict(xycoords=("data", "axes fraction"), fontsize=8, va="top", color=PHASE)
+    measured.annotate(" real halves", (floor, 0.99), **top)
+    measured.set_yticks(range(len(table)), table["row"])
+    measured.set_xlabel(f"{column.removeprefix('our ')}, lower is better")
+    measured.set_title("measured: each run, and their mean")
+    largest = table["paper's FID"].max()
+    paper.set(xlabel="FID", title=f"printed in {printed}", xlim=(0, 1.1 * largest))
+    measured.invert_yaxis()
     for axis in axes:
         axis.grid(axis="y", color="0.92")
         axis.set_axisbelow(True)
     return figure
 
 
-def learning_curves(groups: dict[str, list[dict]], title: str = "") -> Figure:
-    """FD over the training: per group of records (one recipe) a thin line for every seed and a thick one for their
-    mean; a ring where a mean is smallest, which is what "the best checkpoint" reports. Records without a curve, or with
-    other steps than the first of their group, are left out. All are of one extractor (tables.by_row)."""
+def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") -> Figure:
+    """Draw FD over the training: a thin line for every seed of a group, a thick one for their mean.
+
+    A group holds the records of one recipe, all of one extractor (record.by_row). A ring marks the
+    smallest mean, which is what "the best checkpoint" reports. Records without a curve, or with
+    other steps than the first of their group, are left out.
+    """
     figure, axes = _figure(1, 1, 7.5, 4)
     axis, floors, kind = axes[0, 0], [], "fd"
     for i, (name, records) in enumerate(groups.items()):
-        drawn = [r for r in records if r.get("curve", {}).get("step") == records[0].get("curve", {}).get("step", ())]
+        drawn = _with_the_same_steps(records)
         if not drawn:
             continue
-        kind, step = next(k for k in drawn[0]["curve"] if k != "step"), drawn[0]["curve"]["step"]
-        scores, style = np.array([r["curve"][kind] for r in drawn]), "-" if i < len(COLOURS) else "--"
-        for seed in scores:
-            axis.plot(step, seed, style, color=COLOURS[i % len(COLOURS)], lw=0.7, alpha=0.5)
-        mean, many = scores.mean(0), f", {len(drawn)} seeds" if len(drawn) > 1 else ""
-        axis.plot(step, mean, style, color=COLOURS[i % len(COLOURS)], lw=2, label=f"{name}{many}")
-        axis.plot(step[mean.argmin()], mean.min(), "o", color=COLOURS[i % len(COLOURS)], ms=9, fillstyle="none")
-        floors += [r["metrics"]["floor"] for r in drawn]
+        curves = [record["curve"] for record in drawn]
+        kind = next(key for key in curves[0] if key != "step")
+        step, scores = curves[0]["step"], np.array([curve[kind] for curve in curves])
+        colour, style = COLOURS[i % len(COLOURS)], "-" if i < len(COLOURS) else "--"
+        for of_seed in scores:
+            axis.plot(step, of_seed, style, color=colour, lw=0.7, alpha=0.5)
+        mean = scores.mean(0)
+        label = f"{name}, {len(drawn)} seeds" if len(drawn) > 1 else name
+        axis.plot(step, mean, style, color=colour, lw=2, label=label)
+        axis.plot(step[mean.argmin()], mean.min(), "o", color=colour, ms=9, fillstyle="none")
+        floors += [record["metrics"]["floor"] for record in drawn]
     if not floors:
-        axis.text(0.5, 0.5, "no record has a curve: hagan run --curve", ha="center", transform=axis.transAxes)
+        _absent(axis, "no record has a curve: hagan run --curve")
         return figure
-    axis.axhline(np.mean(floors), color=PHASE, ls="--", lw=1, label="one half of the real images against the other")
-    label = f"{DISTANCES[kind].label} (ring: the smallest)"
-    axis.set(title=title, xlabel="training step", ylabel=label, ylim=(0, None))
+    floor_label = "one half of the real images against the other"
+    axis.axhline(np.mean(floors), color=PHASE, ls="--", lw=1, label=floor_label)
+    axis.set(title=title, xlabel="training step", ylim=(0, None))
+    axis.set_ylabel(f"{DISTANCES[kind].label} (ring: the smallest)")
     axis.legend(fontsize=8)
     return figure
+
+
+def _with_the_same_steps(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records whose curve has the steps of the first record's curve."""
+    if "curve" not in records[0]:
+        return []
+    steps = records[0]["curve"].get("step")
+    return [r for r in records if steps and r.get("curve", {}).get("step") == steps]

@@ -1,5 +1,6 @@
-"""What every plot shares: palette, grey window, sizes, and how a figure is saved."""
+"""Hold what every plot shares: palette, grey window, sizes, and how a figure is saved."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
@@ -14,52 +16,84 @@ from hagan_lite.system.storage import write_atomically
 
 COLOURS = sns.color_palette("colorblind")
 REAL, FAKE, MIXED, PHASE = COLOURS[0], COLOURS[1], COLOURS[2], "0.5"
-STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "image.cmap": "gray", "figure.dpi": 80}
+STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "image.cmap": "gray",
+    "figure.dpi": 80,
+}
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """PNG at 150 dots per inch, written whole or not at all."""
-    return write_atomically(path, lambda f: figure.savefig(f, format="png", dpi=150, bbox_inches="tight"))
+    """Write a PNG at 150 dots per inch, whole or not at all, and return its path."""
+
+    def write(file: Any) -> None:
+        figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
+
+    return write_atomically(path, write)
 
 
-def _figure(rows: int, columns: int, width: float, height: float, **kw: Any) -> tuple[Figure, np.ndarray]:
+def _figure(
+    rows: int, columns: int, width: float, height: float, **kw: Any
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure of width x height inches, and its axes (rows, columns)."""
+    size = (width, height)
+    how = dict(figsize=size, squeeze=False, layout="constrained")
     with matplotlib.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **kw)
+        figure, axes = plt.subplots(rows, columns, **how, **kw)
     plt.close(figure)  # it is shown by being returned, once, not a second time by pyplot
     return figure, axes
 
 
-def _picture(axis, image, title: str = "", **kw: Any) -> None:
-    """uint8 or [-1, 1] images (C, H, W) in the full grey window, black -1 and white 1; maps (H, W) as `kw` says."""
-    array = image if isinstance(image, np.ma.MaskedArray) else np.asarray(image)  # what is masked stays white
+def _picture(axis: Axes, image: Any, title: str = "", **kw: Any) -> None:
+    """Draw an image (C, H, W) in the full grey window, or a map (H, W) as `kw` says.
+
+    An image is uint8, or has values in [-1, 1], where -1 is black and 1 is white.
+    """
+    array = image if isinstance(image, np.ma.MaskedArray) else np.asarray(image)
     if array.ndim == 3:
-        array = array if array.dtype == np.uint8 else (array.clip(-1, 1) + 1) / 2
-        kw |= dict(cmap="gray", vmin=0, vmax=255 if array.dtype == np.uint8 else 1)
+        if array.dtype == np.uint8:
+            white = 255
+        else:
+            array = (array.clip(-1, 1) + 1) / 2
+            white = 1
+        kw |= dict(cmap="gray", vmin=0, vmax=white)
         array = array[0] if len(array) == 1 else array.transpose(1, 2, 0)
-    axis.imshow(array, interpolation="nearest", **kw)
+    axis.imshow(array, interpolation="nearest", **kw)  # masked pixels stay white
     axis.set_title(title, fontsize=9)
     axis.set_axis_off()
 
 
 def spread(images: np.ndarray, n: int) -> np.ndarray:
-    """At most n of the images, evenly spread over the set."""
-    return images[np.linspace(0, len(images) - 1, min(n, len(images))).astype(int)]
+    """Return at most n of the images, evenly spread over the set."""
+    chosen = np.linspace(0, len(images) - 1, min(n, len(images)))
+    return images[chosen.astype(int)]
 
 
-def _absent(axis, why: str) -> None:
+def _absent(axis: Axes, why: str) -> None:
+    """Write into empty axes why nothing is drawn there."""
     axis.text(0.5, 0.5, why, ha="center", transform=axis.transAxes)
 
 
-def _over_steps(axes, phase_two: int) -> None:
+def _over_steps(axes: Iterable[Axes], phase_two: int, columns: int = 3) -> None:
+    """Label axes over training steps, mark the start of phase two, and put legends below them.
+
+    A curve may run anywhere, so that a legend inside the axes would cover data.
+    """
     for axis in axes:
         axis.set_xlabel("training step")
         axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
-        axis.legend(fontsize=8, framealpha=0.7, edgecolor="none")
+        below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.19), borderaxespad=0)
+        axis.legend(**below, ncols=columns, fontsize=8, frameon=False)
 
 
 def saliency_scale(largest: float) -> Normalize:
-    """Return the colour scale of A / mean(A): linear from 0, or logarithmic where a pixel has over ten times the mean.
+    """Return the colour scale of A / mean(A), whose largest value is `largest`.
 
-    The map of attention received can give one pixel hundreds of times what it gives the others.
+    It is linear from 0, or logarithmic where a pixel has over ten times the mean: the map of
+    attention received can give one pixel hundreds of times what it gives the others.
     """
-    return Normalize(0, max(largest, 1.0)) if largest <= 10 else LogNorm(0.1, largest, clip=True)
+    if largest <= 10:
+        return Normalize(0, max(largest, 1.0))
+    return LogNorm(0.1, largest, clip=True)

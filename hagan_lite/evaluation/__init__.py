@@ -1,4 +1,4 @@
-"""How good generated images are: scores, floors, the memorisation audit, and what a model costs."""
+"""Measure how good generated images are, whether they are copies, and what a model costs."""
 
 from hagan_lite.evaluation.evaluate import (
     Audits,
@@ -11,4 +11,13 @@ from hagan_lite.evaluation.evaluate import (
     summaries,
 )
 
-__all__ = ["Audits", "Evaluation", "Scores", "in_words", "learning_curve", "of_images", "of_run", "summaries"]
+__all__ = [
+    "Audits",
+    "Evaluation",
+    "Scores",
+    "in_words",
+    "learning_curve",
+    "of_images",
+    "of_run",
+    "summaries",
+]

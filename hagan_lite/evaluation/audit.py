@@ -1,7 +1,8 @@
-"""Did the generator memorise? For medical images this is the privacy question: a copy of a training image is a patient.
+"""Test whether the generator memorised: a copy of a training image is a patient.
 
-A model that has learnt makes images about as far from its training images as other real images are; one that copies is
-nearer. Distances to the nearest training image, of samples and of held-out real images, are compared by rank.
+This is the privacy question of medical images. A model that has learnt makes images about as far
+from its training images as other real images are; one that copies is nearer. Distances to the
+nearest training image, of samples and of held-out real images, are compared by rank.
 """
 
 from dataclasses import dataclass
@@ -19,51 +20,75 @@ COPIES = 0.2
 
 @dataclass(frozen=True)
 class Audit:
-    """Distances are Euclidean, in the space that was given; indices are into the arrays that were given."""
+    """Hold an audit's distances, Euclidean in the given space, and what its test says.
+
+    Indices are into the arrays that were given.
+    """
 
     samples: np.ndarray  # (n,) from each sample to its nearest training image
     heldout: np.ndarray  # (m,) from each held-out real image to its nearest training image
     nearest: np.ndarray  # (n,) which training image that is
-    p_value: float  # one-sided: how often samples would be this much nearer if they were real images
-    nearer: float  # chance that a sample is nearer than a held-out real image; 1/2 if they are alike
+    p_value: (
+        float  # one-sided: how often samples would be this much nearer if they were real images
+    )
+    nearer: (
+        float  # chance that a sample is nearer than a held-out real image; 1/2 if they are alike
+    )
     power: float  # chance that the test notices if a fifth of the samples were copies
 
     @property
     def verdict(self) -> str:
-        """In words; a test that could not have noticed clears nobody."""
+        """Return the verdict in words; a test that could not have noticed clears nobody."""
         n = f"{len(self.samples)} samples, {len(self.heldout)} held-out real images"
         if self.p_value < LEVEL:
-            return f"suspicious: samples lie nearer to training images than real images do ({n}); look at the pairs"
+            return (
+                "suspicious: samples lie nearer to training images than real images do "
+                f"({n}); look at the pairs"
+            )
         if self.power < 0.8:
-            return f"cannot tell: with {n} the test would miss a fifth of copies too often (power {self.power:.2f})"
-        return f"no sign of copying: samples lie as far from training images as real images do ({n})"
+            return (
+                f"cannot tell: with {n} the test would miss a fifth of copies too often "
+                f"(power {self.power:.2f})"
+            )
+        return (
+            f"no sign of copying: samples lie as far from training images as real images do ({n})"
+        )
 
     def summary(self) -> dict[str, float | str]:
-        """For a record: no distances, no indices."""
+        """Return what a record holds of the audit: no distances, no indices."""
         about = dict(n_samples=len(self.samples), n_heldout=len(self.heldout), p_value=self.p_value)
         return about | dict(nearer=self.nearer, power=self.power, verdict=self.verdict)
 
     def closest(self, k: int = 8) -> np.ndarray:
-        """The k samples that lie nearest to a training image, nearest first."""
+        """Return the indices of the k samples nearest to a training image, nearest first."""
         return self.samples.argsort()[:k]
 
 
 def audit(training: Tensor, samples: Tensor, heldout: Tensor, seed: int = 0) -> Audit:
-    """Samples (n, d) and held-out real images (m, d) against training images (N, d), in one space, features or pixels.
+    """Compare samples (n, d) and held-out real images (m, d) with training images (N, d).
+
+    All are in one space: features or pixels.
 
     Raises ValueError where one of the three is empty.
     """
     if not (len(training) and len(samples) and len(heldout)):
-        raise ValueError("an audit needs training images, samples and held-out real images; try heldout=0.2, or folds")
+        raise ValueError(
+            "an audit needs training images, samples and held-out real images; "
+            "try heldout=0.2, or folds"
+        )
     return _compare(*_nearest(samples, training), _nearest(heldout, training)[0], seed)
 
 
 def audit_by_folds(training: Tensor, samples: Tensor, groups: np.ndarray, seed: int = 0) -> Audit:
-    """Where nothing was held out: each fifth of the real images, by whole groups, plays held out against the others,
-    and each fifth of the samples is compared with the same others, so that both meet equally many images.
+    """Audit where nothing was held out, by five folds of whole groups.
 
-    A copied image is among the others four times of five, which is enough to notice. Raises ValueError for fewer than
-    five groups: slices of one volume are alike, and would call each other copies.
+    Each fifth of the real images plays held out against the others, and each fifth of the samples
+    is compared with the same others, so that both meet equally many images. `groups` (N,) names
+    each training image's patient, volume or block.
+
+    A copied image is among the others four times of five, which is enough to notice. Raises
+    ValueError for fewer than five groups: slices of one volume are alike, and would call each other
+    copies.
     """
     names = np.random.default_rng(seed).permutation(np.unique(groups))
     if len(names) < FOLDS:
@@ -75,27 +100,40 @@ def audit_by_folds(training: Tensor, samples: Tensor, groups: np.ndarray, seed: 
         near.append(distance)
         which.append((~out).nonzero().flatten().numpy()[index])
         real.append(_nearest(training[out], training[~out])[0])
-    order = np.concatenate([np.arange(len(samples))[fold::FOLDS] for fold in range(FOLDS)]).argsort()
-    return _compare(np.concatenate(near)[order], np.concatenate(which)[order], np.concatenate(real), seed)
+    by_folds = np.concatenate([np.arange(len(samples))[fold::FOLDS] for fold in range(FOLDS)])
+    order = by_folds.argsort()  # back to the order in which the samples were given
+    nearest = np.concatenate(which)[order]
+    return _compare(np.concatenate(near)[order], nearest, np.concatenate(real), seed)
 
 
 def _nearest(a: Tensor, b: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """From each row of a to its nearest row of b: distance and index. Exact differences: a copy is at distance 0."""
-    found = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist").min(1)
-    return found.values.numpy(), found.indices.numpy()
+    """Return the distance from each row of a to its nearest row of b, and that row's index.
+
+    Differences are exact: a copy is at distance 0.
+    """
+    exact = "donot_use_mm_for_euclid_dist"
+    nearest = torch.cdist(a.double(), b.double(), compute_mode=exact).min(1)
+    return nearest.values.numpy(), nearest.indices.numpy()
 
 
 def _compare(near: np.ndarray, which: np.ndarray, real: np.ndarray, seed: int) -> Audit:
+    """Return the audit of samples' distances `near` against real images' distances `real`."""
     test = mannwhitneyu(near, real, alternative="less")
-    nearer = 1 - test.statistic / (len(near) * len(real))
-    return Audit(near, real, which, float(test.pvalue), float(nearer), _power(len(near), real, seed))
+    nearer = float(1 - test.statistic / (len(near) * len(real)))
+    power = _power(len(near), real, seed)
+    return Audit(near, real, which, float(test.pvalue), nearer, power)
 
 
 def _power(n: int, real: np.ndarray, seed: int, trials: int = 200) -> float:
-    """By simulation: n samples and real images drawn from the same distances, a fifth of the samples set to 0."""
+    """Return the power of the test, by simulation.
+
+    In each trial n samples and real images are drawn from the same distances, and a fifth of the
+    samples is set to 0.
+    """
     rng, noticed = np.random.default_rng(seed), 0
     for _ in range(trials):
         fake, held = rng.choice(real, n), rng.choice(real, len(real))
         fake[: round(COPIES * len(fake))] = 0
-        noticed += mannwhitneyu(fake, held, alternative="less").pvalue < LEVEL
+        if mannwhitneyu(fake, held, alternative="less").pvalue < LEVEL:
+            noticed += 1
     return noticed / trials

@@ -1,12 +1,13 @@
-"""What a network costs: trainable parameters and multiply-accumulates, by the rule behind the paper's Table I.
+"""Count what a network costs: parameters and multiply-accumulates, as the paper's Table I does.
 
-The paper names no unit. Its numbers are those of a batch of 64 images of 3x64x64, in multiply-accumulates divided by
-2**30: convolutions, matrix products, and 5 per element of a normalisation in training mode (the rule of the package
-fvcore); biases, activations and the power iterations of spectral norm count nothing.
+The paper names no unit. Its numbers are those of a batch of 64 images of 3x64x64, in
+multiply-accumulates divided by 2**30: convolutions, matrix products, and 5 per element of a
+normalisation in training mode (the rule of the package fvcore); biases, activations and the power
+iterations of spectral norm count nothing.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
 from typing import NamedTuple
 
@@ -26,7 +27,10 @@ PER_NORMALISED = 5
 
 
 class Cost(NamedTuple):
-    """Of one network: trainable parameters, and multiply-accumulates per image of one forward pass in training mode."""
+    """Hold a network's trainable parameters, and its multiply-accumulates (MACs).
+
+    MACs are per image of one forward pass in training mode.
+    """
 
     parameters: int
     macs: int
@@ -36,66 +40,88 @@ class Cost(NamedTuple):
 
     @property
     def units(self) -> float:
-        """As Table I has it: the batch of 64, divided by 2**30."""
+        """Return the MACs in Table I's unit: for a batch of 64, divided by 2**30."""
         return self.macs * UNIT
 
 
 def cost(net: nn.Module, *inputs: Tensor) -> Cost:
-    """Of `net` on a batch of inputs (B, ...), B at least 2 for BatchNorm. Nothing is computed: the tensors are fake."""
-    normalised = []
-    layers = [m for m in net.modules() if isinstance(m, _BatchNorm | nn.GroupNorm | nn.LayerNorm)]
-    hooks = [m.register_forward_hook(lambda m, x, out: normalised.append(out.numel())) for m in layers]
+    """Return the cost of `net` on a batch of inputs (B, ...), B at least 2 for BatchNorm.
+
+    Nothing is computed: the tensors are fake.
+    """
+    beside_products = 0  # MACs that the counter of products does not count as Table I does
+
+    def add_norm(layer: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        nonlocal beside_products
+        beside_products += PER_NORMALISED * out.numel()
+
+    def subtract_padding(layer: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        nonlocal beside_products
+        beside_products -= _padded(layer, out)
+
     parameters = sum(p.numel() for p in net.parameters() if p.requires_grad)
-    try:
-        fake = FakeTensorMode(allow_non_fake_inputs=True)
-        with torch.no_grad(), fake, _attention_as_written(), FlopCounterMode(display=False) as counter:
-            net.train()(*inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    with ExitStack() as hooks, torch.no_grad(), fake, FlopCounterMode(display=False) as counter:
+        for layer in net.modules():
+            hook = _hook_of(layer, add_norm, subtract_padding)
+            if hook:
+                hooks.callback(layer.register_forward_hook(hook).remove)
+        net.train()(*inputs)
     products = counter.get_total_flops() // 2  # it counts a multiply-accumulate as two
-    return Cost(parameters, (products + PER_NORMALISED * sum(normalised)) // len(inputs[0]))
+    return Cost(parameters, (products + beside_products) // len(inputs[0]))
 
 
-@cache  # seconds a model at width 64, and Table I, the ledger and the pages ask for the same ones
+def _hook_of(layer: nn.Module, norm: Callable, attention: Callable) -> Callable | None:
+    """Return the hook for this kind of layer, None where the counted products are all it costs."""
+    if isinstance(layer, SelfAttention):
+        return attention
+    if isinstance(layer, _BatchNorm | nn.GroupNorm | nn.LayerNorm):
+        return norm
+    return None
+
+
+def _padded(layer: SelfAttention, x: Tensor) -> int:
+    """Return the MACs of an attention layer that are zeros only, for its output x (B, C, H, W).
+
+    The equations have N x N x d MACs for q^T k and N x N x C for v A^T. The fused kernel is given q
+    and k padded with zeros from d to C channels, and padding is no work that the equations ask for.
+    """
+    B, C, H, W = x.shape
+    d = layer.query.out_channels
+    return B * (H * W) ** 2 * (C - d)
+
+
+@cache  # it takes seconds, and Table I, the ledger and the pages ask for the same models
 def costs(e: Experiment) -> dict[str, Cost]:
-    """G, D and all of the experiment's model; of HAGAN's D the image branch too. A model without D has "all" alone."""
+    """Return the costs of the networks of an experiment's model: "G", "D" and "all".
+
+    HAGAN's D has an entry "D, image branch", too. A model without D has "all" alone.
+    """
     kind, rng = model_of(e), torch.Generator().manual_seed(0)
     G, D = kind.networks(e)
     images = torch.zeros(2, e.channels, e.size, e.size)
     if D is None:
         return {"all": cost(G, images, torch.zeros(2, dtype=torch.long))}
-    found = {"G": cost(G, kind.latent(2, e, rng)), "D": cost(D, images)}
+    counted = {"G": cost(G, kind.latent(2, e, rng)), "D": cost(D, images)}
     if e.pixel_branch:
-        found["D, image branch"] = cost(D.image, images)
-    return found | {"all": found["G"] + found["D"]}
+        counted["D, image branch"] = cost(D.image, images)
+    counted["all"] = counted["G"] + counted["D"]
+    return counted
 
 
 def training_flops(e: Experiment) -> float:
-    """Floating-point operations of a whole training of HAGAN or a model that is HAGAN with parts off, two per
-    multiply-accumulate; a backward pass costs as much again for the weights as for what came in.
+    """Return the floating-point operations of a whole training, two per multiply-accumulate.
 
-    Per image of a step: G draws once with gradient, and with `fresh_noise` once more; D judges real, fake and, in phase
-    two, mixed images with gradient, and once passes the gradient through to G, which needs none of its weights'.
+    The model is HAGAN, or one that is HAGAN with parts off. A backward pass costs as much again for
+    the weights as for the input. Per image of a step: G draws once with gradient, and with
+    `fresh_noise` once more; D judges real, fake and, in phase two, mixed images with gradient, and
+    once passes the gradient through to G, which needs none of its weights'.
     """
-    found, mixed = costs(e), e.mix != "off"
-    G, D, first = found["G"].macs, found["D"].macs, e.phase_two if mixed else e.steps
+    counted = costs(e)
+    G, D = counted["G"].macs, counted["D"].macs
+    first_mixed = e.steps if e.mix == "off" else e.phase_two
     draws = 4 if e.fresh_noise else 3  # forward passes of G, and a backward pass as two of them
-    plain, more = G * draws + D * (2 * 3 + 2), D * 3
-    return 2.0 * e.batch_size * (e.steps * plain + (e.steps - first) * more)
-
-
-@contextmanager
-def _attention_as_written() -> Iterator[None]:
-    """With the N x N matrix: the fused kernel pads q and k, and padding is no work that the equations ask for."""
-
-    def output(layer: SelfAttention, x: Tensor) -> Tensor:
-        v = layer.value(x).flatten(2)  # (B, C, N)
-        return (v @ layer.matrix(x).transpose(1, 2)).view(x.shape)
-
-    fused = SelfAttention.output
-    SelfAttention.output = output
-    try:
-        yield
-    finally:
-        SelfAttention.output = fused
+    every_step = G * draws + D * (2 * 3 + 2)
+    mixed_step = D * 3
+    macs = e.steps * every_step + (e.steps - first_mixed) * mixed_step
+    return 2.0 * e.batch_size * macs

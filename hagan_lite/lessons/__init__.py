@@ -1,1 +1,4 @@
-"""What notebooks need beside the paper: shipped networks, exercises that check themselves, explorers."""
+"""Hold what notebooks need beside the paper.
+
+That is the shipped networks, exercises that check themselves, and explorers.
+"""

@@ -1,4 +1,4 @@
-"""Self-checks of the lessons' exercises: they tell right from wrong, and hold digests instead of answers."""
+"""Check answers to the lessons' exercises by digests, so that no answer stands in a file."""
 
 import hashlib
 import json
@@ -9,15 +9,17 @@ FILE = Path(__file__).with_name("exercises.json")
 
 
 def check(name: str, answer: Any) -> bool | None:
-    """Says whether `answer` to exercise `name` ("03.1") is right; None is "not answered yet", and gives None.
+    """Return whether `answer` to exercise `name` ("03.1") is right, and print it.
 
-    An answer is a number, compared after rounding, or a word, compared in lower case. Raises KeyError, listing the
-    lesson's exercises, for a name that is none.
+    None means "not answered yet", and gives None.
+
+    An answer is a number, compared after rounding, or a word, compared in lower case. Raises
+    KeyError, listing the lesson's exercises, for a name that is none.
     """
-    known = json.loads(FILE.read_text())
-    if name not in known:
-        raise KeyError(f"no exercise {name!r}; there are {', '.join(sorted(known))}")
-    exercise = known[name]
+    exercises = json.loads(FILE.read_text())
+    if name not in exercises:
+        raise KeyError(f"no exercise {name!r}; there are {', '.join(sorted(exercises))}")
+    exercise = exercises[name]
     if answer is None:
         print(f"Exercise {name}: no answer yet.")
         return None
@@ -27,7 +29,10 @@ def check(name: str, answer: Any) -> bool | None:
 
 
 def digest(name: str, answer: Any, digits: int) -> str:
-    """16 hex digits of an answer: a number rounded to `digits` decimals, a word in lower case."""
+    """Return 16 hex digits of an answer.
+
+    A number is rounded to `digits` decimals, a word is taken in lower case.
+    """
     if isinstance(answer, str):
         text = answer.strip().lower()
     else:

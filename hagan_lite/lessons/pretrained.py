@@ -1,4 +1,7 @@
-"""The small networks that come with the kit, so that attention maps mean something before anything was trained."""
+"""Load the small networks that come with the kit.
+
+Attention maps then mean something before anything was trained.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +13,16 @@ from hagan_lite.runs.folder import experiment_of, load_discriminator, load_gener
 from hagan_lite.system.paths import ROOT
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
-"""One run folder per data set, float16, without its training state; scripts/pretrained.py makes it from a run."""
+"""One run folder per data set, float16, without its training state; scripts/pretrained.py makes it
+from a run.
+"""
 
 
 class Pretrained(NamedTuple):
-    """`run` is a run folder: its log, snapshots and record can be read as any run's. Both networks are in eval mode."""
+    """Hold a shipped experiment, its networks in eval mode, and its run folder.
+
+    Log, snapshots and record of `run` can be read as any run's.
+    """
 
     experiment: Experiment
     G: Generator
@@ -23,12 +31,18 @@ class Pretrained(NamedTuple):
 
 
 def load_pretrained(name: str = "mni152", device: str = "auto") -> Pretrained:
-    """HAGAN as it was trained on data set `name` at the preset cpu: the averaged G, and D after the last step.
+    """Load HAGAN as it was trained on data set `name` at the preset cpu.
+
+    G is the averaged one, D is that after the last step.
 
     Raises ValueError that lists what is there for another name.
     """
     there = sorted(path.parent.name for path in CHECKPOINTS.glob("*/generator.safetensors"))
     if name not in there:
-        raise ValueError(f"no pretrained networks for {name!r}; there are: {', '.join(there) or 'none'}")
+        raise ValueError(
+            f"no pretrained networks for {name!r}; there are: {', '.join(there) or 'none'}"
+        )
     run = CHECKPOINTS / name
-    return Pretrained(experiment_of(run), load_generator(run, device), load_discriminator(run, device), run)
+    return Pretrained(
+        experiment_of(run), load_generator(run, device), load_discriminator(run, device), run
+    )

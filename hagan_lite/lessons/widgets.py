@@ -1,4 +1,7 @@
-"""The explorers: sliders around the functions of explorers.py. `AttnMixExplorer()` in a cell shows itself."""
+"""Show the explorers: sliders around the functions of explorers.py.
+
+`AttnMixExplorer()` in a cell shows itself.
+"""
 
 import asyncio
 import io
@@ -25,25 +28,37 @@ def _slider(text: str, value: float, low: float, high: float, step: float = 1, *
 
 
 def _under_heads(image: w.Image, *names: str) -> w.VBox:
-    """Headings over the tiles of a picture, which both shrink with the page."""
+    """Put headings over the tiles of a picture; both shrink with the page."""
     width = w.Layout(width="100%", max_width=f"{len(names) * 70 * explorers.ZOOM}px")
     cells = "".join(f"<div style='flex:1;text-align:center'>{name}</div>" for name in names)
     image.layout = width
-    return w.VBox([w.HTML(f"<div style='display:flex;width:100%'>{cells}</div>", layout=width), image])
+    return w.VBox(
+        [w.HTML(f"<div style='display:flex;width:100%'>{cells}</div>", layout=width), image]
+    )
 
 
 class AttnMixExplorer(w.VBox):
-    """Two images, a box, a map: what becomes of the label (Eq. 1-4). `labels` holds what is shown."""
+    """Show what becomes of the label of two images, a box and a map (Eq. 1-4).
+
+    `labels` holds the numbers that are shown.
+    """
 
     labels: Labels
 
     def __init__(self, root: Path = explorers.RUNS) -> None:
         self._runs = explorers.runs_with_attention(root)
-        self.run = w.Dropdown(options=list(self._runs), description="networks", style=dict(description_width="110px"))
+        self.run = w.Dropdown(
+            options=list(self._runs), description="networks", style=dict(description_width="110px")
+        )
         self.real, self.fake = _slider("real image", 50, 0, 112), _slider("noise number", 1, 0, 99)
-        self.top, self.left = _slider("top of the box", 10, 0, 63), _slider("left of the box", 20, 0, 63)
+        self.top, self.left = (
+            _slider("top of the box", 10, 0, 63),
+            _slider("left of the box", 20, 0, 63),
+        )
         self.height, self.width = _slider("its height", 30, 0, 64), _slider("its width", 24, 0, 64)
-        self.inside = w.Checkbox(value=False, description="real inside the box, fake outside", indent=False)
+        self.inside = w.Checkbox(
+            value=False, description="real inside the box, fake outside", indent=False
+        )
         self.alpha = _slider("alpha (Eq. 4)", 0.5, 0.0, 0.5, 0.05)
         self.source = w.ToggleButtons(
             options=explorers.SOURCES,
@@ -58,8 +73,12 @@ class AttnMixExplorer(w.VBox):
         )
         self.sharpness = _slider("sharpness of A", 1.0, 0.0, 4.0, 0.25)
         small = w.Layout(width="22px", height="22px", margin="1px", padding="0")
-        self.board = [w.ToggleButton(layout=small, tooltip="attend here") for _ in range(explorers.BOARD**2)]
-        grid = w.GridBox(self.board, layout=w.Layout(grid_template_columns=f"repeat({explorers.BOARD}, 24px)"))
+        self.board = [
+            w.ToggleButton(layout=small, tooltip="attend here") for _ in range(explorers.BOARD**2)
+        ]
+        grid = w.GridBox(
+            self.board, layout=w.Layout(grid_template_columns=f"repeat({explorers.BOARD}, 24px)")
+        )
         self._drawing = w.VBox([w.Label("Click cells: there G shall look."), grid])
         self.image, self.bars = w.Image(format="png"), w.HTML()
         controls = [self.top, self.left, self.height, self.width, self.inside]
@@ -97,25 +116,36 @@ class AttnMixExplorer(w.VBox):
 
 
 def _bars(labels: Labels) -> str:
-    """The three shares of "real" as bars, with their numbers and the label's shift."""
+    """Return the three shares of "real" as HTML bars, with their numbers and the label's shift."""
     rows = ""
-    for name, value in zip(("λ₀, share of the area", "λ₁, share of the saliency", "λ, the label"), labels, strict=True):
+    for name, value in zip(
+        ("λ₀, share of the area", "λ₁, share of the saliency", "λ, the label"), labels, strict=True
+    ):
         bar = f"<div style='width:{100 * value.item():.1f}%;background:{BLUE};height:16px'></div>"
         bar = f"<div style='flex:0 1 520px;background:{ORANGE}55'>{bar}</div>"
         row = f"<div style='flex:0 0 180px'>{name}</div>{bar}{value.item():.3f}"
         rows += f"<div style='display:flex;gap:12px;align-items:center;height:24px'>{row}</div>"
     shift = (labels.lam - labels.lambda_0).item()
-    return f"{rows}<div>Attention moves the label by <b>{shift:+.3f}</b>. Blue is real, orange is fake.</div>"
+    words = f"Attention moves the label by <b>{shift:+.3f}</b>. Blue is real, orange is fake."
+    return f"{rows}<div>{words}</div>"
 
 
 class AttentionExplorer(w.VBox):
-    """Choose a pixel by row and column: where does it look? A row of the last attention layer's matrix."""
+    """Show where a pixel looks, chosen by row and column.
+
+    The picture is a row of the last attention layer's matrix.
+    """
 
     def __init__(self, root: Path = explorers.RUNS) -> None:
         self._runs = explorers.runs_with_attention(root)
-        self.run = w.Dropdown(options=list(self._runs), description="networks", style=dict(description_width="110px"))
+        self.run = w.Dropdown(
+            options=list(self._runs), description="networks", style=dict(description_width="110px")
+        )
         self.fake = _slider("noise number", 1, 0, 99)
-        self.row, self.column = _slider("query's row", 16, 0, 31), _slider("query's column", 12, 0, 31)
+        self.row, self.column = (
+            _slider("query's row", 16, 0, 31),
+            _slider("query's column", 12, 0, 31),
+        )
         self.image, self.text = w.Image(format="png"), w.HTML()
         self.run.observe(self._draw, "value")
         self.fake.observe(self._draw, "value")
@@ -126,16 +156,20 @@ class AttentionExplorer(w.VBox):
         self._draw()
 
     def _draw(self, _=None) -> None:
-        e, G = experiment_of(run := self._runs[self.run.value]), load_generator(run, "cpu")
+        run = self._runs[self.run.value]
+        e, G = experiment_of(run), load_generator(run, "cpu")
         z = explorers.draw_z(1, e, torch.Generator().manual_seed(self.fake.value))
-        found = G.attention_matrices(z)
-        self._image, self._side = G(z), max(found)
-        self._A, self.row.max, self.column.max = found[self._side][0], self._side - 1, self._side - 1
+        matrices = G.attention_matrices(z)
+        self._image, self._side = G(z), max(matrices)
+        self._A = matrices[self._side][0]
+        self.row.max = self.column.max = self._side - 1
         self._update()
 
     def _update(self, _=None) -> None:
         mine = self._A[self.row.value * self._side + self.column.value]
-        self.image.value = explorers.png(explorers.query_view(self._image, mine, self.row.value, self.column.value))
+        self.image.value = explorers.png(
+            explorers.query_view(self._image, mine, self.row.value, self.column.value)
+        )
         top = mine.topk(10).values.sum().item()
         self.text.value = (
             f"Its ten favourite pixels of {len(mine)} take {top:.0%} of its attention. "
@@ -144,13 +178,17 @@ class AttentionExplorer(w.VBox):
 
 
 class TrainingViewer(w.VBox):
-    """Scrub through a run's sample grids, with losses, gates and shifts beside them; `follow` looks again every two
-    seconds, for a run that another process trains."""
+    """Scrub through a run's sample grids, with losses, gates and shifts beside them.
+
+    `follow` looks again every two seconds, for a run that another process trains.
+    """
 
     def __init__(self, run: Path) -> None:
         self._run, self._task = Path(run), None
         self.step = w.SelectionSlider(options=[0], description="step", continuous_update=False)
-        self.follow = w.ToggleButton(description="follow", tooltip="look for new steps every two seconds")
+        self.follow = w.ToggleButton(
+            description="follow", tooltip="look for new steps every two seconds"
+        )
         self.image, self.curves, self.table = w.Image(format="png"), w.Image(format="png"), w.HTML()
         self.step.observe(self._update, "value")
         self.follow.observe(self._watch, "value")
@@ -159,25 +197,32 @@ class TrainingViewer(w.VBox):
         self.refresh()
 
     def refresh(self) -> None:
-        """Looks at the folder again and goes to its newest step."""
+        """Look at the folder again and go to its newest step."""
         steps = explorers.moments(self._run)
         if not steps:
-            self.table.value = "No samples yet: they are drawn ten times in a run. Press 'follow', or come back later."
+            self.table.value = (
+                "No samples yet: they are drawn ten times in a run. "
+                "Press 'follow', or come back later."
+            )
         elif steps != list(self.step.options):
             self.step.options, self.step.value = steps, steps[-1]
             log = read_log(self._run)
-            training_curves(log, experiment_of(self._run).phase_two).savefig(out := io.BytesIO(), format="png")
+            figure = training_curves(log, experiment_of(self._run).phase_two)
+            out = io.BytesIO()
+            figure.savefig(out, format="png")
             self.curves.value = out.getvalue()
             self._update()
 
     def _update(self, _=None) -> None:
         self.image.value, line = explorers.moment(self._run, self.step.value)
-        texts = {
-            k: "  ".join(f"{v:.3g}" for v in (value if isinstance(value, list) else [value]))
-            for k, value in line.items()
-        }
-        cells = "".join(f"<tr><td>{k}</td><td style='text-align:right'>{text}</td></tr>" for k, text in texts.items())
-        self.table.value = f"<table style='font-size:11px;line-height:1.2;margin-left:16px'>{cells}</table>"
+        cells = ""
+        for name, value in line.items():
+            numbers = value if isinstance(value, list) else [value]
+            text = "  ".join(f"{number:.3g}" for number in numbers)
+            cells += f"<tr><td>{name}</td><td style='text-align:right'>{text}</td></tr>"
+        self.table.value = (
+            f"<table style='font-size:11px;line-height:1.2;margin-left:16px'>{cells}</table>"
+        )
 
     def _watch(self, change: dict) -> None:
         async def look() -> None:

@@ -1,1 +1,1 @@
-"""Which experiments a table is made of, Tables I-IV, the claims and their verdicts, what goes into figures/."""
+"""Choose the experiments of a table, draw Tables I-IV, and decide the claims."""

@@ -1,8 +1,9 @@
-"""The paper's claims, data/claims.yaml, each decided by a test, and the tests that look at records.
+"""Decide the paper's claims, which data/claims.yaml lists, each by a test.
 
-No verdict is written down by hand. Two things are asked of a claim: does it agree with what the paper itself prints
-(`paper`), and did it hold in what was run or counted here (`ours`). `controls` ask the second again, against fairer
-rivals. FD has another scale than FID: what can hold here is that one model is better than another, not by how much.
+No verdict is written down by hand. Each claim is tested in up to two ways: against what the paper
+itself prints (`paper`), and in what was run or counted here (`ours`). `controls` repeat the second
+test against fairer rivals. FD has another scale than FID, so only "one model is better than
+another" can hold here, not the amount.
 """
 
 from typing import Any
@@ -11,9 +12,9 @@ import pandas as pd
 import yaml
 
 from hagan_lite.report import claims_counted, claims_measured
-from hagan_lite.report.claims_measured import PROTOCOLS, Known
+from hagan_lite.report.claims_measured import PROTOCOLS, RecordsByRow
 from hagan_lite.report.experiments import PAPERS_DATASETS, ladder, rows_of
-from hagan_lite.report.verdicts import HELD, UNTESTED, Finding, worst
+from hagan_lite.report.verdicts import HELD, Finding, worst
 from hagan_lite.runs.record import COMPARABLE, by_row
 from hagan_lite.system.paths import ROOT
 
@@ -21,43 +22,71 @@ CLAIMS = ROOT / "data" / "claims.yaml"
 
 
 def ledger(records: list[dict[str, Any]], preset: str = "cpu") -> pd.DataFrame:
-    """A row per claim: what the paper says and where, whether that agrees with its own numbers, and what we found.
+    """Return a row per claim: what the paper says and where, and the verdicts with their reasons.
 
     Records of presets that only show that everything runs decide nothing.
     """
-    known, table = by_name(records if preset in COMPARABLE else [], preset), []
-    for number, claim in enumerate(yaml.safe_load(CLAIMS.read_text()), 1):
-        paper, ours = (decide(claim[part], known) if part in claim else None for part in ("paper", "ours"))
-        controls = [(against, decide(test, known)) for against, test in claim.get("controls", {}).items()]
-        row = {"#": number, "claim": claim["claim"], "where": claim["where"]}
-        row |= {"in the paper's own numbers": f"{_adds_up(paper)}: {paper.because}" if paper else ""}
-        ours = ours or Finding(UNTESTED, "no model has records at both sizes")
-        row |= {"here": ours.verdict, "because": ours.because}
-        row |= {"controls": "; ".join(f"{against}: {found.verdict}: {found.because}" for against, found in controls)}
-        every = [found for found in (paper, ours, *(found for _, found in controls)) if found]
-        table.append(row | {"records": sorted({name for found in every for name in found.records})})
-    return pd.DataFrame(table)
+    deciding = by_name(records if preset in COMPARABLE else [], preset)
+    claims = yaml.safe_load(CLAIMS.read_text())
+    return pd.DataFrame([_ledger_row(n, claim, deciding) for n, claim in enumerate(claims, 1)])
 
 
-def _adds_up(found: Finding) -> str:
-    return "agrees" if found.verdict == HELD else "does not agree"
+def _ledger_row(number: int, claim: dict[str, Any], records: RecordsByRow) -> dict[str, Any]:
+    """Return one row of the ledger; `claim` is an entry of data/claims.yaml."""
+    paper = decide(claim["paper"], records) if "paper" in claim else None
+    ours = decide(claim["ours"], records)
+    controls = {
+        against: decide(test, records) for against, test in claim.get("controls", {}).items()
+    }
+    findings = [ours, *controls.values()]
+    if paper:
+        findings.append(paper)
+    names = {name for finding in findings for name in finding.records}
+    return {
+        "#": number,
+        "claim": claim["claim"],
+        "where": claim["where"],
+        "in the paper's own numbers": _paper_in_words(paper) if paper else "",
+        "here": ours.verdict,
+        "because": ours.because,
+        "controls": "; ".join(f"{k}: {f.verdict}: {f.because}" for k, f in controls.items()),
+        "records": sorted(names),
+    }
 
 
-def decide(test: dict[str, Any] | list[dict[str, Any]], known: Known) -> Finding:
-    """`test` is {name: arguments} of one of TESTS, or of one of claims_counted.TESTS, which need no records; or a list
-    of such, all of which must hold."""
+def _paper_in_words(finding: Finding) -> str:
+    agreement = "agrees" if finding.verdict == HELD else "does not agree"
+    return f"{agreement}: {finding.because}"
+
+
+def decide(test: dict[str, Any] | list[dict[str, Any]], records: RecordsByRow) -> Finding:
+    """Return the verdict of a test, {name: arguments}, or of a list of tests that must all hold.
+
+    The name is one of claims_measured.TESTS, or of claims_counted.TESTS, which need no records.
+    Raises KeyError for another name.
+    """
     if isinstance(test, list):
-        found = [decide(one, known) for one in test]
-        names = tuple(dict.fromkeys(name for one in found for name in one.records))
-        return Finding(worst([one.verdict for one in found]), "; ".join(one.because for one in found), names)
+        return _all_of([decide(one, records) for one in test])
     ((name, arguments),) = test.items()
     if name in claims_measured.TESTS:
-        return claims_measured.TESTS[name](known, **arguments)
+        return claims_measured.TESTS[name](records, **arguments)
     return claims_counted.TESTS[name](**arguments)
 
 
+def _all_of(findings: list[Finding]) -> Finding:
+    """Return the verdict on a claim that holds only if each of `findings` does."""
+    verdict = worst([finding.verdict for finding in findings])
+    because = "; ".join(finding.because for finding in findings)
+    names = dict.fromkeys(name for finding in findings for name in finding.records)
+    return Finding(verdict, because, tuple(names))
+
+
 def rows(preset: str) -> list[tuple[str, Any]]:
-    """Return what a test may name, in each protocol: rows of the ladder, "sagan on acdc", "... at 256x256"."""
+    """Return all (name, experiment) that a test may name, in each protocol.
+
+    Names are rows of the ladder, "sagan on acdc" and "sagan on acdc at 256x256"; those of the
+    earlier protocol end in its name (see PROTOCOLS).
+    """
     named = []
     for suffix, changes in PROTOCOLS.items():
         named += [(name + suffix, e) for name, e in ladder("covid-ct", preset, **changes)]
@@ -68,6 +97,6 @@ def rows(preset: str) -> list[tuple[str, Any]]:
     return named
 
 
-def by_name(records: list[dict[str, Any]], preset: str) -> Known:
-    """The records of each of :func:`rows`."""
+def by_name(records: list[dict[str, Any]], preset: str) -> RecordsByRow:
+    """Return the records of each of :func:`rows` that has any, by the row's name."""
     return by_row(rows(preset), records)

@@ -1,4 +1,4 @@
-"""The tests of the paper's claims that look at records."""
+"""Test the paper's claims that need records."""
 
 import math
 from collections.abc import Callable
@@ -10,55 +10,84 @@ import pandas as pd
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
-from hagan_lite.report.experiments import EARLIER
+from hagan_lite.report.experiments import EARLIER, PAPERS_MODELS
 from hagan_lite.report.verdicts import HELD, NOT, UNDECIDED, UNTESTED, Finding, worst
 from hagan_lite.runs.record import distance_of
 
 LEVEL = 0.05
-"""A difference decides where chance alone would make one as large, in either direction, less often than this."""
-Known = dict[str, list[dict[str, Any]]]
+"""A difference decides where chance alone would make one as large, in either direction, less often
+than this."""
+
+Records = list[dict[str, Any]]
+RecordsByRow = dict[str, Records]
+"""The records of each row, by the row's name; a row without a record has no entry."""
+
 PROTOCOLS: dict[str, dict[str, Any]] = {"": {}, " (earlier protocol)": EARLIER}
-"""What distinguishes the rows of each protocol, by what stands behind their names; the present one first."""
+"""The changed fields of each protocol, by what its rows' names end in; the present one first."""
 
 
-def in_one_protocol(known: Known, names: list[str]) -> tuple[str, Known]:
-    """Return the protocol in which most of the rows `names` have records, and those records by plain names.
+def in_one_protocol(records: RecordsByRow, names: list[str]) -> tuple[str, RecordsByRow]:
+    """Return the protocol in which most of the rows `names` have records, and these by plain names.
 
     Rows of two protocols are never compared. Where both have as many, the present one is taken.
     """
-    suffix = max(PROTOCOLS, key=lambda suffix: sum(name + suffix in known for name in names))
-    return suffix, {name: known[name + suffix] for name in names if name + suffix in known}
+    suffix = max(PROTOCOLS, key=lambda suffix: sum(name + suffix in records for name in names))
+    return suffix, {name: records[name + suffix] for name in names if name + suffix in records}
 
 
-def better(known: Known, row: str, than: list[str]) -> Finding:
-    """Whether `row` has a lower FD than every row of `than`: two-sided t-tests of a difference of means at LEVEL.
+def better(records: RecordsByRow, row: str, than: list[str]) -> Finding:
+    """Judge whether `row` has a lower FD than every row of `than`.
 
-    A row of one run is taken to scatter as rows of several do: the variance is pooled over all of them.
+    Each rival is compared by a two-sided t-test of the difference of means at LEVEL. A row of one
+    run is taken to scatter as rows of several do: the variance is pooled over all of them.
     """
-    protocol, found = in_one_protocol(known, [row, *than])
-    rivals = [name for name in than if name in found] if row in found else []
-    missing = [name for name in than if name not in found] if row in found else [row]
+    protocol, present = in_one_protocol(records, [row, *than])
+    if row not in present:
+        return Finding(UNTESTED, f"no record of {row}")
+    rivals = [name for name in than if name in present]
+    missing = [name for name in than if name not in present]
     verdicts, reasons = [], []
     if rivals:
-        sd, freedom = spread(known, found[row][0])
+        sd, freedom = spread(records, present[row][0])
         for name in rivals:
-            verdict, reason = _difference(found, row, name, sd, freedom)
+            verdict, reason = _compared(present, row, name, sd, freedom)
             verdicts.append(verdict)
             reasons.append(reason)
     if missing:
-        reasons.append(f"no record of {', '.join(missing)}")
         verdicts.append(UNTESTED)
-    names = tuple(r["name"] for name in [row, *rivals] for r in found.get(name, []))
-    return Finding(worst(verdicts), "; ".join(reasons) + (protocol if rivals else ""), names)
+        reasons.append(f"no record of {', '.join(missing)}")
+    because = "; ".join(reasons)
+    if rivals:
+        because += protocol
+    return Finding(worst(verdicts), because, _names(present, [row, *rivals]))
 
 
-def _difference(found: Known, row: str, rival: str, sd: float, freedom: int) -> tuple[str, str]:
-    """Return the verdict on "`row` has a lower FD than `rival`", and its numbers; `sd` is that of one run."""
-    mine = np.array([distance_of(r) for r in found[row]])
-    other = np.array([distance_of(r) for r in found[rival]])
-    lead = other.mean() - mine.mean()
+def _names(records: RecordsByRow, rows: list[str]) -> tuple[str, ...]:
+    """Return the names of all records of `rows`, row by row."""
+    return tuple(record["name"] for row in rows for record in records[row])
+
+
+def _compared(
+    records: RecordsByRow, row: str, rival: str, sd: float, freedom: int
+) -> tuple[str, str]:
+    """Return the verdict on "`row` has a lower FD than `rival`", and its numbers.
+
+    `sd` is the standard deviation of one run, with `freedom` degrees of freedom.
+    """
+    mine = np.array([distance_of(r) for r in records[row]])
+    other = np.array([distance_of(r) for r in records[rival]])
+    numbers = (
+        f"{mine.mean():.1f} against {other.mean():.1f} ({rival}), {len(mine)} and {len(other)} runs"
+    )
     error = sd * math.sqrt(1 / len(mine) + 1 / len(other))
-    numbers = f"{mine.mean():.1f} against {other.mean():.1f} ({rival}), {len(mine)} and {len(other)} runs"
+    return _significant(other.mean() - mine.mean(), error, freedom, numbers)
+
+
+def _significant(lead: float, error: float, freedom: float, numbers: str) -> tuple[str, str]:
+    """Return the verdict on "`lead` is above 0" by a two-sided t-test, and `numbers` with its p.
+
+    `error` is the standard error of `lead`; 0 means that no row has several runs.
+    """
     if not error:
         return UNDECIDED, f"{numbers}, and no spread of runs is known"
     p = float(2 * t_distribution.sf(abs(lead) / error, freedom))
@@ -68,103 +97,240 @@ def _difference(found: Known, row: str, rival: str, sd: float, freedom: int) -> 
     return (HELD if lead > 0 else NOT), numbers
 
 
-def spread(known: Known, like: dict[str, Any]) -> tuple[float, int]:
-    """Pooled standard deviation of FD over runs, and its degrees of freedom: of all rows on the same images, at the
-    same size and number of steps as the record `like`."""
+def spread(records: RecordsByRow, like: dict[str, Any]) -> tuple[float, int]:
+    """Return the pooled standard deviation of FD over runs, and its degrees of freedom.
 
-    def budget(r: dict[str, Any]) -> tuple:
-        return r["data"]["fingerprint"], r["experiment"]["size"], r["experiment"]["steps"]
-
-    alike = {tuple(distance_of(r) for r in same) for same in known.values() if budget(same[0]) == budget(like)}
-    squares, freedom = sum(np.var(s) * len(s) for s in alike), sum(len(s) - 1 for s in alike)
-    return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
-
-
-def steadier(known: Known, row: str, than: str) -> Finding:
-    """Whether FD scatters less over the runs of `row` than of `than`: an F-test at LEVEL, from three runs each."""
-    protocol, known = in_one_protocol(known, [row, than])
-    seeds = [[distance_of(r) for r in known.get(name, [])] for name in (row, than)]
-    if min(map(len, seeds)) < 3:
-        return Finding(UNTESTED, f"{len(seeds[0])} and {len(seeds[1])} runs of {row} and {than}; a spread takes three")
-    mine, other = (float(np.var(s, ddof=1)) for s in seeds)
-    wide, narrow = sorted(seeds, key=np.var, reverse=True)
-    p = min(1.0, 2 * float(f_distribution.sf(max(mine, other) / min(mine, other), len(wide) - 1, len(narrow) - 1)))
-    verdict = UNDECIDED if p >= LEVEL else HELD if mine < other else NOT
-    names = tuple(r["name"] for name in (row, than) for r in known[name])
-    return Finding(verdict, f"sd {mine**0.5:.1f} against {other**0.5:.1f}, p = {p:.2g}{protocol}", names)
-
-
-def sooner(known: Known, row: str, than: str) -> Finding:
-    """Whether `row` comes below the last FD of `than`, and stays there, in fewer steps: seed by seed, from three on."""
-    with_curve = {name: [r for r in runs if r.get("curve")] for name, runs in known.items()}
-    protocol, found = in_one_protocol({name: runs for name, runs in with_curve.items() if runs}, [row, than])
-    pairs = [{r["experiment"]["seed"]: r for r in found.get(name, [])} for name in (row, than)]
-    both = sorted(set(pairs[0]) & set(pairs[1]))
-    if not both:
-        return Finding(UNTESTED, f"no learning curves of {row} and {than} with one seed")
-    told, wins = [], []
-    for seed in both:
-        (steps, mine), (_, others) = (side[seed]["curve"].values() for side in pairs)
-        above = [i for i, fd in enumerate(mine) if fd > others[-1]]
-        first = above[-1] + 1 if above else 0
-        wins.append(first < len(steps) - 1)
-        told.append(f"seed {seed}: after {steps[first] if first < len(steps) else f'more than {steps[-1]}'} steps")
-    verdict = UNTESTED if len(both) < 3 else HELD if all(wins) else UNDECIDED if any(wins) else NOT
-    few = f"; {len(both)} seed(s) decide nothing" if verdict == UNTESTED else ""
-    because = f"below the other's last FD for good, {', '.join(told)}{few}{protocol}"
-    return Finding(verdict, because, tuple(side[seed]["name"] for side in pairs for seed in both))
-
-
-def shifts_like_the_papers(known: Known, row: str) -> Finding:
-    """Whether three labels would move by as little as Figure 7 prints, under the map that the runs of `row` train with.
-
-    Each record has that chance (figure7.chances). It held where the chance is LEVEL or more in every run, and did not
-    where it is less in every run.
+    It is pooled over all rows on the same images, at the same size and number of steps as the
+    record `like`; (0.0, 0) where none of them has several runs.
     """
-    protocol, found = in_one_protocol(known, [row])
-    measured = [r for r in found.get(row, []) if "figure_7" in r]
+
+    def budget(record: dict[str, Any]) -> tuple:
+        e = record["experiment"]
+        return record["data"]["fingerprint"], e["size"], e["steps"]
+
+    alike = set()  # two names may stand for one experiment, which counts once
+    for runs in records.values():
+        if budget(runs[0]) == budget(like):
+            alike.add(tuple(distance_of(r) for r in runs))
+    squares = sum(np.var(scores) * len(scores) for scores in alike)
+    freedom = sum(len(scores) - 1 for scores in alike)
+    if not freedom:
+        return 0.0, 0
+    return math.sqrt(squares / freedom), freedom
+
+
+def steadier(records: RecordsByRow, row: str, than: str) -> Finding:
+    """Judge whether FD scatters less over the runs of `row` than of `than`.
+
+    An F-test at LEVEL; each row needs three runs.
+    """
+    protocol, present = in_one_protocol(records, [row, than])
+    mine, other = ([distance_of(r) for r in present.get(name, [])] for name in (row, than))
+    if min(len(mine), len(other)) < 3:
+        because = f"{len(mine)} and {len(other)} runs of {row} and {than}; a spread takes three"
+        return Finding(UNTESTED, because)
+    wide, narrow = sorted((mine, other), key=np.var, reverse=True)
+    ratio = float(np.var(wide, ddof=1)) / float(np.var(narrow, ddof=1))
+    p = min(1.0, 2 * float(f_distribution.sf(ratio, len(wide) - 1, len(narrow) - 1)))
+    if p >= LEVEL:
+        verdict = UNDECIDED
+    else:
+        verdict = HELD if np.var(mine, ddof=1) < np.var(other, ddof=1) else NOT
+    sd, others_sd = np.std(mine, ddof=1), np.std(other, ddof=1)
+    because = f"sd {sd:.1f} against {others_sd:.1f}, p = {p:.2g}{protocol}"
+    return Finding(verdict, because, _names(present, [row, than]))
+
+
+def sooner(records: RecordsByRow, row: str, than: str) -> Finding:
+    """Judge whether `row` comes below the last FD of `than`, and stays there, in fewer steps.
+
+    Runs are compared seed by seed; three seeds are needed.
+    """
+    with_curve: RecordsByRow = {}
+    for name, runs in records.items():
+        if curved := [r for r in runs if r.get("curve")]:
+            with_curve[name] = curved
+    protocol, present = in_one_protocol(with_curve, [row, than])
+    mine, other = ({r["experiment"]["seed"]: r for r in present.get(n, [])} for n in (row, than))
+    seeds = sorted(set(mine) & set(other))
+    if not seeds:
+        return Finding(UNTESTED, f"no learning curves of {row} and {than} with one seed")
+    wins, times = [], []
+    for seed in seeds:
+        won, words = _below_for_good(mine[seed]["curve"], other[seed]["curve"])
+        wins.append(won)
+        times.append(f"seed {seed}: after {words} steps")
+    verdict, few = _of_all(wins), ""
+    if len(seeds) < 3:
+        verdict, few = UNTESTED, f"; {len(seeds)} seed(s) decide nothing"
+    because = f"below the other's last FD for good, {', '.join(times)}{few}{protocol}"
+    names = tuple(side[seed]["name"] for side in (mine, other) for seed in seeds)
+    return Finding(verdict, because, names)
+
+
+def _below_for_good(mine: dict[str, list], other: dict[str, list]) -> tuple[bool, str]:
+    """Return whether curve `mine` stays below the last score of `other` before its own last step.
+
+    Also returns the step from which on it does, in words. Curves are those of records: steps, then
+    scores.
+    """
+    steps, scores = mine.values()
+    _, others = other.values()
+    above = [i for i, score in enumerate(scores) if score > others[-1]]
+    first = above[-1] + 1 if above else 0
+    words = str(steps[first]) if first < len(steps) else f"more than {steps[-1]}"
+    return first < len(steps) - 1, words
+
+
+def _of_all(runs: list[bool]) -> str:
+    """Return HELD if it is so in every run, NOT if in none, UNDECIDED otherwise."""
+    if all(runs):
+        return HELD
+    return UNDECIDED if any(runs) else NOT
+
+
+def shifts_like_the_papers(records: RecordsByRow, row: str) -> Finding:
+    """Judge whether the map that the runs of `row` train with moves labels as little as Figure 7's.
+
+    Each record has the chance that three labels move by as little as the paper prints
+    (figure7.chances). The claim held where it is LEVEL or more in every run, and did not where it
+    is less in every run.
+    """
+    protocol, present = in_one_protocol(records, [row])
+    measured = [r for r in present.get(row, []) if "figure_7" in r]
     if not measured:
         return Finding(UNTESTED, f"no record of {row} with the chance of Figure 7's labels")
     chances = [r["figure_7"][r["experiment"]["saliency"]] for r in measured]
-    likely = [chance >= LEVEL for chance in chances]
-    verdict = HELD if all(likely) else UNDECIDED if any(likely) else NOT
     numbers = ", ".join(f"{chance:.2g}" for chance in chances)
     because = f"the chance of labels that move as little as the paper's three: {numbers}{protocol}"
+    verdict = _of_all([chance >= LEVEL for chance in chances])
     return Finding(verdict, because, tuple(r["name"] for r in measured))
 
 
-def as_near_as_real(known: Known, row: str) -> Finding:
-    """Whether generated images lie as near to one half of the real ones as the other half does, within two standard
-    deviations of the subsets that the model's FD was measured on."""
-    protocol, known = in_one_protocol(known, [row])
-    if row not in known:
+def as_near_as_real(records: RecordsByRow, row: str) -> Finding:
+    """Judge whether generated images are as near to half of the real ones as the other half is.
+
+    They are if FD exceeds the floor by at most two standard deviations of the subsets that the
+    model's FD was measured on.
+    """
+    protocol, present = in_one_protocol(records, [row])
+    if row not in present:
         return Finding(UNTESTED, f"no record of {row}")
-    ours, floor = np.mean([distance_of(r, "_at_floor_n") for r in known[row]]), known[row][0]["metrics"]["floor"]
-    held = ours - floor <= 2 * max(distance_of(r, "_at_floor_n_sd") or 0 for r in known[row])
-    because = f"FD {ours:.1f}, where one half of the real images has {floor:.1f} against the other{protocol}"
-    return Finding(HELD if held else NOT, because, tuple(r["name"] for r in known[row]))
+    runs = present[row]
+    ours = np.mean([distance_of(r, "_at_floor_n") for r in runs])
+    floor = runs[0]["metrics"]["floor"]
+    sd = max(distance_of(r, "_at_floor_n_sd") or 0 for r in runs)
+    because = (
+        f"FD {ours:.1f}, where one half of the real images has {floor:.1f} against the other"
+        f"{protocol}"
+    )
+    return Finding(HELD if ours - floor <= 2 * sd else NOT, because, _names(present, [row]))
+
+
+def loses_more(records: RecordsByRow, data: str, model: str) -> Finding:
+    """Judge whether the FD of `model` grows more from 64x64 to 256x256 than that of each other.
+
+    The models are those of Table II, in the protocol in which most have records at both sizes. A
+    model's growth is the difference of its means at the two sizes, and two growths are compared by
+    a two-sided t-test at LEVEL, with the pooled spread of each size.
+    """
+    protocol, sizes = _at_both_sizes(records, data)
+    both = {name: sizes[name] for name in sizes if all(sizes[name])}
+    growths = {name: _mean(large) - _mean(small) for name, (small, large) in both.items()}
+    verdicts, reasons = [], []
+    if model in both:
+        for rival in [name for name in both if name != model]:
+            numbers = f"{model} loses {growths[model]:.1f}, {rival} {growths[rival]:.1f}"
+            error, freedom = _error_of_growths(records, [*both[model], *both[rival]])
+            lead = growths[model] - growths[rival]
+            verdict, reason = _significant(lead, error, freedom, numbers)
+            verdicts.append(verdict)
+            reasons.append(reason)
+    for i, size in enumerate(("64x64", "256x256")):
+        lacking = [name for name in sizes if not sizes[name][i]]
+        if lacking:
+            verdicts.append(UNTESTED)
+            reasons.append(f"no record at {size} of {', '.join(lacking)}")
+    if both and model not in both:
+        losses = ", ".join(f"{name} loses {growth:.1f}" for name, growth in growths.items())
+        reasons.append(f"of those with both sizes {losses}")
+    names = [r["name"] for runs_of_sizes in both.values() for runs in runs_of_sizes for r in runs]
+    because = "; ".join(reasons) + (protocol if both else "")
+    return Finding(worst(verdicts), because, tuple(names))
+
+
+def _at_both_sizes(
+    records: RecordsByRow, data: str
+) -> tuple[str, dict[str, tuple[Records, Records]]]:
+    """Return the protocol in which most models have records at both sizes, and its records.
+
+    They are (at 64x64, at 256x256) by model, for each of the seven; a list may be empty.
+    """
+    protocols = {}
+    for suffix in PROTOCOLS:
+        protocols[suffix] = {
+            name: (
+                records.get(f"{name} on {data}{suffix}", []),
+                records.get(f"{name} on {data} at 256x256{suffix}", []),
+            )
+            for name in PAPERS_MODELS
+        }
+
+    def with_both(suffix: str) -> int:
+        return len([name for name, sizes in protocols[suffix].items() if all(sizes)])
+
+    suffix = max(PROTOCOLS, key=with_both)
+    return suffix, protocols[suffix]
+
+
+def _mean(runs: Records) -> float:
+    """Return the mean distance of runs."""
+    return float(np.mean([distance_of(r) for r in runs]))
+
+
+def _error_of_growths(records: RecordsByRow, groups: list[Records]) -> tuple[float, float]:
+    """Return the standard error of a difference of growths, and its degrees of freedom.
+
+    `groups` are the four lists of runs whose means are added and subtracted. The degrees of freedom
+    are Welch and Satterthwaite's. Both are 0 where a group's spread is unknown.
+    """
+    variances: dict[tuple[float, int], float] = {}  # groups of one size share their pooled spread
+    for runs in groups:
+        sd, freedom = spread(records, runs[0])
+        if not freedom:
+            return 0.0, 0.0
+        pooled = variances.get((sd, freedom), 0.0)
+        variances[sd, freedom] = pooled + sd**2 / len(runs)
+    total = sum(variances.values())
+    terms = [variance**2 / freedom for (_, freedom), variance in variances.items()]
+    return math.sqrt(total), total**2 / sum(terms)
 
 
 def rank_agreement(paper: pd.Series, ours: pd.Series) -> dict[str, float]:
-    """Spearman's rank correlation of two columns, over the models that both have, and how little that many models say.
+    """Return Spearman's rank correlation of two columns, over the models that both have.
 
-    `low`, `high`: a 95 % interval by Fisher's z with Bonett and Wright's variance, NaN for fewer than four models or
-    |rho| = 1; `p_value`: the share of all orders of the models that agree with the paper at least as well.
+    The keys are `models`, their number; `rho`; `low` and `high`, a 95 % interval by Fisher's z with
+    Bonett and Wright's variance, NaN for fewer than four models or |rho| = 1; and `p_value`, the
+    share of all orders of the models that agree with the paper at least as well. All but `models`
+    are NaN for fewer than three models or a constant column.
     """
     both = pd.DataFrame(dict(paper=paper, ours=ours)).dropna()
     n = len(both)
+    nothing = dict(models=n, rho=math.nan, low=math.nan, high=math.nan, p_value=math.nan)
     if n < 3 or both.nunique().min() < 2:
-        return dict(models=n, rho=math.nan, low=math.nan, high=math.nan, p_value=math.nan)
+        return nothing
     ranks = both.rank()
     rho = float(np.corrcoef(ranks["paper"], ranks["ours"])[0, 1])
-    others = (np.corrcoef(ranks["paper"], order)[0, 1] for order in permutations(ranks["ours"]))
+    orders = permutations(ranks["ours"])
+    others = [np.corrcoef(ranks["paper"], order)[0, 1] for order in orders]
     p_value = float(np.mean([other >= rho - 1e-9 for other in others]))
     if n < 4 or abs(rho) > 1 - 1e-9:  # perfect agreement has no interval
-        return dict(models=n, rho=rho, low=math.nan, high=math.nan, p_value=p_value)
-    z, half = math.atanh(rho), 1.96 * math.sqrt((1 + rho**2 / 2) / (n - 3))
-    return dict(models=n, rho=rho, low=math.tanh(z - half), high=math.tanh(z + half), p_value=p_value)
+        return nothing | dict(rho=rho, p_value=p_value)
+    z = math.atanh(rho)
+    half = 1.96 * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    low, high = math.tanh(z - half), math.tanh(z + half)
+    return dict(models=n, rho=rho, low=low, high=high, p_value=p_value)
 
 
-TESTS: dict[str, Callable[..., Finding]] = {
-    test.__name__: test for test in (better, steadier, sooner, shifts_like_the_papers, as_near_as_real)
-}
+_TESTS = (better, steadier, sooner, shifts_like_the_papers, as_near_as_real, loses_more)
+TESTS: dict[str, Callable[..., Finding]] = {test.__name__: test for test in _TESTS}

@@ -1,4 +1,4 @@
-"""Which experiments a table or a figure of the paper consists of (Tables II to IV, Figure 7)."""
+"""List the experiments that Tables II to IV and Figure 7 of the paper consist of."""
 
 from dataclasses import fields
 from typing import Any
@@ -20,21 +20,27 @@ PAPERS_DATASETS = tuple(PAPER["table_2"]["images"])
 LONGER = 3000
 """Steps at which some rows of the ladder are measured once more."""
 EARLIER = dict(saliency="received", fresh_noise=True)
-"""What the first records have otherwise: the map of attention received, and new noise for G's update. Rows are compared
-within one of the two protocols, never across."""
+"""The fields in which the first records differ: the map of attention received, and new noise for
+G's update. Rows are compared within one of the two protocols, never across.
+"""
 BEST = "hagan, no pixel branch"
-"""The best HAGAN found so, a row of the ladder."""
+"""The row of the ladder that the search for a better HAGAN (`tried`) led to."""
 
 
-def ladder(dataset: str, preset: str, seed: int = 0, **changes: Any) -> list[tuple[str, Experiment]]:
-    """Table IV as (row's name, experiment): each row differs from one above it by the fields written here.
+def ladder(
+    dataset: str, preset: str, seed: int = 0, **changes: Any
+) -> list[tuple[str, Experiment]]:
+    """Return Table IV's rows as (name, experiment); each differs from one above it by few fields.
 
-    A row's own fields win over `changes`. The paper leaves open whether T belongs to the last row alone or to all:
-    rows 2 to 4 come in both readings. Below them are controls, each telling one part of a step from the rest of it. A
-    row that `changes` (EARLIER, say) make equal to one above it is left out.
+    A row's own fields win over `changes`. The paper leaves open whether T belongs to the last row
+    alone or to all: rows 2 to 4 come in both readings. Below them are controls, each of which
+    isolates one part of a step. A row that `changes` (EARLIER, say) make equal to one above it is
+    left out.
     """
     fifth = _make("hagan", dataset, preset, seed, changes).steps // 5
-    T, step_2, step_3 = "brightness,contrast,translation", dict(phase_two=0, pixel_branch=False), dict(phase_two=0)
+    T = "brightness,contrast,translation"
+    step_2 = dict(phase_two=0, pixel_branch=False)
+    step_3 = dict(phase_two=0)
     rows = [
         ("base", "dcgan", dict(flips=False)),
         ("+ AttnMix generator", "hagan", step_2 | dict(skip="off")),
@@ -44,7 +50,11 @@ def ladder(dataset: str, preset: str, seed: int = 0, **changes: Any) -> list[tup
         ("+ training strategy = hagan", "hagan", {}),
         ("+ AttnMix generator, no T yet", "hagan", step_2 | dict(skip="off", augment="")),
         ("+ reverse skip, no T yet", "hagan", step_2 | dict(skip="ema", augment="")),
-        ("+ reverse skip of an instance, no T yet", "hagan", step_2 | dict(skip="instance", augment="")),
+        (
+            "+ reverse skip of an instance, no T yet",
+            "hagan",
+            step_2 | dict(skip="instance", augment=""),
+        ),
         ("+ hierarchical discriminator, no T yet", "hagan", step_3 | dict(augment="")),
         ("base with flips", "dcgan", {}),
         ("base with flips, black comes in", "dcgan", dict(border="black")),
@@ -68,11 +78,13 @@ def ladder(dataset: str, preset: str, seed: int = 0, **changes: Any) -> list[tup
     return [(name, e) for e, name in names.items()]
 
 
-def tried(dataset: str, preset: str, seed: int = SEARCH_SEED, **changes: Any) -> list[tuple[str, Experiment]]:
-    """What was tried for a HAGAN that is ahead at the preset's budget, as (what, experiment).
+def tried(
+    dataset: str, preset: str, seed: int = SEARCH_SEED, **changes: Any
+) -> list[tuple[str, Experiment]]:
+    """Return the recipes that were tried for a better HAGAN at the preset's budget.
 
-    Compared on one seed, under EARLIER; their records are apart, in config.SEARCHED. What looked best is BEST, reported
-    on other seeds.
+    They are (name, experiment), compared on one seed under EARLIER; their records are apart, in
+    paths.SEARCHED. The one that looked best is BEST, reported on other seeds.
     """
     changes = EARLIER | changes
     T, B_C = "brightness,contrast,translation", dict(augment="brightness,contrast")
@@ -82,45 +94,74 @@ def tried(dataset: str, preset: str, seed: int = SEARCH_SEED, **changes: Any) ->
         ("T: translation alone", "hagan", dict(augment="translation")),
         ("T: translation by up to 1/4", "hagan", dict(augment_shift=0.25)),
         ("no pixel branch", "hagan", dict(pixel_branch=False)),
-        ("no pixel branch; T: brightness and contrast alone", "hagan", B_C | dict(pixel_branch=False)),
+        (
+            "no pixel branch; T: brightness and contrast alone",
+            "hagan",
+            B_C | dict(pixel_branch=False),
+        ),
         ("no pixel branch, nothing mixed", "hagan", dict(pixel_branch=False, mix="off")),
-        ("no pixel branch, mixed from the first step", "hagan", dict(pixel_branch=False, phase_two=0)),
+        (
+            "no pixel branch, mixed from the first step",
+            "hagan",
+            dict(pixel_branch=False, phase_two=0),
+        ),
     ]
     return [(name, _make(model, dataset, preset, seed, changes | own)) for name, model, own in rows]
 
 
 def experiments(
-    table: str, preset: str, seeds: list[int], models: list[str], datasets: list[str], changes: dict[str, Any]
+    table: str,
+    preset: str,
+    seeds: list[int],
+    models: list[str],
+    datasets: list[str],
+    changes: dict[str, Any],
 ) -> list[Experiment]:
-    """The cells of `table`, data set by data set, seed by seed, so that half a grid already compares the models.
+    """Return the cells of `table`, data set by data set, seed by seed: half a grid then already
+    compares the models.
 
-    No `models` means all that the table has. `changes` go to every experiment whose model has the field. Raises
-    ValueError for a table that is none of TABLES, and where the table has none of `models`.
+    No `models` means all that the table has. `changes` go to every experiment whose model has the
+    field. Raises ValueError for a table that is none of TABLES, and where the table has none of
+    `models`.
     """
     if table not in TABLES:
         raise ValueError(f"{table}: choose one of {', '.join(TABLES)}")
     if unknown := set(models) - set(MODELS):
         raise ValueError(f"models={','.join(sorted(unknown))}: choose of {', '.join(MODELS)}")
-    changes = (AT_256 | STEPS_AT_256.get(preset, {}) if table == "table3" else {}) | changes
-    found: list[Experiment] = []
-    for dataset, seed in ((d, s) for d in datasets for s in seeds):
-        if table == "table4":
-            found += [e for _, e in ladder(dataset, preset, seed, **changes) if not models or e.model in models]
-        else:
-            rows = ("hagan",) if table == "figure7" else models or PAPERS_MODELS
-            found += [_make(m, dataset, preset, seed, changes) for m in rows if not models or m in models]
-    if not found:
+    if table == "table3":
+        changes = AT_256 | STEPS_AT_256.get(preset, {}) | changes
+    cells: list[Experiment] = []
+    for dataset in datasets:
+        for seed in seeds:
+            cells += _row_by_row(table, dataset, preset, seed, models, changes)
+    if not cells:
         raise ValueError(f"{table} has no experiment of {', '.join(models)}")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(cells))
+
+
+def _row_by_row(
+    table: str, dataset: str, preset: str, seed: int, models: list[str], changes: dict[str, Any]
+) -> list[Experiment]:
+    """Return the rows of `table` on one data set with one seed, all of them if no `models`."""
+    if table == "table4":
+        rows = [e for _, e in ladder(dataset, preset, seed, **changes)]
+        return [e for e in rows if not models or e.model in models]
+    every = ["hagan"] if table == "figure7" else models or PAPERS_MODELS
+    chosen = [model for model in every if not models or model in models]
+    return [_make(model, dataset, preset, seed, changes) for model in chosen]
 
 
 def rows_of(table: str, dataset: str, preset: str, **changes: Any) -> list[tuple[str, Experiment]]:
-    """Table II's or III's rows, the seven models, as (model, experiment), as :func:`ladder` gives Table IV's."""
-    return [(e.model, e) for e in experiments(table, preset, [0], list(PAPERS_MODELS), [dataset], changes)]
+    """Return the seven models' rows of "table2" or "table3", as (model, experiment)."""
+    listed = experiments(table, preset, [0], list(PAPERS_MODELS), [dataset], changes)
+    return [(e.model, e) for e in listed]
 
 
 def present(table: str) -> tuple[list[str], list[str]]:
-    """The data sets of `table` that are here, and those that are not; the embedded slices where none is here."""
+    """Return the data sets of `table` that are on this machine, and those that are not.
+
+    Where none is here, the first list holds the embedded slices.
+    """
     wanted = ("covid-ct",) if table == "table4" else PAPERS_DATASETS
     here = [name for name in wanted if _loads(name)]
     return here or ["mni152"], [name for name in wanted if name not in here]
@@ -134,5 +175,7 @@ def _loads(name: str) -> bool:
 
 
 def _make(model: str, dataset: str, preset: str, seed: int, changes: dict[str, Any]) -> Experiment:
-    known = {f.name for f in fields(choices_of(model))}
-    return Experiment.make(model, dataset, preset, seed=seed, **{k: v for k, v in changes.items() if k in known})
+    """Return an experiment with those of `changes` that are fields of its model."""
+    names = {f.name for f in fields(choices_of(model))}
+    own = {field: value for field, value in changes.items() if field in names}
+    return Experiment.make(model, dataset, preset, seed=seed, **own)

@@ -1,8 +1,8 @@
-"""Every file of figures/ that is drawn from records and from nothing else, besides Table I, which is counted."""
+"""Draw every file of figures/ that comes from records and from nothing else, and Table I."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -17,15 +17,18 @@ from hagan_lite.report.experiments import EARLIER, LONGER, ladder, rows_of, trie
 from hagan_lite.runs.record import kept_log, load_records
 from hagan_lite.system.paths import SEARCHED
 
+Records = list[dict[str, Any]]
+
 DATA = "covid-ct"
-"""What Table IV, and all that is measured here, is about."""
+"""The data set of Table IV, and of all that is measured here."""
 
 
-def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Callable[[], pd.DataFrame]]:
-    """Return what draws each table, by name.
+def tables_of(records: Records, preset: str) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Return a function that makes each table, by name.
 
-    Table I is counted, II and III list every record, IV is the ablation; `table4_earlier` is the ablation as it was
-    first measured (grids.EARLIER), `longer` what of that was measured again at LONGER steps, `tried` the search.
+    Table I is counted, II and III list every record, IV is the ablation. `table4_earlier` is the
+    ablation as it was first measured (experiments.EARLIER), `longer` those of its rows that were
+    measured again at LONGER steps, `tried` the search, `claims` the ledger.
     """
     mine = [r for r in records if r["data"]["name"] == DATA]
     longer = ladder(DATA, preset, steps=LONGER, **EARLIER)
@@ -37,62 +40,88 @@ def tables_of(records: list[dict[str, Any]], preset: str) -> dict[str, Callable[
         table4_earlier=lambda: tables.table_4(ladder(DATA, preset, **EARLIER), mine),
         longer=lambda: tables.with_records(tables.table_4(longer, mine)),
         tried=lambda: tables.of_rows(tried(DATA, preset), load_records(SEARCHED), {}),
-        claims=lambda: ledger(records, preset).assign(records=lambda t: t["records"].str.join(" ")),
+        claims=lambda: _claims(records, preset),
     )
 
 
-def pictures_of(records: list[dict[str, Any]], preset: str) -> dict[str, Figure]:
+def _claims(records: Records, preset: str) -> pd.DataFrame:
+    """Return the ledger with the names of records in one text."""
+    table = ledger(records, preset)
+    return table.assign(records=table["records"].str.join(" "))
+
+
+def pictures_of(records: Records, preset: str) -> dict[str, Figure]:
     """Return the pictures by name; one without a record is not drawn.
 
-    They are Tables II to IV, FD over the training for every number of steps that has curves, and the shift of HAGAN's
-    labels in the training of the first seed.
+    They are Tables II to IV, FD over the training for every number of steps that has curves, and
+    the shift of HAGAN's labels in the training of the first seed.
     """
-    mine = [r for r in records if r["data"]["name"] == DATA and r["experiment"]["preset"] == preset]
-    drawn = {}
-    for name, table in _rows_drawn(mine, preset).items():
-        if "seeds" in table:
-            number = {"2": "II", "3": "III", "4": "IV"}[name[len("table")]]
-            drawn[name] = recipes(table, f"Table {number}")
-    drawn |= _learning_curves(mine, preset)
-    e = Experiment.make("hagan", DATA, preset)
+    mine = []
+    for record in records:
+        if record["data"]["name"] == DATA and record["experiment"]["preset"] == preset:
+            mine.append(record)
+    pictures = {}
+    for name, drawn in _drawn_tables(mine, preset).items():
+        if "seeds" in drawn.table:
+            pictures[name] = recipes(drawn.table, drawn.of_row, drawn.title)
+    pictures |= _learning_curves(mine, preset)
+    hagan = Experiment.make("hagan", DATA, preset)
     for record in mine:
-        if "log" in record and Experiment.from_dict(record["experiment"]) == e:
-            title = f"{DATA}, {e.steps} steps, seed {e.seed}"
-            drawn[f"{DATA}-{preset}-shift"] = shift_over_training(kept_log(record), e.phase_two, title)
+        if "log" in record and Experiment.from_dict(record["experiment"]) == hagan:
+            title = f"{DATA}, {hagan.steps} steps, seed {hagan.seed}"
+            figure = shift_over_training(kept_log(record), hagan.phase_two, title)
+            pictures[f"{DATA}-{preset}-shift"] = figure
+    return pictures
+
+
+class _Drawn(NamedTuple):
+    """Hold a table that is drawn as a picture, with the records of each row."""
+
+    title: str
+    table: pd.DataFrame
+    of_row: dict[str, Records]
+
+
+def _drawn_tables(mine: Records, preset: str) -> dict[str, _Drawn]:
+    """Return Tables II to IV by file name.
+
+    II and III are of the protocol in which all seven models were run.
+    """
+    drawn = {}
+    for name, title in (("table2", "Table II"), ("table3", "Table III")):
+        rows = rows_of(name, DATA, preset, **EARLIER)
+        fids = paper.PAPER[f"table_{name[-1]}"]["fid"]
+        printed = {model: fids[model][DATA] for model, _ in rows}
+        drawn[name] = _Drawn(title, tables.of_rows(rows, mine, printed), runs.by_row(rows, mine))
+    rows = ladder(DATA, preset)
+    table = tables.with_records(tables.table_4(rows, mine))
+    drawn["table4"] = _Drawn("Table IV", table, runs.by_row(rows, mine))
+    rows = ladder(DATA, preset, **EARLIER)
+    drawn["table4_earlier"] = _Drawn(
+        "Table IV", tables.table_4(rows, mine), runs.by_row(rows, mine)
+    )
     return drawn
 
 
-def _rows_drawn(mine: list[dict[str, Any]], preset: str) -> dict[str, pd.DataFrame]:
-    """Return Tables II to IV as rows of recipes. II and III are of the protocol in which all seven models were run."""
-    listed = {}
-    for name in ("table2", "table3"):
-        rows = rows_of(name, DATA, preset, **EARLIER)
-        printed = paper.PAPER[f"table_{name[-1]}"]["fid"]
-        listed[name] = tables.of_rows(rows, mine, {model: printed[model][DATA] for model, _ in rows})
-    listed["table4"] = tables.with_records(tables.table_4(ladder(DATA, preset), mine))
-    listed["table4_earlier"] = tables.table_4(ladder(DATA, preset, **EARLIER), mine)
-    return listed
-
-
-def _learning_curves(mine: list[dict[str, Any]], preset: str) -> dict[str, Figure]:
-    """Return a picture of FD over the training for every number of steps at which records have curves."""
+def _learning_curves(mine: Records, preset: str) -> dict[str, Figure]:
+    """Return a picture of FD over the training for each number of steps of records with curves."""
     with_curve = [r for r in mine if r.get("curve")]
-    drawn = {}
+    pictures = {}
     for steps in sorted({r["experiment"]["steps"] for r in with_curve}):
         curves = runs.by_row(ladder(DATA, preset, steps=steps, **EARLIER), with_curve)
         if curves:
-            drawn[f"{DATA}-{preset}-{steps}-learning"] = learning_curves(curves, f"{DATA}, {preset}, {steps} steps")
-    return drawn
+            title = f"{DATA}, {preset}, {steps} steps"
+            pictures[f"{DATA}-{preset}-{steps}-learning"] = learning_curves(curves, title)
+    return pictures
 
 
-def draw(records: list[dict[str, Any]], preset: str, out: Path) -> list[Path]:
-    """Tables as Markdown, CSV and LaTeX, pictures as PNG, into `out`; returns the files."""
-    drawn = ((name, table()) for name, table in tables_of(records, preset).items())
-    made = [
-        path
-        for name, table in drawn
-        if set(table) & {"seeds", "here", "network"}
-        for path in tables.save_table(table, out / name)
-    ]
-    pictures = pictures_of(records, preset)
-    return made + [drawing.save_figure(figure, out / f"{name}.png") for name, figure in pictures.items()]
+def draw(records: Records, preset: str, out: Path) -> list[Path]:
+    """Write tables as Markdown, CSV and LaTeX and pictures as PNG into `out`; return the files."""
+    paths = []
+    for name, make_table in tables_of(records, preset).items():
+        table = make_table()
+        if set(table) & {"seeds", "here", "network"}:  # measured, judged or counted: not all blank
+            paths += tables.save_table(table, out / name)
+    for name, figure in pictures_of(records, preset).items():
+        paths.append(drawing.save_figure(figure, out / f"{name}.png"))
+    return paths

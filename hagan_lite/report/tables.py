@@ -1,7 +1,10 @@
-"""The paper's tables beside ours, from records alone: a missing cell is blank, and FD never stands in FID's column."""
+"""Put the paper's tables beside ours, from records alone.
+
+A missing cell is blank, and FD never stands in a column called FID.
+"""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import pandas as pd
 
@@ -11,77 +14,18 @@ from hagan_lite.report.table1 import FLOPS
 from hagan_lite.runs.record import COMPARABLE, DISTANCES, by_row, distance_of, each_once
 from hagan_lite.system.storage import write_atomically
 
-_DIGITS = {"paper's FID": 3, "KID": 3, "p_value": 3, "nearer": 2, "power": 2, "rho": 2, "low": 2, "high": 2}
-_DIGITS |= {f"paper's {FLOPS}": 2, FLOPS: 2}  # as the paper prints; 1 elsewhere
+Records = list[dict[str, Any]]
+
 FID_768 = DISTANCES["fid768"].label
-_DIGITS |= {
-    column: DISTANCES["fid768"].digits
-    for column in (FID_768, f"our {FID_768}", f"{FID_768} of real halves", f"{FID_768} at their n")
+_FID_768_COLUMNS = (FID_768, f"our {FID_768}", f"{FID_768} of real halves", f"{FID_768} at their n")
+_DIGITS = {
+    **dict.fromkeys(("paper's FID", "KID", "p_value"), 3),
+    **dict.fromkeys(("nearer", "power", "rho", "low", "high"), 2),
+    **dict.fromkeys((f"paper's {FLOPS}", FLOPS), 2),  # as the paper prints
+    **dict.fromkeys(_FID_768_COLUMNS, DISTANCES["fid768"].digits),
 }
+"""Decimals of a column; 1 for every other one."""
 _WHOLE_NUMBERS = ("seeds", "runs", "KID's runs", f"{FID_768}'s runs", "steps")
-
-
-def table_2(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """Table II, 64x64; see :func:`by_experiment`."""
-    return by_experiment(records, 64, "table_2")
-
-
-def table_3(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """Table III, 256x256; see :func:`by_experiment`."""
-    return by_experiment(records, 256, "table_3")
-
-
-def by_experiment(records: list[dict[str, Any]], size: int, printed: str) -> pd.DataFrame:
-    """One row per (data, model, changes, preset, steps) at a size, mean and standard deviation over seeds.
-
-    Records of different data fingerprints, extractors or image counts never share a row. Columns: the paper's FID where
-    it has one; FD with its extractor, floor and numbers of images; FID-768 where any record has it. A cell without a
-    record is blank.
-    """
-    rows: dict[tuple, list[dict]] = {}
-    for r in (r for r in records if r["experiment"]["size"] == size):
-        e, m = r["experiment"], r["metrics"]
-        # Told against the model as it is now, so that records of different days compare.
-        changes = ", ".join(f"{k}={v}" for k, v in Experiment.from_dict(e).changes.items() if k != "steps")
-        key = (r["data"]["name"], r["data"]["fingerprint"], e["model"], changes, e["preset"], e["steps"])
-        rows.setdefault(key + (m["extractor"], m["resize"], m["n_real"], m["n_fake"]), []).append(r)
-    table = []
-    for key, same in sorted(rows.items(), key=lambda item: (item[0][0], item[0][5], item[0][2:4])):
-        name, fingerprint, model, changes = key[:4]
-        row = {"data": name, "fingerprint": fingerprint, "model": model, "changed": changes}
-        row |= {"T": same[0]["experiment"]["augment"] or "none"}
-        row |= {"paper's FID": PAPER[printed]["fid"].get(model, {}).get(paper_name(name))}
-        table.append(row | _scores(each_once(same)))
-    return _tidied(pd.DataFrame(table))
-
-
-def table_4(rows: list[tuple[str, Experiment]], records: list[dict[str, Any]]) -> pd.DataFrame:
-    """Table IV: the (name, experiment) `rows` of grids.ladder in their order, over whichever seeds have a record.
-
-    The paper's FID stands in both readings of a row that it names, in no control's.
-    """
-    fids = {row["name"]: row["fid"] for row in PAPER["table_4"]["rows"]}
-    names = {name: PAPERS_ROWS.get(name.removesuffix(", no T yet")) for name, _ in rows}
-    return of_rows(rows, records, {name: fids[printed] for name, printed in names.items() if printed})
-
-
-def of_rows(
-    rows: list[tuple[str, Experiment]], records: list[dict[str, Any]], printed: dict[str, float]
-) -> pd.DataFrame:
-    """The (name, experiment) `rows` in their order, with the paper's FID where `printed` has one for the name, and what
-    records of any seed say. A row without a record is blank."""
-    known, table = by_row(rows, records), []
-    for name, e in rows:
-        changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
-        row = {"row": name, "model": e.model, "changed": changed, "paper's FID": printed.get(name)}
-        table.append(row | (_scores(known[name]) if name in known else {}))
-    return _tidied(pd.DataFrame(table))
-
-
-def with_records(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of :func:`of_rows` that have a record."""
-    return table.dropna(subset="seeds") if "seeds" in table else table[:0]
-
 
 PAPERS_ROWS = {
     "base": "Base Model",
@@ -91,92 +35,231 @@ PAPERS_ROWS = {
     "+ hierarchical discriminator": "+ Hierarchical Discriminator",
     "+ training strategy = hagan": "+ Training Strategy (Ours)",
 }
-"""What Table IV calls a row of grids.ladder."""
+"""The names that Table IV has for rows of experiments.ladder."""
+
+
+class RowKey(NamedTuple):
+    """Name what records must share to be averaged in one row of Table II or III."""
+
+    data: str
+    fingerprint: str
+    model: str
+    changes: str
+    preset: str
+    steps: int
+    extractor: str
+    resize: str
+    n_real: int
+    n_fake: int
+
+
+def table_2(records: Records) -> pd.DataFrame:
+    """Return Table II, 64x64; see :func:`by_experiment`."""
+    return by_experiment(records, 64, "table_2")
+
+
+def table_3(records: Records) -> pd.DataFrame:
+    """Return Table III, 256x256; see :func:`by_experiment`."""
+    return by_experiment(records, 256, "table_3")
+
+
+def by_experiment(records: Records, size: int, printed: str) -> pd.DataFrame:
+    """Return a row per (data, model, changes, preset, steps) at a size, means and sd over runs.
+
+    Records of different data fingerprints, extractors or image counts never share a row. Columns:
+    the FID of the paper's table `printed` where it has one; FD with its extractor, floor and
+    numbers of images; FID-768 where any record has it. A cell without a record is blank.
+    """
+    groups: dict[RowKey, Records] = {}
+    for record in records:
+        if record["experiment"]["size"] == size:
+            groups.setdefault(_row_key(record), []).append(record)
+    in_order = sorted(groups, key=lambda key: (key.data, key.steps, key.model, key.changes))
+    fids = PAPER[printed]["fid"]
+    table = []
+    for key in in_order:
+        row = {
+            "data": key.data,
+            "fingerprint": key.fingerprint,
+            "model": key.model,
+            "changed": key.changes,
+            "T": groups[key][0]["experiment"]["augment"] or "none",
+            "paper's FID": fids.get(key.model, {}).get(paper_name(key.data)),
+        }
+        table.append(row | _scores(each_once(groups[key])))
+    return _tidied(pd.DataFrame(table))
+
+
+def _row_key(record: dict[str, Any]) -> RowKey:
+    """Return the row that a record belongs to.
+
+    Its changes are those from the model as it is now, so that records of different days compare.
+    """
+    e, metrics = record["experiment"], record["metrics"]
+    changes = Experiment.from_dict(e).changes
+    changes.pop("steps", None)
+    return RowKey(
+        record["data"]["name"],
+        record["data"]["fingerprint"],
+        e["model"],
+        _in_words(changes),
+        e["preset"],
+        e["steps"],
+        metrics["extractor"],
+        metrics["resize"],
+        metrics["n_real"],
+        metrics["n_fake"],
+    )
+
+
+def _in_words(changes: dict[str, Any]) -> str:
+    return ", ".join(f"{field}={value}" for field, value in changes.items())
+
+
+def table_4(rows: list[tuple[str, Experiment]], records: Records) -> pd.DataFrame:
+    """Return Table IV: the (name, experiment) `rows` of experiments.ladder, over all seeds.
+
+    The paper's FID stands in both readings of a row that it names, and in no control's.
+    """
+    fids = {row["name"]: row["fid"] for row in PAPER["table_4"]["rows"]}
+    printed = {}
+    for name, _ in rows:
+        papers_name = PAPERS_ROWS.get(name.removesuffix(", no T yet"))
+        if papers_name:
+            printed[name] = fids[papers_name]
+    return of_rows(rows, records, printed)
+
+
+def of_rows(
+    rows: list[tuple[str, Experiment]], records: Records, printed: dict[str, float]
+) -> pd.DataFrame:
+    """Return the (name, experiment) `rows` in their order, with what records of any seed say.
+
+    `printed` holds the paper's FID by row name. A row without a record is blank.
+    """
+    of_row = by_row(rows, records)
+    table = []
+    for name, e in rows:
+        row = {
+            "row": name,
+            "model": e.model,
+            "changed": _in_words(e.changes),
+            "paper's FID": printed.get(name),
+        }
+        if name in of_row:
+            row |= _scores(of_row[name])
+        table.append(row)
+    return _tidied(pd.DataFrame(table))
+
+
+def with_records(table: pd.DataFrame) -> pd.DataFrame:
+    """Return those rows of :func:`of_rows` that have a record."""
+    return table.dropna(subset="seeds") if "seeds" in table else table[:0]
 
 
 def _tidied(table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out FID-768's columns where no row has it, and keep counts whole: with blanks they would become floats."""
+    """Drop FID-768's columns where no row has it, and make counts whole numbers.
+
+    Blanks would turn counts into floats.
+    """
     if FID_768 in table and table[FID_768].isna().all():
         table = table.drop(columns=[FID_768, f"{FID_768}'s runs", f"{FID_768} of real halves"])
     return table.astype({column: "Int64" for column in _WHOLE_NUMBERS if column in table})
 
 
-def _scores(same: list[dict[str, Any]]) -> dict[str, Any]:
-    """Sum up what the runs of one experiment on the same images say, by seed, with the budget they were made at."""
-    metrics, e = [r["metrics"] for r in same], same[0]["experiment"]
-    kind = next(kind for kind in DISTANCES if kind in metrics[0])
+def _scores(runs: Records) -> dict[str, Any]:
+    """Return the columns that sum up runs of one experiment on the same images, sorted by seed."""
+    metrics = [r["metrics"] for r in runs]
+    first, e = metrics[0], runs[0]["experiment"]
+    kind = next(kind for kind in DISTANCES if kind in first)
     label, digits, _ = DISTANCES[kind]
-    ours = f"our {label} ({metrics[0]['extractor']})" if kind == "fd" else f"our {label}"
-    scores = pd.Series([distance_of(r) for r in same])
-    kids = _of_every_seed(same, [m.get("kid") for m in metrics])
+    ours = f"our {label} ({first['extractor']})" if kind == "fd" else f"our {label}"
+    scores = pd.Series([distance_of(r) for r in runs])
+    kids = _of_every_seed(runs, [m.get("kid") for m in metrics])
     return {
         ours: scores.mean(),
         "sd": scores.std() if len(scores) > 1 else None,
-        "each run": ", ".join(f"{s:.{digits}f}" for s in scores),
+        "each run": ", ".join(f"{score:.{digits}f}" for score in scores),
         "KID": sum(kids) / len(kids) if kids else None,
         "KID's runs": len(kids) or None,
-        **_fid_768(same),
+        **_fid_768(runs),
         f"{label} of real halves": pd.Series([m["floor"] for m in metrics]).mean(),
         f"{label} at their n": pd.Series([m[f"{kind}_at_floor_n"] for m in metrics]).mean(),
-        "seeds": len({r["experiment"]["seed"] for r in same}),
-        "runs": len(same),
-        "n real / fake": f"{metrics[0]['n_real']} / {metrics[0]['n_fake']}",
+        "seeds": len({r["experiment"]["seed"] for r in runs}),
+        "runs": len(runs),
+        "n real / fake": f"{first['n_real']} / {first['n_fake']}",
         "preset": e["preset"],
         "steps": e["steps"],
         "comparable": "at the same steps" if e["preset"] in COMPARABLE else "no: too short",
     }
 
 
-def _of_every_seed(same: list[dict[str, Any]], values: list[Any]) -> list[Any]:
+def _of_every_seed(runs: Records, values: list[Any]) -> list[Any]:
     """Return the runs' `values` that are not None, or nothing unless every seed has at least one.
 
-    Older records lack some scores. A mean over some seeds, beside an FD over all of them, would compare them by luck.
+    Older records lack some scores. A mean over some seeds, beside an FD over all of them, would
+    compare them by luck.
     """
-    seeds = [r["experiment"]["seed"] for r in same]
+    seeds = [r["experiment"]["seed"] for r in runs]
     with_value = {seed for seed, value in zip(seeds, values, strict=True) if value is not None}
-    return [value for value in values if value is not None] if with_value == set(seeds) else []
+    if with_value != set(seeds):
+        return []
+    return [value for value in values if value is not None]
 
 
-def _fid_768(same: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the columns of FID-768, as a mean over the runs that have it; blank unless every seed has one."""
-    scores = _of_every_seed(same, [r.get("also", {}).get("inception-768") for r in same])
+def _fid_768(runs: Records) -> dict[str, Any]:
+    """Return FID-768's columns: means over the runs that have it, blank unless every seed has."""
+    scores = _of_every_seed(runs, [r.get("also", {}).get("inception-768") for r in runs])
+    n = len(scores)
     return {
-        FID_768: sum(s["fid768"] for s in scores) / len(scores) if scores else None,
-        f"{FID_768}'s runs": len(scores) or None,
-        f"{FID_768} of real halves": sum(s["floor"] for s in scores) / len(scores) if scores else None,
+        FID_768: sum(s["fid768"] for s in scores) / n if n else None,
+        f"{FID_768}'s runs": n or None,
+        f"{FID_768} of real halves": sum(s["floor"] for s in scores) / n if n else None,
     }
 
 
-def audits(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """The memorisation audits that records carry: a row per record and space."""
+def audits(records: Records) -> pd.DataFrame:
+    """Return the memorisation audits that records carry: a row per record and space."""
+    columns = ("n_samples", "n_heldout", "nearer", "p_value", "power", "verdict")
     rows = []
-    for r in records:
-        about = {"data": r["data"]["name"], "model": r["experiment"]["model"], "seed": r["experiment"]["seed"]}
-        for space, found in r.get("audit", {}).items():
-            told = found if isinstance(found, dict) else dict(verdict=found)
-            names = ("n_samples", "n_heldout", "nearer", "p_value", "power", "verdict")
-            rows.append(about | {"space": space} | {name: told[name] for name in names if name in told})
+    for record in records:
+        e = record["experiment"]
+        for space, audit in record.get("audit", {}).items():
+            if isinstance(audit, str):  # the reason why there is none
+                audit = dict(verdict=audit)
+            row = dict(data=record["data"]["name"], model=e["model"], seed=e["seed"], space=space)
+            rows.append(row | {name: audit[name] for name in columns if name in audit})
     return pd.DataFrame(rows)
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Numbers to as many decimals as the paper's, blanks where there is none."""
+    """Return a table as Markdown: numbers with as many decimals as the paper's, blanks for NaN."""
     lines = [list(table.columns), ["---"] * len(table.columns), *_shown(table).to_numpy().tolist()]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
 def save_table(table: pd.DataFrame, path: Path) -> list[Path]:
-    """Writes `path`.md, `path`.csv and `path`.tex, rounded as :func:`markdown` does it."""
+    """Write `path`.md, `path`.csv and `path`.tex, rounded as :func:`markdown` does; return them."""
     shown = _shown(table)
-    texts = {".md": markdown(table), ".csv": shown.to_csv(index=False)}
-    texts |= {".tex": shown.to_latex(index=False, escape=True)}
-    return [
-        write_atomically(path.with_suffix(end), lambda f, t=text: f.write(t.encode())) for end, text in texts.items()
-    ]
+    texts = {
+        ".md": markdown(table),
+        ".csv": shown.to_csv(index=False),
+        ".tex": shown.to_latex(index=False, escape=True),
+    }
+    return [_save_text(text, path.with_suffix(end)) for end, text in texts.items()]
+
+
+def _save_text(text: str, path: Path) -> Path:
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    return write_atomically(path, write)
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose numbers are texts, rounded, and whose blanks are empty texts."""
     shown = table.copy()
     for column in shown.select_dtypes("float"):
-        shown[column] = [f"{v:.{_DIGITS.get(column, 1)}f}" for v in shown[column]]
+        digits = _DIGITS.get(column, 1)
+        shown[column] = [f"{value:.{digits}f}" for value in shown[column]]
     return shown.replace("nan", "").astype(object).where(shown.notna(), "")

@@ -1,13 +1,14 @@
-"""What a test of a claim may find."""
+"""Define the four verdicts that a test of a claim can reach."""
 
 from typing import NamedTuple
 
 HELD, NOT, UNDECIDED, UNTESTED = "held", "did not hold", "undecided here", "not testable here"
-"""Undecided: it was tested, and the seeds lie too near together to tell. Not testable: data or records are missing."""
+"""Undecided: it was tested, and the seeds are too close together to decide.
+Not testable: data or records are missing."""
 
 
 class Finding(NamedTuple):
-    """A verdict, its reason with the numbers, and the names of the records (or files) that decide."""
+    """Hold a verdict, its reason with the numbers, and the deciding records' names (or files)."""
 
     verdict: str
     because: str
@@ -15,5 +16,5 @@ class Finding(NamedTuple):
 
 
 def worst(verdicts: list[str]) -> str:
-    """Of a claim with several parts: one that did not hold decides it, whatever was not tested."""
+    """Return the verdict on a claim with several parts: one part that did not hold decides it."""
     return min(verdicts, key=(NOT, UNTESTED, UNDECIDED, HELD).index)

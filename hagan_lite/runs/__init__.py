@@ -1,4 +1,7 @@
-"""The run folder: what a training leaves behind, its records, and images of it. Every model is known here."""
+"""The run folder: what a training leaves behind, its records, and images of it.
+
+Importing this room registers every model.
+"""
 
 import hagan_lite.baselines  # noqa: F401  (so that a run of any model can be opened)
 from hagan_lite.runs.folder import (

@@ -1,12 +1,14 @@
 """The run folder: what a training leaves behind, and what can be read from it afterwards.
 
-experiment.json          the Experiment, its hash; the data's name, size, fingerprint; commit, versions, device
-log.jsonl                one JSON object a line: losses, scores, gates, entropy of A, quantiles of lambda - lambda_0
+experiment.json          the Experiment, its hash; the data's name, size, fingerprint;
+                         commit, versions, device, processor, precision
+log.jsonl                one JSON object a line: losses, scores, gates, entropy of A,
+                         quantiles of lambda - lambda_0
 checkpoint.pt            everything the next step depends on
 samples/step_*.png       a grid of the averaged generator's images, always of the same z
 snapshots/step_*.safetensors   AttnMix batches as they were trained on, for Figure 7
-history/step_*.safetensors     the averaged generator at every tenth of the training, where `history` was asked for
-generator.safetensors    the averaged generator after the last step: it is there when the run is finished
+history/step_*.safetensors     the averaged generator at every tenth of the training, if `history`
+generator.safetensors    the averaged generator after the last step: only a finished run has it
 """
 
 import hashlib
@@ -34,60 +36,81 @@ CPU = torch.device("cpu")
 
 
 def run_dir(e: Experiment, dataset: Dataset, root: Path = RUNS) -> Path:
-    """The folder of this experiment on this data: other choices or other images have another one."""
+    """Return the folder of an experiment on a data set; other choices or images have another."""
     key = hashlib.sha256(f"{e.hash}{dataset.fingerprint}".encode()).hexdigest()[:8]
     return Path(root) / f"{e.model}-{e.data_label}-{e.preset}-s{e.seed}-{key}"
 
 
 def describe(e: Experiment, dataset: Dataset) -> dict:
-    """What experiment.json holds."""
+    """Return what experiment.json says of an experiment and its data."""
     train, heldout = dataset.split(e.heldout)
     about = dict(name=dataset.name, n=len(dataset), n_train=len(train), n_heldout=len(heldout))
-    about |= dict(n_left_out=len(dataset.left_out))
-    return dict(experiment=e.to_dict(), hash=e.hash, data=about | dict(fingerprint=dataset.fingerprint))
+    about |= dict(n_left_out=len(dataset.left_out), fingerprint=dataset.fingerprint)
+    return dict(experiment=e.to_dict(), hash=e.hash, data=about)
 
 
-def open_run(run: Path, e: Experiment, dataset: Dataset, device: torch.device, precision: str = "auto") -> None:
-    """Makes the folder, or checks that it is this experiment's. Raises ValueError where it is another's.
+def open_run(
+    run: Path, e: Experiment, dataset: Dataset, device: torch.device, precision: str = "auto"
+) -> None:
+    """Make the run folder, or check that it is this experiment's.
 
-    Commit, versions, device and precision are those the run begins with; a warning
-    says so where the code has changed since.
+    Commit, versions, device and precision are those that the run begins with; a warning says so
+    where the code has changed since. Raises ValueError for a folder of another experiment or of
+    other images.
     """
-    path, mine = run / "experiment.json", describe(e, dataset) | provenance(device, precision)
+    path = run / "experiment.json"
+    now = describe(e, dataset) | provenance(device, precision)
     if not path.exists():
-        write_json(path, mine)
+        write_json(path, now)
         return
-    found = read_json(path)
-    if found["hash"] != e.hash:
-        raise ValueError(f"{run} holds another experiment, {found['hash']}; choose another folder or delete it")
+    before = read_json(path)
+    if before["hash"] != e.hash:
+        raise ValueError(
+            f"{run} holds another experiment, {before['hash']}; choose another folder or delete it"
+        )
     check_data(run, dataset)
-    if (then := found["commit"]) != mine["commit"]:
-        warnings.warn(f"{run} was begun at commit {then}; delete it to train with the code of now", stacklevel=3)
+    if before["commit"] != now["commit"]:
+        warnings.warn(
+            f"{run} was begun at commit {before['commit']}; "
+            "delete it to train with the code of now",
+            stacklevel=3,
+        )
 
 
 def check_data(run: Path, dataset: Dataset) -> None:
-    """Raises ValueError where a run folder's images are not these."""
-    found = read_json(Path(run) / "experiment.json")["data"]["fingerprint"]
-    if found != dataset.fingerprint:
-        raise ValueError(f"{run} was trained on other images, {found}; choose another folder, or give those images")
+    """Raise ValueError if the run folder's images are not those of `dataset`."""
+    trained_on = read_json(Path(run) / "experiment.json")["data"]["fingerprint"]
+    if trained_on != dataset.fingerprint:
+        raise ValueError(
+            f"{run} was trained on other images, {trained_on}; "
+            "choose another folder, or give those images"
+        )
 
 
 def experiment_of(run: Path) -> Experiment:
-    """The Experiment of a run folder. Raises FileNotFoundError that says what to do where it is none."""
+    """Return the Experiment of a run folder.
+
+    Raises FileNotFoundError that says what to do where it is none.
+    """
     path = Path(run) / "experiment.json"
     if not path.is_file():
-        raise FileNotFoundError(f"{run} is not a run folder (no experiment.json); 'hagan run' makes one under {RUNS}")
+        raise FileNotFoundError(
+            f"{run} is not a run folder (no experiment.json); 'hagan run' makes one under {RUNS}"
+        )
     return Experiment.from_dict(read_json(path)["experiment"])
 
 
 def finished(run: Path) -> bool:
+    """Return whether the run's last step is done."""
     return (Path(run) / "generator.safetensors").is_file()
 
 
 def read_log(run: Path) -> list[dict]:
-    """The log's lines; a last line that a killed process left unfinished is passed over."""
+    """Return the log's lines, without a last one that a killed process left unfinished."""
     path, lines = Path(run) / "log.jsonl", []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    if not path.exists():
+        return lines
+    for line in path.read_text().splitlines():
         try:
             lines.append(json.loads(line))
         except json.JSONDecodeError:
@@ -96,24 +119,28 @@ def read_log(run: Path) -> list[dict]:
 
 
 def in_short(line: dict) -> dict[str, str]:
-    """The losses of a log line for a progress bar: D's and G's, or the only one of a model without D."""
+    """Return the losses of a log line for a progress bar: D and G, or G alone without D."""
     return {k.upper(): f"{line[k]:.2f}" for k in ("d", "g") if k in line}
 
 
 def generator_file(run: Path, step: int | None = None) -> Path:
-    """Of the averaged generator after `step`; None: after the last."""
-    return Path(run) / ("generator.safetensors" if step is None else f"history/step_{step:06d}.safetensors")
+    """Return the path of the averaged generator after `step`, or after the last step if None."""
+    if step is None:
+        return Path(run) / "generator.safetensors"
+    return Path(run) / "history" / f"step_{step:06d}.safetensors"
 
 
 def save_generator(run: Path, ema: nn.Module, step: int | None = None) -> Path:
+    """Write the averaged generator's weights to :func:`generator_file` and return that path."""
     tensors = {k: v.contiguous().cpu() for k, v in ema.state_dict().items()}
     return write_atomically(generator_file(run, step), lambda f: f.write(save(tensors)))
 
 
 def load_generator(run: Path, device: str = "auto", step: int | None = None) -> nn.Module:
-    """The averaged generator of a finished run, in eval mode: the last, or the one that was kept after `step`.
+    """Load the averaged generator after `step`, or after the last step if None, in eval mode.
 
-    Raises FileNotFoundError, ValueError with the remedy.
+    Raises FileNotFoundError if the run is not finished, ValueError if the file is damaged, each
+    with the remedy.
     """
     e, path, where = experiment_of(run), generator_file(run, step), pick_device(device)
     if not path.is_file():
@@ -124,38 +151,48 @@ def load_generator(run: Path, device: str = "auto", step: int | None = None) -> 
     try:
         G.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it and run again: the checkpoint is kept") from error
+        raise ValueError(
+            f"{path} is damaged ({error}); delete it and run again: the checkpoint is kept"
+        ) from error
     return G.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
 def load_discriminator(run: Path, device: str = "auto") -> nn.Module:
-    """D after the last step, in eval mode: of a checkpoint, or of a shipped run's discriminator.safetensors."""
-    e, where, shipped = experiment_of(run), pick_device(device), Path(run) / "discriminator.safetensors"
+    """Load D after the last step, in eval mode.
+
+    Its weights are in the checkpoint, or in discriminator.safetensors of a run that is shipped.
+    """
+    e, where = experiment_of(run), pick_device(device)
+    shipped = Path(run) / "discriminator.safetensors"
     _, D = model_of(e).networks(e)
-    D.load_state_dict(
-        load_file(shipped) if shipped.exists() else load_checkpoint(Path(run) / "checkpoint.pt", CPU)["D"]
-    )
+    if shipped.exists():
+        D.load_state_dict(load_file(shipped))
+    else:
+        D.load_state_dict(load_checkpoint(Path(run) / "checkpoint.pt", CPU)["D"])
     return D.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
 def save_grid(path: Path, images: np.ndarray) -> Path:
-    """uint8 (N, C, H, W) as one PNG, about square, in the order given."""
+    """Write images (N, C, H, W) uint8 as one PNG, about square, in their order; return `path`."""
     grid = montage(images.transpose(0, 2, 3, 1), channel_axis=-1, fill=(0,) * images.shape[1])
     return write_atomically(path, lambda f: Image.fromarray(grid.squeeze()).save(f, "png"))
 
 
 def save_snapshot(run: Path, step: int, mixed: Mixed, n: int = 8) -> Path:
-    """The first n of an AttnMix batch, as float16 tensors named as the fields of Mixed, with the step."""
+    """Write the first n of an AttnMix batch as float16 tensors named as in Mixed, and the step."""
     tensors = {k: v[:n].detach().half().contiguous().cpu() for k, v in vars(mixed).items()}
     data = save(tensors | {"step": torch.tensor(step)})
-    return write_atomically(run / "snapshots" / f"step_{step:06d}.safetensors", lambda f: f.write(data))
+    return write_atomically(
+        run / "snapshots" / f"step_{step:06d}.safetensors", lambda f: f.write(data)
+    )
 
 
 def load_snapshots(run: Path) -> list[tuple[int, Mixed]]:
-    """[(step, Mixed in float32), ...] in order of steps; empty where the model does not mix."""
-    out = []
+    """Return [(step, Mixed in float32), ...] by step; an empty list if the model does not mix."""
+    snapshots = []
     for path in sorted((Path(run) / "snapshots").glob("step_*.safetensors")):
         tensors = load_file(path)
         step = int(tensors.pop("step"))
-        out.append((step, Mixed(**{k: v.float() for k, v in tensors.items()})))
-    return out
+        fields = {name: tensor.float() for name, tensor in tensors.items()}
+        snapshots.append((step, Mixed(**fields)))
+    return snapshots

@@ -15,36 +15,51 @@ from hagan_lite.runs.folder import experiment_of, load_discriminator, load_gener
 
 
 @torch.no_grad()
-def generate(G: nn.Module, e: Experiment, n: int, seed: int = 0, skip=None, batch: int = 64) -> np.ndarray:
-    """n images (n, C, size, size) uint8. `skip(n, rng)` gives D's features of n real images, for skip="instance".
+def generate(
+    G: nn.Module, e: Experiment, n: int, seed: int = 0, skip=None, batch: int = 64
+) -> np.ndarray:
+    """Return n images, (n, C, size, size) uint8.
 
-    z is drawn on the CPU, so that the same seed means the same z on every device.
+    `skip(n, rng)` gives D's features of n real images, for skip="instance". z is drawn on the CPU,
+    so that the same seed means the same z on every device.
     """
-    rng, draw, more = torch.Generator().manual_seed(seed), model_of(e).draw, (skip,) if skip else ()
-    batches = (min(batch, n - start) for start in range(0, n, batch))
-    return np.concatenate([to_uint8(draw(G, k, e, rng, *more)) for k in batches])
+    rng = torch.Generator().manual_seed(seed)
+    draw = model_of(e).draw
+    more = (skip,) if skip else ()
+    images = []
+    for start in range(0, n, batch):
+        count = min(batch, n - start)
+        images.append(to_uint8(draw(G, count, e, rng, *more)))
+    return np.concatenate(images)
 
 
-def sample(run: Path, n: int, seed: int = 0, device: str = "auto", dataset: Dataset | None = None) -> np.ndarray:
-    """n images of a finished run, uint8 (n, C, size, size). skip="instance" also needs the training images: they are
-    loaded by the run's data set name, or given as `dataset` where they are a user's own folder."""
+def sample(
+    run: Path, n: int, seed: int = 0, device: str = "auto", dataset: Dataset | None = None
+) -> np.ndarray:
+    """Return n images of a finished run, (n, C, size, size) uint8.
+
+    skip="instance" also needs the training images: they are loaded by the run's data set name, or
+    given as `dataset` where they are a user's own folder.
+    """
     e, G, skip = experiment_of(run), load_generator(run, device), None
     if e.skip == "instance":
-        dataset = dataset or load(e.dataset, e.size, e.channels)
-        D, where = load_discriminator(run, device), device_of(G)
-        skip = real_features(D, torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where))
+        if dataset is None:
+            dataset = load(e.dataset, e.size, e.channels)
+        training, _ = dataset.split(e.heldout)
+        images = torch.from_numpy(dataset.images[training]).to(device_of(G))
+        skip = real_features(load_discriminator(run, device), images)
     return generate(G, e, n, seed, skip)
 
 
 def real_features(D: Discriminator, images: torch.Tensor):
-    """A `skip` for :func:`generate`: D's features of random training images (N, C, H, W) uint8."""
+    """Return a `skip` for :func:`generate`: D's features of random `images` (N, C, H, W) uint8."""
 
     def features(n: int, rng: torch.Generator) -> list[torch.Tensor]:
         chosen = torch.randint(len(images), (n,), generator=rng).to(images.device)
         training = D.training
         D.eval()  # in training mode a look would move the vectors of spectral norm
-        found = D.image(images[chosen].float() / 127.5 - 1)[1]
+        _, maps = D.image(images[chosen].float() / 127.5 - 1)
         D.train(training)
-        return found
+        return maps
 
     return features

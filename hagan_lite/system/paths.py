@@ -7,10 +7,10 @@ _checkout = Path(__file__).resolve().parents[2]
 ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
 """Root of the checkout; the current folder where the package was installed without one."""
 BUILD = ROOT / os.environ.get("HAGAN_BUILD", "build")
-"""Everything a machine makes: caches, runs, records, figures. Deleting it loses nothing that was committed."""
+"""Everything a machine makes: caches, runs, records, figures; nothing here is committed."""
 RUNS = BUILD / "runs"
 RECORDS = BUILD / "results"
 COMMITTED = ROOT / "data" / "results"
 """Records that were committed; those of this machine are in RECORDS."""
 SEARCHED, SEARCH_SEED = COMMITTED / "search", 3
-"""Committed records that something was chosen by (grids.tried), and their seed: no table of rows reports it."""
+"""Committed records by which something was chosen, and their seed: no table of rows reports it."""

