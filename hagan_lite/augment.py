@@ -1,28 +1,32 @@
-"""T, the differentiable augmentation of D's inputs (Section III-B; DiffAugment, Zhao et al. 2020)."""
+"""T, the differentiable augmentation of D's inputs (Section III-B; Zhao et al. 2020)."""
 
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
+
+Images = Float[Tensor, "B C H W"]
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One draw of T for a batch: calling it augments images, `move` moves anything that lies over them.
+    """One draw of T for a batch: calling it augments images, `move` moves what lies over them.
 
-    The parameters are kept so that the saliency map can follow its image. Real and fake images get the same policy
-    and independent draws: were T for the real ones alone, G would learn the augmented images (DiffAugment, Fig. 5).
+    The parameters are kept so that the saliency map can follow its image. Real and fake images get
+    the same policy and independent draws: were T for the real ones alone, G would learn the
+    augmented images (DiffAugment, Fig. 5).
     """
 
-    shift: Tensor | None  # (B, 2) whole pixels down and right
-    brightness: Tensor | None  # (B,) in [-1/2, 1/2], added
-    contrast: Tensor | None  # (B,) in [1/2, 3/2], about the image's mean
+    shift: Int[Tensor, "B 2"] | None  # whole pixels down and right
+    brightness: Float[Tensor, " B"] | None  # in [-1/2, 1/2], added
+    contrast: Float[Tensor, " B"] | None  # in [1/2, 3/2], about the image's mean
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """T(x), (B, C, H, W) in [-1, 1] -> the same shape; differentiable; values may leave [-1, 1], as in DiffAugment.
+    def __call__(self, x: Images) -> Images:
+        """Return T(x) for images in [-1, 1]; differentiable. Values may leave [-1, 1].
 
-        The translation comes first, so that what it brings in (-1, the background; 0 would be mid-grey) gets the
-        same brightness and contrast as the background that is there.
+        The translation comes first, so that what it brings in (-1, the background; 0 would be
+        mid-grey) gets the same brightness and contrast as the background that is there.
         """
         x = self.move(x, fill=-1.0)
         if self.brightness is not None:
@@ -32,22 +36,29 @@ class Augmentation:
             x = (x - mean) * self.contrast[:, None, None, None] + mean
         return x
 
-    def move(self, x: Tensor, fill: float | None = 0.0) -> Tensor:
-        """The translation alone, of images or maps (B, C, H, W); `fill` comes in at the border, or (None) the edge."""
+    def move(self, x: Images, fill: float | None = 0.0) -> Images:
+        """Translate images or maps; `fill` comes in at the border, or (None) the edge."""
         if self.shift is None:
             return x
         B, C, H, W = x.shape
-        rows, row_ok = _source(self.shift[:, 0], H)  # (B, H)
-        columns, column_ok = _source(self.shift[:, 1], W)
+        rows, row_inside = _source(self.shift[:, 0], H)
+        columns, column_inside = _source(self.shift[:, 1], W)
         moved = x.gather(2, rows[:, None, :, None].expand(B, C, H, W))
         moved = moved.gather(3, columns[:, None, None, :].expand(B, C, H, W))
         if fill is None:
             return moved
-        return torch.where(row_ok[:, None, :, None] & column_ok[:, None, None, :], moved, fill)
+        inside = row_inside[:, None, :, None] & column_inside[:, None, None, :]
+        return torch.where(inside, moved, fill)
 
 
-def draw(n: int, size: int, policy: tuple[str, ...], rng: torch.Generator, shift: float = 0.125) -> Augmentation:
-    """A draw of T for n images. `policy`: any of brightness, contrast, translation; `shift`: a share of the side."""
+def draw(
+    n: int, size: int, policy: tuple[str, ...], rng: torch.Generator, shift: float = 0.125
+) -> Augmentation:
+    """Draw T for n images of `size` pixels a side, on the device of `rng`.
+
+    `policy` holds any of brightness, contrast and translation; `shift` is the largest translation
+    as a share of the side.
+    """
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=rng, device=rng.device)
@@ -60,18 +71,20 @@ def draw(n: int, size: int, policy: tuple[str, ...], rng: torch.Generator, shift
     )
 
 
-def flips_and_shifts(x: Tensor, rng: torch.Generator, border: str = "edge") -> Tensor:
-    """The baselines' "flipping and panning" of real images (Section IV-A): mirrored by half, shifted by up to 1/16.
+def flips_and_shifts(x: Images, rng: torch.Generator, border: str = "edge") -> Images:
+    """Return real images, half of them mirrored, shifted by up to 1/16 of the side.
 
-    Only D's real images are changed, so that G learns whatever the shift brings in: with border="black" it frames its
-    images in black, where the real ones fill their frame. "edge" repeats the outermost pixels.
+    This is the baselines' "flipping and panning" (Section IV-A). Only D's real images are changed,
+    so that G learns whatever the shift brings in: with border="black" it frames its images in
+    black, where the real ones fill their frame. "edge" repeats the outermost pixels.
     """
     mirrored = torch.rand(len(x), generator=rng, device=rng.device) < 0.5
     x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
-    return draw(len(x), x.shape[-1], ("translation",), rng, shift=1 / 16).move(x, {"black": -1.0, "edge": None}[border])
+    panned = draw(len(x), x.shape[-1], ("translation",), rng, shift=1 / 16)
+    return panned.move(x, fill=-1.0 if border == "black" else None)
 
 
-def _source(shift: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """For each output position: where it is read from, and whether that lies inside."""
+def _source(shift: Int[Tensor, " B"], length: int) -> tuple[Tensor, Tensor]:
+    """Return where each output position is read from, and whether that is inside: (B, length)."""
     at = torch.arange(length, device=shift.device) - shift[:, None]
     return at.clamp(0, length - 1), (at >= 0) & (at < length)

@@ -1,15 +1,19 @@
-"""One frozen Experiment names every choice that decides a result (Sections III and IV of the paper)."""
+"""One frozen Experiment names every choice that decides a result (Sections III and IV).
+
+Each field is written once, with its meaning, its limits and its source in the paper; validation,
+error messages and `hagan fields` read them there.
+"""
 
 import dataclasses
 import functools
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from hagan_lite.paper import PAPER_IMAGES, paper_name
+from hagan_lite.system.choices import check_limits, check_types, choice, field_names
 
 DATASETS = {
     "mni152": "axial slices of the MNI152 T1 template (embedded: nilearn ships it)",
@@ -22,99 +26,104 @@ DATASETS = {
     "brats2018-t1": "the same in T1",
     "brats2018-t2": "the same in T2",
     "brats2018-flair": "the same in FLAIR",
-    "lgg": "FLAIR MRI of 110 brains with lower-grade glioma, LGG MRI Segmentation (not in the paper)",
+    "lgg": "FLAIR MRI of 110 brains with lower-grade glioma, LGG MRI Segmentation "
+    "(not in the paper)",
 }
 
 MODELS = ("hagan", *sorted(p.stem for p in (Path(__file__).parent / "baselines").glob("[!_]*.py")))
-"""HAGAN, and every file in baselines/: a model is added by adding one (CONTRIBUTING.md, "Another model")."""
+"""HAGAN, and every file in baselines/: a model is added by adding one (see CONTRIBUTING.md)."""
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": dict(width=8, steps=20, batch_size=4, ema=0.8),  # seconds: it shows that everything runs, and nothing more
-    # Five to eight minutes on two cores; on the alike slices of mni152 G needs, and stands, the paper's learning rate.
+    # Seconds: it shows that everything runs, and nothing more.
+    "smoke": dict(width=8, steps=20, batch_size=4, ema=0.8),
+    # Five to eight minutes on two cores. On the alike slices of mni152 G needs, and stands, the
+    # paper's learning rate.
     "quick": dict(width=32, steps=500, lr_g=1e-3),
-    "cpu": dict(width=32, steps=800),  # about ten minutes on two cores
-    # Section IV-A; the rest depends on size and data set, see Experiment.make
+    # About ten minutes on two cores.
+    "cpu": dict(width=32, steps=800),
+    # Section IV-A; the rest depends on size and data set, see Experiment.make.
     "paper": dict(width=64, lr_g=1e-3, ema=0.995),
 }
-_CHOICES = {
-    "model": tuple(MODELS),
-    "preset": tuple(PRESETS),
-    "channels": (1, 3),
-    "adversarial": ("ls", "ns", "hinge"),
-    "mix": ("attnmix", "cutmix", "off"),
-    "saliency": ("output", "received"),
-    "features": ("off", "l2", "nce"),
-    "skip": ("ema", "instance", "off"),
-    "pixel_kernel": (1, 3),
-    "border": ("edge", "black"),
-}
+SIZES = (32, 64, 128, 256, 512, 1024)
 AUGMENTATIONS = ("brightness", "contrast", "translation")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Every choice of one run. Make one with :meth:`make`; the defaults are HAGAN at the ``cpu`` preset.
+    """Name every choice of one run. Make one with :meth:`make`; the defaults are HAGAN's at `cpu`.
 
-    Where the paper leaves a choice open, the comment beside the field says so. Raises ValueError, naming the field
-    and what it may be, for a value that no code path understands. A baseline's file has a subclass of it, `Choices`,
-    with what that model sets otherwise and the fields that it alone has.
+    Raises ValueError, naming the field and what it may be, for a value that no code path
+    understands. A baseline's file has a subclass of it, `Choices`, with what that model sets
+    otherwise and the fields that it alone has.
     """
 
     SETS: ClassVar[dict[str, Any]] = {}  # fields that the model sets otherwise, at every preset
     SETS_AT: ClassVar[dict[str, dict[str, Any]]] = {}  # and by preset
-    ONE_OF: ClassVar[dict[str, tuple]] = {}  # what a field of the model's own may be
-    AT_LEAST: ClassVar[dict[str, float]] = {}  # the least that a number of the model's own may be
-    UNUSED: ClassVar[tuple[str, ...]] = ()  # fields that decide nothing in this model; they keep their defaults
+    UNUSED: ClassVar[tuple[str, ...]] = ()  # fields that decide nothing in this model
 
-    model: str = "hagan"
-    dataset: str = "mni152"  # a name in DATASETS, or a folder of images
-    preset: str = "cpu"  # a label; the fields below decide
-    seed: int = 0
+    model: str = choice("hagan", "which model is trained", "Table II", one_of=MODELS)
+    dataset: str = choice("mni152", "a data set's name, or a folder of images", "IV-A")
+    preset: str = choice("cpu", "a label; the fields below decide", "ours", one_of=tuple(PRESETS))
+    seed: int = choice(0, "of weights, noise, batches and masks")
     # data
-    size: int = 64  # pixels a side: a power of two from 32
-    channels: int = 1  # open: grey or colour; medical images are grey, Table I counts 3
-    heldout: float = 0.0  # share of the images kept from training, whole patients, volumes or blocks of slices
-    flips: bool = False  # the baselines' "basic" augmentation of real images: flips and shifts by at most 1/16
-    border: str = "edge"  # open: what a shift brings in, "edge" or "black"; see augment.flips_and_shifts
+    size: int = choice(64, "pixels a side", "IV-A: 64 and 256", one_of=SIZES)
+    channels: int = choice(1, "1 is grey, 3 is colour", "open; Table I counts 3", one_of=(1, 3))
+    heldout: float = choice(
+        0.0, "share kept from training: patients, volumes or blocks", "ours", low=0, high=0.9
+    )
+    flips: bool = choice(False, "mirror real images and shift them by up to 1/16", "IV-A")
+    border: str = choice("edge", "what a shift of `flips` brings in", one_of=("edge", "black"))
     # networks
-    width: int = 32  # channels at the first level; the paper's is 64
-    z_dim: int = 100  # z is uniform in [-1, 1]
-    attention: bool = True
-    skip: str = "ema"  # open: what flows back; see generator.py
-    pixel_branch: bool = True
-    pixel_kernel: int = 3  # open: a 1x1 branch sees single grey values only
-    # AttnMix (Eq. 1-4) and T
-    mix: str = "attnmix"  # the mixed label's law: "cutmix" is lambda_0 alone
-    # open: which map of the last attention layer is A. "output" is how strong its output v A^T is at each pixel,
-    # "received" how much each pixel is looked at. The paper's Figure 7 speaks for the first: notebook 14.
-    saliency: str = "output"
-    mask_beta: float = 1.0  # open: the mask's area is drawn from Beta(b, b), CutMix's law
-    alpha: float = 0.5  # open: Eq. 4's normaliser; 1/2 keeps lambda a share
-    augment: str = "brightness,contrast,translation"  # open: DiffAugment's policy, without cutout
-    augment_shift: float = 0.125  # open: the largest translation, as a share of the image's side
-    # losses (Eq. 5-8); the paper gives no weights
-    adversarial: str = "ls"
-    # Eq. 8, weight of the pixel branch in G's loss. At the cpu preset that branch stays near chance, and with weight 1
-    # its gradient draws grain into the samples.
-    beta: float = 0.1
-    beta1: float = 1.0  # Eq. 7, weight of the pixel branch in D's loss
-    beta2: float = 1.0  # Eq. 7, weight of the consistency terms
-    mixed_weight: float = 0.5  # open: weight of the mixed image's own adversarial loss
-    features: str = "off"  # open: the contrastive term of Section III-E, in two readings
-    # training (Section III-E, IV-A)
-    steps: int = 800
-    batch_size: int = 32
-    phase_two: int | None = None  # first step with T and AttnMix; None: a fifth of the steps
-    # open: whether G's update draws new noise, a second pass of G, or learns from the images that D has just judged
-    fresh_noise: bool = False
-    ramp: int = 0  # steps over which beta2 grows from 0 after phase_two; 0: a switch
-    # The paper has 1e-3 for both; the presets paper and quick keep it. In 800 steps on COVID-CT G then runs away from a
-    # D that stays near chance, and seeds end far apart; a slower G brought them together (docs/results.md).
-    lr_g: float = 4e-4
-    lr_d: float = 1e-3
-    beta_1: float = 0.5  # Adam; open
-    beta_2: float = 0.999
-    ema: float = 0.98  # open: average of G's parameters that is sampled; a longer one lags behind in so few steps
+    width: int = choice(32, "channels at the first level", "Table I: 64", low=1)
+    z_dim: int = choice(100, "numbers in z, uniform in [-1, 1]", "IV-A: 100 and 1000", low=1)
+    attention: bool = choice(True, "give the generator SAGAN's self-attention", "III-B, IV-A")
+    skip: str = choice(
+        "ema", "what flows back to G; see generator.py", "III-D", one_of=("ema", "instance", "off")
+    )
+    pixel_branch: bool = choice(True, "let D judge every pixel too", "III-C, Eq. 6")
+    # A 1x1 branch sees single grey values only.
+    pixel_kernel: int = choice(3, "kernel of the pixel branch", one_of=(1, 3))
+    # AttnMix and T
+    mix: str = choice(
+        "attnmix", "the mixed label's law", "Eq. 1-4", one_of=("attnmix", "cutmix", "off")
+    )
+    # The paper's Figure 7 speaks for "output": notebook 14.
+    saliency: str = choice(
+        "output", "A: attention's output, or attention received", one_of=("output", "received")
+    )
+    alpha: float = choice(0.5, "1/2 keeps the mixed label a share", "Eq. 4; open", low=0, high=0.5)
+    augment: str = choice(
+        "brightness,contrast,translation", "the policy of T", "III-E; open", any_of=AUGMENTATIONS
+    )
+    augment_shift: float = choice(0.125, "T's largest shift, of the side", low=0, high=0.5)
+    # losses; the paper names the weights beta, beta1 and beta2 and gives no number
+    adversarial: str = choice(
+        "ls", "least squares or non-saturating adversarial loss", "III-E", one_of=("ls", "ns")
+    )
+    # At the cpu preset the pixel branch stays near chance; with weight 1 its gradient draws grain.
+    beta: float = choice(0.1, "weight of the pixel branch in G's loss", "Eq. 8; open", low=0)
+    beta1: float = choice(1.0, "weight of the pixel branch in D's loss", "Eq. 7; open", low=0)
+    beta2: float = choice(1.0, "weight of the consistency terms in D's loss", "Eq. 7; open", low=0)
+    mixed_weight: float = choice(0.5, "weight of the mixed image's own adversarial loss", low=0)
+    feature_loss: str = choice(
+        "off", "contrastive term: distance or InfoNCE", "III-E; open", one_of=("off", "l2", "nce")
+    )
+    # training
+    steps: int = choice(800, "updates of G", low=1)
+    batch_size: int = choice(32, "real images a step", "IV-A: 32 and 2", low=1)
+    phase_two: int | None = choice(
+        None, "first step with T and AttnMix; None: after a fifth", "IV-A: 100 epochs", low=0
+    )
+    fresh_noise: bool = choice(False, "new noise for G's update, not the images D has judged")
+    ramp: int = choice(0, "steps after phase_two in which beta2 grows from 0; 0 is a switch", low=0)
+    # The presets paper and quick have the paper's. In 800 steps on COVID-CT G then runs away from a
+    # D that stays near chance, and seeds end far apart; a slower G brought them together.
+    lr_g: float = choice(4e-4, "G's learning rate", "IV-A: 0.001", low=0)
+    lr_d: float = choice(1e-3, "D's learning rate", "IV-A: 0.001", low=0)
+    adam_beta1: float = choice(0.5, "Adam's decay of the gradient's mean", low=0, high=1)
+    adam_beta2: float = choice(0.999, "Adam's decay of the gradient's square", low=0, high=1)
+    # A longer average lags behind in so few steps.
+    ema: float = choice(0.98, "decay of the average of G that is sampled", low=0, high=1)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Enter a baseline's `Choices` in CHOICES, under the name of its file."""
@@ -122,98 +131,104 @@ class Experiment:
         CHOICES[cls.__module__.rpartition(".")[2]] = cls
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type is float and type(value) is int:
-                object.__setattr__(self, field.name, float(value))  # 1 and 1.0 are one experiment, with one hash
-            elif not isinstance(value, field.type) or (type(value) is bool and field.type is not bool):
-                kind = getattr(field.type, "__name__", field.type)
-                raise ValueError(f"{field.name}={value!r}: must be of type {kind}")
+        check_types(self)
         if self.model in MODELS and type(self) is not choices_of(self.model):
-            raise ValueError(f"model={self.model!r}: Experiment.make({self.model!r}) makes its experiments")
+            make = f"Experiment.make({self.model!r})"
+            raise ValueError(f"model={self.model!r}: {make} makes its experiments")
         if self.phase_two is None:
             object.__setattr__(self, "phase_two", self.steps // 5)
-        unused = self.UNUSED if self.mix == "attnmix" else (*self.UNUSED, "saliency")  # no label asks for a map
+        # Without AttnMix no label asks for a map.
+        unused = self.UNUSED if self.mix == "attnmix" else (*self.UNUSED, "saliency")
         for field in dataclasses.fields(self):
             if field.name in unused:
                 object.__setattr__(self, field.name, field.default)
-        for name, allowed in (_CHOICES | self.ONE_OF).items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(map(str, allowed))}")
-        unknown = set(self.policy) - set(AUGMENTATIONS)
-        if unknown:
-            raise ValueError(f"augment={self.augment!r}: {', '.join(unknown)} is not one of {', '.join(AUGMENTATIONS)}")
-        if self.size < 32 or self.size & (self.size - 1):
-            raise ValueError(f"size={self.size}: choose a power of two from 32 (the paper's are 64 and 256)")
+        check_limits(self)
+        if self.phase_two > self.steps:
+            raise ValueError(f"phase_two={self.phase_two}: must be in [0, {self.steps}], the steps")
         if self.mix == "attnmix" and not self.attention:
-            raise ValueError("mix='attnmix' needs attention=True: its label comes from the generator's attention map")
-        most = math.nextafter(math.inf, 0)
-        ranges = dict(heldout=(0, 0.9), augment_shift=(0, 0.5), alpha=(0, 0.5), phase_two=(0, self.steps))
-        ranges |= dict.fromkeys(("ema", "beta_1", "beta_2"), (0, 1)) | {"mask_beta": (0.01, most)}
-        ranges |= dict.fromkeys(("lr_g", "lr_d", "beta", "beta1", "beta2", "mixed_weight", "ramp"), (0, most))
-        ranges |= dict.fromkeys(("steps", "batch_size", "width", "z_dim"), (1, most))
-        ranges |= {name: (low, most) for name, low in self.AT_LEAST.items()}
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                bounds = f"at least {low}, and finite" if high == most else f"in [{low}, {high}]"
-                raise ValueError(f"{name}={getattr(self, name)}: must be {bounds}")
+            raise ValueError(
+                "mix='attnmix' needs attention=True: its label comes from G's attention"
+            )
 
     @classmethod
-    def make(cls, model: str = "hagan", dataset: str = "mni152", preset: str = "cpu", **changes: Any) -> "Experiment":
-        """The preset, then what the model sets otherwise, then `changes`: the later wins. `changes` are fields."""
+    def make(
+        cls, model: str = "hagan", dataset: str = "mni152", preset: str = "cpu", **changes: Any
+    ) -> "Experiment":
+        """Return the preset, then what the model sets otherwise, then `changes`: the later wins.
+
+        `changes` are fields. Raises ValueError for a model, preset or field that does not exist.
+        """
         if preset not in PRESETS:
             raise ValueError(f"preset={preset!r}: choose one of {', '.join(PRESETS)}")
         kind = choices_of(model)
-        unknown = set(changes) - {f.name for f in dataclasses.fields(kind)}
+        unknown = set(changes) - field_names(kind)
         if unknown:
-            raise ValueError(f"{model} has no such field: {', '.join(sorted(unknown))}; see hagan_lite/config.py")
+            names = ", ".join(sorted(unknown))
+            raise ValueError(f"{model} has no such field: {names}; see 'hagan fields {model}'")
         fields = PRESETS[preset] | kind.SETS | kind.SETS_AT.get(preset, {})
         if preset == "paper":
             size = changes.get("size", 64)
             batch = changes.get("batch_size", 32 if size == 64 else 2)
             epoch = -(-PAPER_IMAGES.get(paper_name(dataset), 396) // batch)
             # 100 warm-up epochs are the paper's; the total is open: ten times that.
-            fields = dict(z_dim=100 if size == 64 else 1000, batch_size=batch, phase_two=100 * epoch) | fields
+            z_dim = 100 if size == 64 else 1000
+            fields = dict(z_dim=z_dim, batch_size=batch, phase_two=100 * epoch) | fields
             fields["steps"] = 1000 * epoch
         return kind(**(dict(model=model, dataset=dataset, preset=preset) | fields | changes))
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Experiment":
-        """What `to_dict` gave, of a run folder or a record; fields that are no more are passed over."""
+        """Return the Experiment of a run folder or a record, from what `to_dict` gave.
+
+        Raises ValueError for a field too many and for one too few: another version wrote that file.
+        """
         kind = choices_of(fields["model"])
-        known = {f.name for f in dataclasses.fields(kind)}
-        return kind(**{name: value for name, value in fields.items() if name in known})
+        names = field_names(kind)
+        wrong = [f"no field {name}" for name in sorted(set(fields) - names)]
+        wrong += [f"a field {name}, which is missing" for name in sorted(names - set(fields))]
+        if wrong:
+            raise ValueError(
+                f"{fields['model']} has {', '.join(wrong)}: another version of hagan_lite wrote "
+                "this; use the commit that the file names, or delete it and run again"
+            )
+        return kind(**fields)
 
     @property
     def policy(self) -> tuple[str, ...]:
-        """The parts of T, in order; empty where there is no T."""
+        """Return the parts of T, in order; empty where there is no T."""
         return tuple(part for part in self.augment.split(",") if part)
 
     @property
     def data_label(self) -> str:
-        """The data set's name; 'folder' for a user's own path, which is nobody's business but the user's."""
+        """Return the data set's name, or 'folder' for a user's own path, which is private."""
         return self.dataset if self.dataset in DATASETS else "folder"
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Fields in which this experiment differs from its model at its preset: what an ablation changed.
+        """Return the fields in which this differs from its model at its preset.
 
-        ``make`` with these makes it again: ``make(e.model, e.dataset, e.preset, seed=e.seed, **e.changes) == e``.
+        ``make`` with them makes it again:
+        ``make(e.model, e.dataset, e.preset, seed=e.seed, **e.changes) == e``.
         """
-        given = {} if self.size == 64 else dict(size=self.size)  # a size that is not the default decides other fields,
+        given: dict[str, Any] = {}
+        if self.size != 64:
+            given["size"] = self.size  # another size decides other fields
         if self.preset != "paper" and self.steps != PRESETS[self.preset]["steps"]:
-            given["steps"] = self.steps  # and the number of steps decides when phase two starts
+            given["steps"] = self.steps  # the number of steps decides when phase two starts
         base = self.make(self.model, self.dataset, self.preset, seed=self.seed, **given)
-        names = (f.name for f in dataclasses.fields(self))
-        return given | {name: v for name in names if (v := getattr(self, name)) != getattr(base, name)}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != getattr(base, field.name):
+                given[field.name] = value
+        return given
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, with the path of a user's own folder left out."""
+        """Return all fields, with the path of a user's own folder left out."""
         return dataclasses.asdict(self) | {"dataset": self.data_label}
 
     @functools.cached_property
     def hash(self) -> str:
-        """12 hex digits of all that decides the result: no label, path, device or number of threads."""
+        """Return 12 hex digits of all that decides the result: no label, path or device."""
         silent = {"preset"}
         if not self.flips:
             silent.add("border")  # without shifts no border decides anything
@@ -224,13 +239,16 @@ class Experiment:
 
 
 CHOICES: dict[str, type[Experiment]] = {"hagan": Experiment}
-"""The class of each model's experiments; those of the baselines are there once `hagan_lite.baselines` is imported."""
+"""The class of each model's experiments; importing `hagan_lite.baselines` adds the baselines'."""
 
 
 def choices_of(model: str) -> type[Experiment]:
-    """Return the class of a model's experiments: Experiment for HAGAN, for a baseline the `Choices` of its file."""
+    """Return the class of a model's experiments: Experiment, or the `Choices` of a baseline's file.
+
+    Raises ValueError for a model that does not exist, or whose file is not imported yet.
+    """
     if model not in MODELS:
         raise ValueError(f"model={model!r}: choose one of {', '.join(MODELS)}")
     if model not in CHOICES:
-        raise ValueError(f"model={model!r} is not known yet: import hagan_lite.baselines first")
+        raise ValueError(f"model={model!r} is not registered: import hagan_lite.baselines first")
     return CHOICES[model]

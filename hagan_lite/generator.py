@@ -1,34 +1,49 @@
-"""The generator: SAGAN's, plus a reverse skip connection at every level (Sections III-B and III-D, Figures 2 and 4)."""
+"""The generator: SAGAN's, with a reverse skip connection at every level (Sections III-B, III-D).
+
+Figures 2 and 4.
+"""
 
 import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+Noise = Float[Tensor, "B Z"]
+Images = Float[Tensor, "B C S S"]
+Features = Float[Tensor, "B C H W"]
+Saliency = Float[Tensor, "B H W"]
+Levels = list[Float[Tensor, "B _ _ _"]]
+Matrices = dict[int, Float[Tensor, "B _ _"]]
+
 
 def level_channels(size: int, width: int) -> list[int]:
-    """Channels at 4x4, 8x8, ... size/2: doubling towards 4x4, at most 8 * width (open at 256x256: the cap is ours)."""
+    """Return the channels at 4x4, 8x8, ... size/2: doubling towards 4x4, at most 8 * width.
+
+    The cap is ours; what the paper does at 256x256 is open.
+    """
     levels = size.bit_length() - 3
     return [width * min(8, 2**i) for i in reversed(range(levels))]
 
 
 def dcgan_init(conv: nn.Module) -> nn.Module:
-    """Weights from N(0, 0.02), DCGAN's initialisation, for every (transposed) convolution of G's and D's trunks.
+    """Return `conv` with weights from N(0, 0.02), DCGAN's initialisation; for G's and D's trunks.
 
-    The paper is silent, and it matters behind spectral norm: with torch's default D could not tell real from fake, with
-    orthogonal weights G kept a grain of noise. Attention keeps torch's default: with 0.02 its maps start flat.
+    The paper is silent, and it matters behind spectral norm: with torch's default D could not tell
+    real from fake, with orthogonal weights G kept a grain of noise. Attention keeps torch's
+    default: with 0.02 its maps start flat.
     """
     nn.init.normal_(conv.weight, 0.0, 0.02)
     return conv
 
 
 class SelfAttention(nn.Module):
-    """SAGAN's self-attention: A = softmax(q^T k), out = x + gamma * (v A^T), (B, C, H, W) -> the same.
+    """Apply SAGAN's self-attention: A = softmax(q^T k), out = x + gamma * (v A^T).
 
-    The logits are not divided by sqrt(d). `gamma` starts at 0: until it moves, q and k get no gradient and A is
-    that of random weights.
+    The logits are not divided by sqrt(d). `gamma` starts at 0: until it moves, q and k get no
+    gradient and A is that of random weights. N = H W is the number of pixels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -39,32 +54,34 @@ class SelfAttention(nn.Module):
         self.value = nn.Conv2d(channels, channels, 1)
         self.gamma = nn.Parameter(torch.zeros(()))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Features) -> Features:
         return x + self.gamma * self.output(x)
 
-    def output(self, x: Tensor) -> Tensor:
-        """Return what attention gathers at every pixel, v A^T (B, C, H, W), by the fused kernel: A never exists."""
+    def output(self, x: Features) -> Features:
+        """Return v A^T, what attention gathers at every pixel; the fused kernel never makes A."""
         q, k, v = (_pixels(conv, x) for conv in (self.query, self.key, self.value))
-        # Zero padding changes no q.k; without it the CPU's fused kernel falls back to the N x N matrix.
+        # Zero padding changes no q.k; without it the CPU's fused kernel falls back to the N x N
+        # matrix.
         pad = v.shape[-1] - q.shape[-1]
         q, k = F.pad(q, (0, pad)), F.pad(k, (0, pad))
         # A head axis of one, (B, 1, N, C), is what the fused kernels look for.
-        out = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], scale=1.0)[:, 0]  # (B, N, C)
+        q, k, v = q[:, None], k[:, None], v[:, None]
+        out = F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0]  # (B, N, C)
         return out.transpose(1, 2).reshape(x.shape)
 
-    def with_saliency(self, x: Tensor, saliency: str = "output") -> tuple[Tensor, Tensor]:
-        """Return what forward returns, and the layer's map (B, H, W), at least 0 and without gradient.
+    def with_saliency(self, x: Features, saliency: str = "output") -> tuple[Features, Saliency]:
+        """Return what forward returns, and the layer's map, at least 0 and without gradient.
 
-        "output": how strong the output is at each pixel, the mean over channels of |v A^T|, before gamma; it costs
-        nothing, since the layer has computed it. "received": see :meth:`received`.
+        "output": how strong the output is at each pixel, the mean over channels of |v A^T|, before
+        gamma; it costs nothing, since the layer has computed it. "received": see :meth:`received`.
         """
         out = self.output(x)
         A = self.received(x) if saliency == "received" else out.detach().float().abs().mean(1)
         return x + self.gamma * out, A
 
     @torch.no_grad()
-    def received(self, x: Tensor, chunk: int = 256) -> Tensor:
-        """Return how much each pixel is looked at, the mean of A over its queries: (B, H, W), summing to 1.
+    def received(self, x: Features, chunk: int = 256) -> Saliency:
+        """Return how much each pixel is looked at, the mean of A over its queries, summing to 1.
 
         A exists here, `chunk` queries at a time.
         """
@@ -75,85 +92,92 @@ class SelfAttention(nn.Module):
             received += A.sum(1)
         return (received / q.shape[1]).view(len(x), *x.shape[2:])
 
-    def matrix(self, x: Tensor) -> Tensor:
-        """Return A itself, (B, N, N), rows are queries and sum to 1: for looking at, not for training."""
+    def matrix(self, x: Features) -> Float[Tensor, "B N N"]:
+        """Return A itself, rows are queries and sum to 1: for looking at, not for training."""
         q, k = _pixels(self.query, x), _pixels(self.key, x)
         return (q @ k.transpose(1, 2)).float().softmax(-1)
 
 
-def _pixels(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Return what a 1x1 convolution makes of x (B, C, H, W), a row per pixel: (B, N, C')."""
+def _pixels(conv: nn.Conv2d, x: Features) -> Float[Tensor, "B N _"]:
+    """Return what a 1x1 convolution makes of x, a row per pixel."""
     return conv(x).flatten(2).transpose(1, 2)
 
 
-def row_entropy(A: Tensor) -> Tensor:
-    """Return the mean entropy of the rows of A (B, N, N), over log N: 1 where attention is uniform, 0 at one pixel."""
+def row_entropy(A: Float[Tensor, "B N N"]) -> Float[Tensor, ""]:
+    """Return the mean entropy of A's rows over log N: 1 for uniform attention, 0 for one pixel."""
     return torch.special.entr(A.float()).sum(-1).mean() / math.log(A.shape[-1])
 
 
 class Generator(nn.Module):
-    """z (B, z_dim) in [-1, 1] -> images (B, channels, size, size) in [-1, 1].
+    """Draw images (B, channels, size, size) in [-1, 1] from z (B, z_dim) in [-1, 1].
 
-    Transposed convolutions 4x4 -> 8x8 -> ... -> size, spectral norm on all but the last, BatchNorm and ReLU;
-    self-attention at 16x16 and 32x32. 3,603,509 parameters at 3 channels, width 64, 64x64 (Table I).
+    Transposed convolutions 4x4 -> 8x8 -> ... -> size, spectral norm on all but the last, BatchNorm
+    and ReLU; self-attention at 16x16 and 32x32. 3,603,509 parameters at 3 channels, width 64, 64x64
+    (Table I).
 
-    Reverse skip connection: at each level, h <- h + skip_gate[level] * S. The paper feeds "feature maps under the
-    true discriminant path" back, and is silent on where they come from when there is no real image. `skip` chooses:
+    Reverse skip connection: at each level, h <- h + skip_gate[level] * S. The paper feeds "feature
+    maps under the true discriminant path" back, and is silent on where they come from when there is
+    no real image. `skip` chooses:
 
-    - ``ema`` (ours): S is a running mean, over batches, of D's features of real images, kept in a buffer as BatchNorm
-      keeps its statistics. G stays a function of z alone.
+    - ``ema`` (ours): S is a running mean, over batches, of D's features of real images, kept in a
+      buffer as BatchNorm keeps its statistics. G stays a function of z alone.
     - ``instance`` (the literal reading): S are D's features of given real images; G may copy them.
     - ``off``: none.
     """
 
-    def __init__(self, size=64, channels=1, width=32, z_dim=100, attention=True, skip="ema") -> None:
+    def __init__(self, size=64, channels=1, width=32, z_dim=100, attention=True, skip="ema"):
         super().__init__()
         chain = level_channels(size, width)
         self.z_dim, self.skip = z_dim, skip
-        blocks, previous = [], z_dim
+        self.blocks = nn.ModuleList()
+        previous = z_dim
         for i, c in enumerate(chain):
-            stride_padding = (1, 0) if i == 0 else (2, 1)
-            conv = dcgan_init(nn.ConvTranspose2d(previous, c, 4, *stride_padding))
-            blocks.append(nn.Sequential(spectral_norm(conv), nn.BatchNorm2d(c), nn.ReLU(inplace=True)))
+            stride, padding = (1, 0) if i == 0 else (2, 1)
+            conv = dcgan_init(nn.ConvTranspose2d(previous, c, 4, stride, padding))
+            block = nn.Sequential(spectral_norm(conv), nn.BatchNorm2d(c), nn.ReLU(inplace=True))
+            self.blocks.append(block)
             previous = c
-        self.blocks = nn.ModuleList(blocks)
-        # Levels 2 and 3 are 16x16 and 32x32, at 64x64 and at 256x256 alike.
-        self.attention = nn.ModuleDict(
-            {str(i): SelfAttention(chain[i]) for i in (2, 3) if attention and i < len(chain)}
-        )
-        self.to_image = nn.Sequential(dcgan_init(nn.ConvTranspose2d(previous, channels, 4, 2, 1)), nn.Tanh())
+        self.attention = nn.ModuleDict()
+        for i in (2, 3):  # 16x16 and 32x32, at 64x64 and at 256x256 alike
+            if attention and i < len(chain):
+                self.attention[str(i)] = SelfAttention(chain[i])
+        last = dcgan_init(nn.ConvTranspose2d(previous, channels, 4, 2, 1))
+        self.to_image = nn.Sequential(last, nn.Tanh())
         if skip != "off":
             self.skip_gate = nn.Parameter(torch.zeros(len(chain)))
         if skip == "ema":
             for i, c in enumerate(chain):
                 self.register_buffer(f"skip_mean_{i}", torch.zeros(c, 4 * 2**i, 4 * 2**i))
 
-    def forward(self, z: Tensor, real_features: list[Tensor] | None = None) -> Tensor:
-        """Return images. `real_features`, for skip="instance" alone, are D's features, finest level first."""
+    def forward(self, z: Noise, real_features: Levels | None = None) -> Images:
+        """Return images. `real_features`, for skip="instance" alone, are D's, finest first."""
         return self._run(z, real_features)[0]
 
     def with_saliency(
-        self, z: Tensor, real_features: list[Tensor] | None = None, saliency: str = "output"
-    ) -> tuple[Tensor, Tensor]:
-        """Return images and the map (B, h, w) of the LAST attention layer (Section III-B), for AttnMix.
+        self, z: Noise, real_features: Levels | None = None, saliency: str = "output"
+    ) -> tuple[Images, Saliency]:
+        """Return images and the map of the LAST attention layer (Section III-B), for AttnMix.
 
-        `saliency` says which map: see SelfAttention.with_saliency. No gradient passes it.
+        `saliency` says which map: see SelfAttention.with_saliency. No gradient passes it. Raises
+        ValueError where there is no attention layer.
         """
         if not self.attention:
             raise ValueError("this generator has no attention layer, so it has no saliency map")
         return self._run(z, real_features, saliency)
 
     @torch.no_grad()
-    def attention_matrices(self, z: Tensor, real_features: list[Tensor] | None = None) -> dict[int, Tensor]:
-        """Return A of every attention layer by its side, {16: (B, 256, 256), 32: (B, 1024, 1024)}, to look at.
+    def attention_matrices(self, z: Noise, real_features: Levels | None = None) -> Matrices:
+        """Return A of every attention layer by its side, {16: (B, 256, 256), 32: (B, 1024, 1024)}.
 
-        The generator is left as it was: in training mode a look would move the statistics of BatchNorm.
+        The generator is left as it was: in training mode a look would move the statistics of
+        BatchNorm.
         """
         seen: dict[int, Tensor] = {}
-        hooks = [
-            layer.register_forward_pre_hook(lambda layer, x: seen.update({x[0].shape[-1]: layer.matrix(x[0])}))
-            for layer in self.attention.values()
-        ]
+
+        def look(layer: SelfAttention, inputs: tuple[Tensor]) -> None:
+            seen[inputs[0].shape[-1]] = layer.matrix(inputs[0])
+
+        hooks = [layer.register_forward_pre_hook(look) for layer in self.attention.values()]
         training = self.training
         try:
             self.eval()(z, real_features)
@@ -163,10 +187,11 @@ class Generator(nn.Module):
                 hook.remove()
         return seen
 
-    def _run(self, z: Tensor, real_features: list[Tensor] | None, saliency: str = "") -> tuple[Tensor, Tensor | None]:
+    def _run(self, z: Noise, real_features: Levels | None, saliency: str = "") -> tuple:
         """Return the images, and the last attention layer's map where `saliency` names one."""
         if (self.skip == "instance") != (real_features is not None):
-            raise ValueError(f"skip={self.skip!r}: real_features are needed for 'instance' and for nothing else")
+            rule = "real_features are needed for 'instance' and for nothing else"
+            raise ValueError(f"skip={self.skip!r}: {rule}")
         h, A = z[:, :, None, None], None
         last = max(map(int, self.attention), default=-1)
         for i, block in enumerate(self.blocks):
@@ -184,7 +209,8 @@ class Generator(nn.Module):
         return self.to_image(h), A
 
     @torch.no_grad()
-    def update_skip(self, real_features: list[Tensor], momentum: float = 0.1) -> None:
-        """Moves the running means towards the batch mean of D's real features [(B, C, H, W), ...], finest first."""
+    def update_skip(self, real_features: Levels, momentum: float = 0.1) -> None:
+        """Move the running means towards the batch mean of D's real features, finest first."""
         for i, feature in enumerate(reversed(real_features)):
-            getattr(self, f"skip_mean_{i}").lerp_(feature.detach().float().mean(0), momentum)
+            mean = feature.detach().float().mean(0)
+            getattr(self, f"skip_mean_{i}").lerp_(mean, momentum)

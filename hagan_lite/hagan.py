@@ -1,4 +1,7 @@
-"""HAGAN's two networks and one training step (Figure 2, Eq. 6-8). SAGAN and DCGAN are the same step with parts off."""
+"""HAGAN's two networks and one training step (Figure 2, Eq. 6-8).
+
+SAGAN and DCGAN are the same step with parts off.
+"""
 
 import copy
 from collections.abc import Callable
@@ -9,54 +12,68 @@ from torch import Tensor
 from hagan_lite import attnmix, augment, losses
 from hagan_lite.attnmix import Mixed
 from hagan_lite.config import Experiment
-from hagan_lite.discriminator import Discriminator, judge
+from hagan_lite.discriminator import Discriminator, Judgement, judge
 from hagan_lite.generator import Generator, row_entropy
 from hagan_lite.model import Logs, Model, device_of, draw_z
 
 
 def make_generator(e: Experiment) -> Generator:
-    """The experiment's generator, with fresh weights from torch's global random state."""
+    """Return the experiment's generator, with fresh weights from torch's global random state."""
     return Generator(e.size, e.channels, e.width, e.z_dim, e.attention, e.skip)
 
 
 class Hagan(Model):
-    """HAGAN, and with its parts switched off SAGAN and DCGAN."""
+    """Train HAGAN, and with its parts switched off SAGAN and DCGAN.
+
+    x are real images (B, C, H, W) in [-1, 1], fake images of G of the same shape, t is the step.
+    """
 
     mixed: Mixed | None = None  # the last AttnMix batch, for snapshots
-    few: tuple[Tensor, list[Tensor] | None] | None = None  # what G drew four of the last images from, for the log
+    few: tuple[Tensor, list[Tensor] | None] | None = None  # G's last input, four of it, for the log
 
-    def __init__(self, e: Experiment, device: torch.device, precision: str = "auto", compiled: bool = False) -> None:
+    def __init__(
+        self, e: Experiment, device: torch.device, precision: str = "auto", compiled: bool = False
+    ) -> None:
         super().__init__(e, device, precision, compiled)
-        self._with_saliency = torch.compile(self.G.with_saliency) if compiled else self.G.with_saliency
+        self._with_saliency = self.G.with_saliency
+        if compiled:
+            self._with_saliency = torch.compile(self.G.with_saliency)
 
     @staticmethod
     def networks(e: Experiment) -> tuple[Generator, Discriminator]:
-        return make_generator(e), Discriminator(e.size, e.channels, e.width, e.pixel_branch, e.pixel_kernel)
+        G = make_generator(e)
+        D = Discriminator(e.size, e.channels, e.width, e.pixel_branch, e.pixel_kernel)
+        return G, D
 
     @classmethod
-    def draw(cls, G: Generator, n: int, e: Experiment, rng: torch.Generator, skip: Callable | None = None) -> Tensor:
-        """`skip(n, rng)` gives D's features of n real images, for skip="instance"."""
+    def draw(
+        cls, G: Generator, n: int, e: Experiment, rng: torch.Generator, skip: Callable | None = None
+    ) -> Tensor:
+        """Return n images; `skip(n, rng)` gives D's features of real ones, for skip="instance"."""
         z = draw_z(n, e, rng).to(device_of(G))
         return G(z, skip(n, rng)) if skip else G(z)
 
     def update(self, x: Tensor, t: int) -> Logs:
-        """One step of Figure 2. From step `phase_two` on with T, mixed images and consistency (Section III-E)."""
-        phase_two = t >= self.e.phase_two
-        mixing = phase_two and self.e.mix != "off"
-        fake, saliency = self._generate(x, want_map=mixing and self.e.attention)
+        """Take one step of Figure 2: G draws, D judges and learns, G learns from D's judgement.
+
+        From step `phase_two` on with T, mixed images and consistency (Section III-E).
+        """
+        fake, saliency = self._generate(x, want_map=self._mixes(t) and self.e.attention)
         logs, real_features = self._update_d(x, fake.detach(), saliency, t)
         if self.e.fresh_noise:
             fake, _ = self._generate(x, want_map=False)
-        logs |= self._update_g(fake, phase_two)
+        logs |= self._update_g(fake, self._is_phase_two(t))
         if self.e.skip == "ema":
-            # A mean over hundreds of images, at a batch of two as well: over twenty, G drew the same for every z.
+            # A mean over hundreds of images, at a batch of two as well: over twenty, G drew the
+            # same for every z.
             self.G.update_skip(real_features, min(0.1, len(x) / 320))
         return logs
 
     def _generate(self, x: Tensor, want_map: bool) -> tuple[Tensor, Tensor | None]:
-        """Return as many images as `x` has, float32, and the last attention layer's map (B, h, w)."""
+        """Return as many fakes as x has images, float32, and the last attention layer's map."""
         z, real_features = draw_z(len(x), self.e, self.rng), self._instance(x)
-        self.few = z[:4], None if real_features is None else [f[:4] for f in real_features]
+        few_features = None if real_features is None else [f[:4] for f in real_features]
+        self.few = z[:4], few_features
         with self.autocast():
             if want_map:
                 fake, saliency = self._with_saliency(z, real_features, self.e.saliency)
@@ -64,40 +81,43 @@ class Hagan(Model):
                 fake, saliency = self._G(z, real_features), None
         return fake.float(), saliency
 
-    def _update_d(self, x: Tensor, fake: Tensor, saliency: Tensor | None, t: int) -> tuple[Logs, list[Tensor]]:
-        """Move D by Eq. 7. Returns the log and D's features of the real images.
+    def _update_d(
+        self, x: Tensor, fake: Tensor, saliency: Tensor | None, t: int
+    ) -> tuple[Logs, list[Tensor]]:
+        """Move D by Eq. 7. Return the log and D's features of the real images.
 
         Real, fake and mixed images go through D in one pass, which also serves Eq. 5's target.
         """
-        e, phase_two = self.e, t >= self.e.phase_two
-        T = self._draw_T(len(x), phase_two), self._draw_T(len(x), phase_two)
-        x, fake = T[0](x), T[1](fake)
-        batches, mixed = [x, fake], None
-        if phase_two and e.mix != "off":
-            M, labels = self._mix(x, fake, saliency, T[1])
-            batches.append(attnmix.mix(x, fake, M))
-        with self.autocast():
-            real, judged, *rest = judge(self._D, *batches)
-        if rest:
-            mixed = losses.MixedJudgement(rest[0], labels.lam, M)
-        ramp = min(1.0, (t - e.phase_two + 1) / e.ramp) if e.ramp else 1.0
-        loss = losses.discriminator_loss(real, judged, mixed, e, ramp)
+        T_real = self._draw_T(len(x), self._is_phase_two(t))
+        T_fake = self._draw_T(len(x), self._is_phase_two(t))
+        x, fake = T_real(x), T_fake(fake)
+        mixed, logs = None, {}
+        if self._mixes(t):
+            M, labels = self._labels(x, fake, saliency, T_fake)
+            real, judged, judged_mix = self._judge(x, fake, attnmix.mix(x, fake, M))
+            mixed = losses.MixedJudgement(judged_mix, labels.lam, M)
+            if saliency is not None:
+                logs["shift"] = labels.lam - labels.lambda_0
+        else:
+            real, judged = self._judge(x, fake)
+        loss = losses.discriminator_loss(real, judged, mixed, self.e, self._ramp(t))
         self.descend(self.opt_d, loss.total)
-        logs = dict(d=loss.total, d_img=loss.image, d_pix=loss.pixel, d_cons=loss.consistency)
+        logs |= dict(d=loss.total, d_img=loss.image, d_pix=loss.pixel, d_cons=loss.consistency)
         logs |= dict(d_real=real.image.mean(), d_fake=judged.image.mean())
-        if rest and saliency is not None:
-            logs |= dict(shift=labels.lam - labels.lambda_0)
-        return logs, [f.detach() for f in real.features]
+        return logs, [level.detach() for level in real.features]
 
-    def _mix(
+    def _labels(
         self, x: Tensor, fake: Tensor, saliency: Tensor | None, T: augment.Augmentation
     ) -> tuple[Tensor, attnmix.Labels]:
-        """Return masks (B, 1, H, W) and the labels of the images they mix (Eq. 1-4), and keep the batch to look at."""
+        """Draw masks (B, 1, H, W); return them and the labels of the images they mix (Eq. 1-4).
+
+        T has moved the fake image, so its map moves with it. The batch is kept in `mixed`.
+        """
         e = self.e
-        M = attnmix.box_masks(len(x), e.size, self.rng, e.mask_beta)
+        M = attnmix.box_masks(len(x), e.size, self.rng)
         if saliency is None:
             return M, attnmix.mixed_labels(M, None, e.alpha)
-        A = T.move(attnmix.to_image_size(saliency, e.size))  # T moved the fake image, so its map moves with it
+        A = T.move(attnmix.to_image_size(saliency, e.size))
         labels = attnmix.mixed_labels(M, A if e.mix == "attnmix" else None, e.alpha)
         self.mixed = Mixed(fake, x, M, A, *labels)
         return M, labels
@@ -109,26 +129,49 @@ class Hagan(Model):
         self.descend(self.opt_g, loss.total)
         return dict(g=loss.total, g_img=loss.image, g_pix=loss.pixel)
 
-    def averaged(self, batches: int = 16) -> Generator:
-        """As every model's; but skip="instance" keeps the copied BatchNorm statistics: new ones need real images."""
-        return copy.deepcopy(self.ema) if self.e.skip == "instance" else super().averaged(batches)
+    def _is_phase_two(self, t: int) -> bool:
+        return t >= self.e.phase_two
 
-    def gates(self) -> Logs:
-        """Return the attention's gammas, the skip's gates and the entropy of A in the last layer, for the log."""
-        logs = {f"gamma_{4 * 2 ** int(i)}": layer.gamma.detach() for i, layer in self.G.attention.items()}
-        if self.e.skip != "off":
-            logs |= {f"skip_{4 * 2**i}": gate for i, gate in enumerate(self.G.skip_gate.detach())}
-        if self.e.attention and self.few:
-            with self.autocast():
-                matrices = self.G.attention_matrices(*self.few)  # of four images: a log needs no more
-            logs["entropy"] = row_entropy(matrices[max(matrices)])
-        return logs
+    def _mixes(self, t: int) -> bool:
+        """Return whether step t trains on mixed images."""
+        return self._is_phase_two(t) and self.e.mix != "off"
+
+    def _ramp(self, t: int) -> float:
+        """Return beta2's share of its full weight at step t of phase two, in [0, 1]."""
+        return min(1.0, (t - self.e.phase_two + 1) / self.e.ramp) if self.e.ramp > 0 else 1.0
 
     def _draw_T(self, n: int, phase_two: bool) -> augment.Augmentation:
-        """Return a draw of T for n images; in phase one, and without a policy, one that changes nothing."""
+        """Draw T for n images; in phase one, and without a policy, it changes nothing."""
         policy = self.e.policy if phase_two else ()
         return augment.draw(n, self.e.size, policy, self.rng, self.e.augment_shift)
 
+    def _judge(self, *batches: Tensor) -> list[Judgement]:
+        """Return D's judgement of several batches, from one pass."""
+        with self.autocast():
+            return judge(self._D, *batches)
+
     @torch.no_grad()
     def _instance(self, x: Tensor) -> list[Tensor] | None:
+        """Return D's features of x where G is given them, with skip="instance"."""
         return self.D.image(x)[1] if self.e.skip == "instance" else None
+
+    def averaged(self, batches: int = 16) -> Generator:
+        """Return the averaged generator, with BatchNorm statistics of its own.
+
+        With skip="instance" the copied statistics stay: new ones would need real images.
+        """
+        return copy.deepcopy(self.ema) if self.e.skip == "instance" else super().averaged(batches)
+
+    def gates(self) -> Logs:
+        """Return attention's gammas, the skip's gates and the entropy of the last A, to log."""
+        logs = {}
+        for i, layer in self.G.attention.items():
+            logs[f"gamma_{4 * 2 ** int(i)}"] = layer.gamma.detach()
+        if self.e.skip != "off":
+            for i, gate in enumerate(self.G.skip_gate.detach()):
+                logs[f"skip_{4 * 2**i}"] = gate
+        if self.e.attention and self.few:
+            with self.autocast():
+                matrices = self.G.attention_matrices(*self.few)  # of four images: enough for a log
+            logs["entropy"] = row_entropy(matrices[max(matrices)])
+        return logs

@@ -1,25 +1,31 @@
-"""The losses: bi-level adversarial, bi-level consistency, and the feature term (Section III-E, Eq. 5-8)."""
+"""The losses: bi-level adversarial, bi-level consistency, and the feature term (III-E, Eq. 5-8)."""
 
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
-from hagan_lite.attnmix import mix
+from hagan_lite.attnmix import Maps, Shares, mix
 from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Judgement
 
+Scalar = Float[Tensor, ""]
+Scores = Float[Tensor, "*shape"]
+Targets = Float[Tensor, "*#shape"] | float
 
-def d_loss(score: Tensor, target: Tensor | float, kind: str = "ls") -> Tensor:
-    """How far D's scores are from the label `target` in [0, 1], 1 = real; the mean over all elements.
+
+def d_loss(score: Scores, target: Targets, kind: str = "ls") -> Scalar:
+    """Return how far D's scores are from the label `target` in [0, 1], 1 = real; mean over all.
 
     ls (the paper's "basic L2"): (s - t)^2. ns: cross-entropy of sigmoid(s) with t.
-    hinge: t relu(1-s) + (1-t) relu(1+s).
+    hinge (SAGAN's, for lesson 06; no experiment takes it): t relu(1-s) + (1-t) relu(1+s).
     A soft label is a mixture of the two hard losses, up to a constant, in all three.
     """
     if not isinstance(target, Tensor):
-        target = score.new_full((), target)  # filled where it is needed: a copy from the host would make CUDA wait
+        # Filled where it is needed: a copy from the host would make CUDA wait.
+        target = score.new_full((), target)
     target = target.expand_as(score)
     if kind == "ls":
         return F.mse_loss(score, target)
@@ -28,26 +34,35 @@ def d_loss(score: Tensor, target: Tensor | float, kind: str = "ls") -> Tensor:
     return (target * F.relu(1 - score) + (1 - target) * F.relu(1 + score)).mean()
 
 
-def g_loss(score: Tensor, kind: str = "ls") -> Tensor:
-    """What G wants of D's scores on fakes: (s - 1)^2, softplus(-s) (non-saturating) or -s (hinge)."""
+def g_loss(score: Scores, kind: str = "ls") -> Scalar:
+    """Return G's loss of D's scores on fakes: (s - 1)^2, softplus(-s) (ns) or -s (hinge)."""
     return -score.mean() if kind == "hinge" else d_loss(score, 1.0, kind)
 
 
-class DiscriminatorLoss(NamedTuple):
-    """Eq. 7, L_D = L_img + beta1 L_pix + beta2 L_cons, and its terms, each ()."""
+class MixedJudgement(NamedTuple):
+    """D's judgement of mixed images, and their labels: lam per image, M per pixel."""
 
-    total: Tensor
-    image: Tensor
-    pixel: Tensor
-    consistency: Tensor
+    judgement: Judgement
+    lam: Shares
+    M: Maps
+
+
+class DiscriminatorLoss(NamedTuple):
+    """Eq. 7, L_D = L_img + beta1 L_pix + beta2 L_cons, and its terms."""
+
+    total: Scalar
+    image: Scalar
+    pixel: Scalar
+    consistency: Scalar
 
 
 def discriminator_loss(
-    real: Judgement, fake: Judgement, mixed: "MixedJudgement | None", e: Experiment, ramp: float = 1.0
+    real: Judgement, fake: Judgement, mixed: MixedJudgement | None, e: Experiment, ramp: float = 1.0
 ) -> DiscriminatorLoss:
-    """Return Eq. 7 with the weights of `e`; `mixed` is None in phase one, `ramp` in [0, 1] multiplies beta2.
+    """Return Eq. 7 with the weights of `e`; `mixed` is None in phase one.
 
-    Without a pixel branch, and without mixed images, the terms that need them are 0.
+    `ramp` in [0, 1] multiplies beta2. Without a pixel branch, and without mixed images, the terms
+    that need them are 0.
     """
     kind = e.adversarial
     image = d_loss(real.image, 1.0, kind) + d_loss(fake.image, 0.0, kind)
@@ -63,32 +78,26 @@ def discriminator_loss(
     return DiscriminatorLoss(total, image, pixel, consistency)
 
 
-class MixedJudgement(NamedTuple):
-    """What D says of mixed images, and their labels: lam (B,) per image, M (B, 1, H, W) per pixel."""
-
-    judgement: Judgement
-    lam: Tensor
-    M: Tensor
-
-
-def consistency_loss(real: Judgement, fake: Judgement, mixed: MixedJudgement, e: Experiment) -> Tensor:
+def consistency_loss(
+    real: Judgement, fake: Judgement, mixed: MixedJudgement, e: Experiment
+) -> Scalar:
     """Return L_cons: Eq. 5 at both levels, and the feature term where `e` asks for one."""
     loss = image_consistency(mixed.judgement, real, fake, mixed.lam)
     if e.pixel_branch:
         loss = loss + pixel_consistency(mixed.judgement, real, fake, mixed.M)
-    if e.features == "l2":
+    if e.feature_loss == "l2":
         loss = loss + feature_l2(mixed.judgement, real, fake, mixed.M)
-    elif e.features == "nce":
+    elif e.feature_loss == "nce":
         loss = loss + feature_nce(mixed.judgement, real, fake, mixed.lam)
     return loss
 
 
 class GeneratorLoss(NamedTuple):
-    """Eq. 8, L_G = L_img + beta L_pix, and its terms, each ()."""
+    """Eq. 8, L_G = L_img + beta L_pix, and its terms."""
 
-    total: Tensor
-    image: Tensor
-    pixel: Tensor
+    total: Scalar
+    image: Scalar
+    pixel: Scalar
 
 
 def generator_loss(fake: Judgement, e: Experiment) -> GeneratorLoss:
@@ -98,36 +107,46 @@ def generator_loss(fake: Judgement, e: Experiment) -> GeneratorLoss:
     return GeneratorLoss(image + e.beta * pixel, image, pixel)
 
 
-def image_consistency(mixed: Judgement, real: Judgement, fake: Judgement, lam: Tensor) -> Tensor:
-    """Eq. 5 at image level: (D(i) - (lam D(x) + (1 - lam) D(G(z))))^2, lam (B,).
+def image_consistency(mixed: Judgement, real: Judgement, fake: Judgement, lam: Shares) -> Scalar:
+    """Return Eq. 5 at image level: (D(i) - (lam D(x) + (1 - lam) D(G(z))))^2.
 
     The gradient flows through the target too, as in U-Net GAN; the paper does not say.
     """
     return F.mse_loss(mixed.image, lam * real.image + (1 - lam) * fake.image)
 
 
-def pixel_consistency(mixed: Judgement, real: Judgement, fake: Judgement, M: Tensor) -> Tensor:
-    """Eq. 5 at pixel level: the mixed image's map against the same mix of the two maps, M (B, 1, H, W)."""
+def pixel_consistency(mixed: Judgement, real: Judgement, fake: Judgement, M: Maps) -> Scalar:
+    """Return Eq. 5 at pixel level: the mixed image's map against the same mix of the two maps."""
     return F.mse_loss(mixed.pixel, mix(real.pixel, fake.pixel, M))
 
 
-def feature_l2(mixed: Judgement, real: Judgement, fake: Judgement, M: Tensor) -> Tensor:
-    """First reading of the contrastive term: ||F(i) - (M' F(x) + (1-M') F(G(z)))||^2, M' = M at that level."""
+def feature_l2(mixed: Judgement, real: Judgement, fake: Judgement, M: Maps) -> Scalar:
+    """Return the contrastive term's first reading, the mean over levels of a distance.
+
+    ||F(i) - (M' F(x) + (1-M') F(G(z)))||^2, where M' is M at the level's resolution.
+    """
     terms = []
     for f_mixed, f_real, f_fake in zip(mixed.features, real.features, fake.features, strict=True):
         at_level = F.adaptive_avg_pool2d(M, f_mixed.shape[-1])
-        terms.append(F.mse_loss(f_mixed.float(), mix(f_real.float(), f_fake.float(), at_level)))
+        target = mix(f_real.float(), f_fake.float(), at_level)
+        terms.append(F.mse_loss(f_mixed.float(), target))
     return torch.stack(terms).mean()
 
 
-def feature_nce(mixed: Judgement, real: Judgement, fake: Judgement, lam: Tensor, temperature: float = 0.1) -> Tensor:
-    """Second reading, InfoNCE, mean over levels: features pooled to (B, C) and normalised; the mixed image should find
-    its own real (weight lam) and its own fake (weight 1 - lam) among all reals and fakes of the batch."""
+def feature_nce(
+    mixed: Judgement, real: Judgement, fake: Judgement, lam: Shares, temperature: float = 0.1
+) -> Scalar:
+    """Return the contrastive term's second reading, InfoNCE, the mean over levels.
+
+    Features are pooled to (B, C) and normalised; among all reals and fakes of the batch, the mixed
+    image should find its own real (weight lam) and its own fake (weight 1 - lam).
+    """
     terms = []
     own = torch.arange(len(lam), device=lam.device)
     for f_mixed, f_real, f_fake in zip(mixed.features, real.features, fake.features, strict=True):
         query = F.normalize(f_mixed.float().mean((2, 3)), dim=1)
         keys = F.normalize(torch.cat([f_real, f_fake]).float().mean((2, 3)), dim=1)
-        logp = (query @ keys.T / temperature).log_softmax(1)  # (B, 2B)
-        terms.append(-(lam * logp[own, own] + (1 - lam) * logp[own, own + len(lam)]).mean())
+        log_p = (query @ keys.T / temperature).log_softmax(1)  # (B, 2B)
+        own_real, own_fake = log_p[own, own], log_p[own, own + len(lam)]
+        terms.append(-(lam * own_real + (1 - lam) * own_fake).mean())
     return torch.stack(terms).mean()

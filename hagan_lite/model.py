@@ -1,6 +1,7 @@
-"""What train.py drives: networks, their optimisers, an average to sample from, one step. HAGAN and every baseline.
+"""What train.py drives: networks, optimisers, an average to sample from, one step.
 
-A file in baselines/ has two names: `Choices`, its Experiment, and `Model`, a subclass of the class below, which says
+HAGAN and every baseline is a Model. A file in baselines/ has two names: `Choices`, its Experiment,
+and `Model`, a subclass of the class below, which says
 
 - `networks(e)`: G, whose running average is sampled, and D (None where there is none);
 - `update(x, t)`: step t on real images x; returns what is logged, as tensors;
@@ -22,12 +23,17 @@ Logs = dict[str, Tensor]
 
 
 def draw_z(n: int, e: Experiment, rng: torch.Generator) -> Tensor:
-    """z (n, z_dim), uniform in [-1, 1] (Section IV-A), on the device of `rng`."""
+    """Draw z (n, z_dim), uniform in [-1, 1] (Section IV-A), on the device of `rng`."""
     return torch.rand(n, e.z_dim, generator=rng, device=rng.device) * 2 - 1
 
 
 class Model:
-    """Networks, optimisers and random state of one training, and `step`, which moves them all by one batch."""
+    """Hold one training's networks, optimisers and random state; `step` moves them by a batch.
+
+    `ema` is the average of G's parameters that is sampled. torch.optim.swa_utils.AveragedModel is
+    not used for it: it reads its counter back twice in every step, and no step here waits for the
+    device.
+    """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Enter a model in REGISTERED, under the name of its file."""
@@ -36,43 +42,57 @@ class Model:
 
     @staticmethod
     def networks(e: Experiment) -> tuple[nn.Module, nn.Module | None]:
-        """G and D with fresh weights, from torch's global random state."""
+        """Return G and D with fresh weights, from torch's global random state."""
         raise NotImplementedError
 
     def update(self, x: Tensor, t: int) -> Logs:
-        """Step t on real images x (B, C, H, W) in [-1, 1]. Returns scalars that are still on the device: no sync."""
+        """Take step t on real images x (B, C, H, W) in [-1, 1]. Return what is logged, as tensors.
+
+        Nothing is read back from the device.
+        """
         raise NotImplementedError
 
     @staticmethod
     def latent(n: int, e: Experiment, rng: torch.Generator) -> Tensor:
-        """What G draws n images from, on the device of `rng`."""
+        """Draw what G makes n images from, on the device of `rng`."""
         return draw_z(n, e, rng)
 
     @classmethod
     def draw(cls, G: nn.Module, n: int, e: Experiment, rng: torch.Generator) -> Tensor:
-        """n images (n, C, H, W) in [-1, 1]; `rng` is on the CPU: the same seed means the same z on every device."""
+        """Draw n images (n, C, H, W) in [-1, 1].
+
+        `rng` is on the CPU: the same seed means the same z on every device.
+        """
         return G(cls.latent(n, e, rng).to(device_of(G)))
 
-    def __init__(self, e: Experiment, device: torch.device, precision: str = "auto", compiled: bool = False) -> None:
+    def __init__(
+        self, e: Experiment, device: torch.device, precision: str = "auto", compiled: bool = False
+    ) -> None:
         self.e, self.device, self.precision = e, device, precision
-        with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU: the same on every device
+        with torch.random.fork_rng(devices=[]):
+            # Weights are drawn on the CPU: the same on every device.
             torch.default_generator.manual_seed(e.seed)
-            nets = self.networks(e)
+            G, D = self.networks(e)
         # channels_last is faster for the convolutions on the CPU and on CUDA alike.
-        self.G, self.D = (net and net.to(device, memory_format=torch.channels_last) for net in nets)
+        self.G = G.to(device, memory_format=torch.channels_last)
+        self.D = None if D is None else D.to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.G).requires_grad_(False).eval()
         self.opt_g = self._optimiser(self.G, e.lr_g)
-        self.opt_d = self.D and self._optimiser(self.D, e.lr_d)
+        self.opt_d = None if D is None else self._optimiser(self.D, e.lr_d)
         self.rng = torch.Generator(device).manual_seed(e.seed)
-        self._G, self._D = (torch.compile(net) if compiled and net else net for net in (self.G, self.D))
+        self._G, self._D = self.G, self.D  # as the step calls them
+        if compiled:
+            self._G = torch.compile(self.G)
+            self._D = None if D is None else torch.compile(self.D)
 
     def _optimiser(self, net: nn.Module, lr: float) -> torch.optim.Optimizer:
-        """Adam (Section IV-A); its betas are open."""
+        """Return Adam (Section IV-A); its betas are open."""
         fused = dict(fused=True) if self.device.type in ("cpu", "cuda") else {}
-        return torch.optim.Adam(net.parameters(), lr, (self.e.beta_1, self.e.beta_2), **fused)
+        betas = (self.e.adam_beta1, self.e.adam_beta2)
+        return torch.optim.Adam(net.parameters(), lr, betas, **fused)
 
     def step(self, x: Tensor, t: int) -> Logs:
-        """As `update`, with the baselines' flips and shifts before it and the average of G after it."""
+        """Take step t: the baselines' flips and shifts, `update`, then the average of G."""
         if self.e.flips:
             x = augment.flips_and_shifts(x, self.rng, self.e.border)
         logs = self.update(x.contiguous(memory_format=torch.channels_last), t)
@@ -80,20 +100,20 @@ class Model:
         return {name: value.detach() for name, value in logs.items()}
 
     def autocast(self):
-        """Within it the networks compute in the run's precision."""
+        """Return the context in which networks compute in the run's precision."""
         return autocast(self.device, self.precision)
 
     def fakes(self, n: int) -> Tensor:
-        """Return n images of G as it stands, float32. D's update takes them detached, G's takes them as they are."""
+        """Return n images of G as it stands, float32; D's update takes them detached."""
         with self.autocast():
             return self._G(self.latent(n, self.e, self.rng)).float()
 
     def fakes_for_g(self, fake: Tensor) -> Tensor:
-        """Return what G learns from: the images that D has just judged, or new ones with `fresh_noise`."""
+        """Return what G learns from: the images D has just judged; new ones with `fresh_noise`."""
         return self.fakes(len(fake)) if self.e.fresh_noise else fake
 
     def judged(self, fake: Tensor) -> Any:
-        """Return what D says of fakes, for G's update: the gradient passes D, whose weights need none."""
+        """Return D's judgement of fakes, for G's update: the gradient passes D, not its weights."""
         self.D.requires_grad_(False)
         with self.autocast():
             judgement = self._D(fake)
@@ -102,46 +122,53 @@ class Model:
 
     @staticmethod
     def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        """One update against the gradient of `loss`."""
+        """Take one step of `optimiser` against the gradient of `loss`, a scalar."""
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
 
     def averaged(self, batches: int = 16) -> nn.Module:
-        """A copy of the averaged generator, for sampling, with BatchNorm statistics of its own.
+        """Return a copy of the averaged generator with BatchNorm statistics of its own, to sample.
 
-        Those that were copied along belong to the last step's weights, not to the average (as in weight averaging).
-        The training's random state is not touched.
+        Those that were copied along belong to the last step's weights, not to the average (as in
+        weight averaging). The training's random state is not touched.
         """
-        G, rng = copy.deepcopy(self.ema), torch.Generator(self.device).manual_seed(self.e.seed)
+        G = copy.deepcopy(self.ema)
+        rng = torch.Generator(self.device).manual_seed(self.e.seed)
         if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in G.modules()):
-            update_bn([self.latent(self.e.batch_size, self.e, rng) for _ in range(batches)], G)
+            latents = [self.latent(self.e.batch_size, self.e, rng) for _ in range(batches)]
+            update_bn(latents, G)
         return G
 
     def gates(self) -> Logs:
-        """Learned gates as they stand, for the log."""
+        """Return learned gates as they stand, for the log."""
         return {}
 
     @torch.no_grad()
     def _update_ema(self) -> None:
+        """Move the average: parameters towards G's by 1 - ema, buffers are copied."""
         averaged, current = list(self.ema.parameters()), list(self.G.parameters())
         torch._foreach_lerp_(averaged, current, 1 - self.e.ema)
-        if buffers := list(self.ema.buffers()):
+        buffers = list(self.ema.buffers())
+        if buffers:
             torch._foreach_copy_(buffers, list(self.G.buffers()))
 
     def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        named = ((name, getattr(self, name)) for name in ("G", "D", "ema", "opt_g", "opt_d"))
-        return {name: part for name, part in named if part is not None}
+        """Return networks and optimisers by name, those that the model has."""
+        names = ("G", "D", "ema", "opt_g", "opt_d")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def parameters(self) -> list[nn.Parameter]:
-        """All that is trained."""
-        return [p for net in (self.G, self.D) if net for p in net.parameters()]
+        """Return all that is trained."""
+        return [p for net in (self.G, self.D) if net is not None for p in net.parameters()]
 
     def state_dict(self) -> dict:
-        """All that the next step depends on."""
-        return {name: part.state_dict() for name, part in self.parts().items()} | {"rng": self.rng.get_state()}
+        """Return all that the next step depends on."""
+        state = {name: part.state_dict() for name, part in self.parts().items()}
+        return state | {"rng": self.rng.get_state()}
 
     def load_state_dict(self, state: dict) -> None:
+        """Go back to what `state_dict` gave."""
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
         self.rng.set_state(state["rng"].cpu())
@@ -152,11 +179,15 @@ REGISTERED: dict[str, type[Model]] = {}
 
 
 def model_of(e: Experiment) -> type[Model]:
-    """Return the class that trains and samples experiment `e`."""
+    """Return the class that trains and samples experiment `e`.
+
+    Raises ValueError where the model's file is not imported yet.
+    """
     if e.model not in REGISTERED:
-        raise ValueError(f"model={e.model!r} is not known yet: import hagan_lite.baselines first")
+        raise ValueError(f"model={e.model!r} is not registered: import hagan_lite.baselines first")
     return REGISTERED[e.model]
 
 
 def device_of(net: nn.Module) -> torch.device:
+    """Return the device of a network's weights."""
     return next(net.parameters()).device

@@ -11,8 +11,14 @@ PAPER_IMAGES = {"covid-ct": 396, "acdc": 1798, "brats2018": 6528}
 
 
 def paper_name(dataset: str) -> str:
-    """What the paper calls a data set of ours: 'brats2018' for 'brats2018-flair'; itself where it has none."""
-    return next((name for name in PAPER_IMAGES if dataset == name or dataset.startswith(f"{name}-")), dataset)
+    """Return what the paper calls a data set of ours: 'brats2018' for 'brats2018-flair'.
+
+    A data set that the paper does not have keeps its name.
+    """
+    for name in PAPER_IMAGES:
+        if dataset == name or dataset.startswith(f"{name}-"):
+            return name
+    return dataset
 
 
 EXAMPLES: dict[str, list[float]] = PAPER["figure_7"]["examples"]

@@ -1,13 +1,10 @@
-"""The loop: two phases, checkpoints, resume, log, pictures (Section III-E, "Training Strategies")."""
+"""The loop: two phases, checkpoints, resume, log, pictures (Section III-E)."""
 
-import contextlib
 import functools
 import json
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,15 +14,16 @@ from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import Dataset, load
 from hagan_lite.model import Logs, Model, model_of
+from hagan_lite.system import storage
 from hagan_lite.system.runtime import keep_heap, pick_device
-from hagan_lite.system.storage import load_checkpoint, name_a_full_disk, only_writer, save_checkpoint, write_atomically
+from hagan_lite.system.stopping import stop_requests
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Of lambda - lambda_0 within a batch, in this order, in the log's field "shift"."""
 
 
 class Diverged(RuntimeError):
-    """The loss became NaN or exploded; the last good checkpoint is kept."""
+    """Raised where the loss became NaN or exploded; the last good checkpoint is kept."""
 
 
 def train(
@@ -38,68 +36,77 @@ def train(
     on_log: Callable[[dict], None] | None = None,
     history: bool = False,
 ) -> Path:
-    """Trains `e`, or goes on where an earlier call stopped, and returns the run folder.
+    """Train `e`, or go on where an earlier call stopped, and return the run folder.
 
-    A run that was stopped (Ctrl-C, SIGTERM, SIGKILL, a crash) and resumed ends with the same weights, bit for bit on
-    the CPU, as one that ran through. `on_log` gets each log line; `device`, `precision` and `compiled` are no part of
-    the experiment, nor is `history`, which keeps a generator at every tenth for the learning curve. Raises Diverged,
-    KeyboardInterrupt (after saving), ValueError for a folder of another run, RuntimeError
-    where another process trains there.
+    A run that was stopped (Ctrl-C, SIGTERM, SIGKILL, a crash) and resumed ends with the same
+    weights, bit for bit on the CPU, as one that ran through. `on_log` gets each log line; `device`,
+    `precision` and `compiled` are no part of the experiment, nor is `history`, which saves a
+    generator at every tenth for the learning curve.
+
+    Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run,
+    RuntimeError where another process trains there.
     """
     keep_heap()
-    dataset = dataset or load(e.dataset, e.size, e.channels)
-    run = Path(run) if run else runs.run_dir(e, dataset)
+    if dataset is None:
+        dataset = load(e.dataset, e.size, e.channels)
+    run = runs.run_dir(e, dataset) if run is None else Path(run)
     where = pick_device(device)
-    with only_writer(run):
+    with storage.only_writer(run):
         runs.open_run(run, e, dataset, where, precision)
         if not runs.finished(run):
             _train(model_of(e)(e, where, precision, compiled), run, dataset, on_log, history)
     return run
 
 
-def _train(model: Model, run: Path, dataset: Dataset, on_log: Callable[[dict], None] | None, history: bool) -> None:
+def _train(
+    model: Model, run: Path, dataset: Dataset, on_log: Callable[[dict], None] | None, history: bool
+) -> None:
     e, where = model.e, model.device
     start = _resume(run, model)
-    images = torch.from_numpy(dataset.images[dataset.split(e.heldout)[0]]).to(where)  # once, as uint8
+    trained_on, _ = dataset.split(e.heldout)
+    images = torch.from_numpy(dataset.images[trained_on]).to(where)  # once, as uint8
     log_every, picture_every = max(1, e.steps // 100), max(5, e.steps // 10)
     checkpoint_every = min(picture_every, 250)
 
     began, spent = time.monotonic(), _seconds_spent(run)
-    bar = tqdm(total=e.steps, initial=start, desc=f"{e.model} on {e.data_label}", unit="step", leave=False)
+    title = f"{e.model} on {e.data_label}"
+    bar = tqdm(total=e.steps, initial=start, desc=title, unit="step", leave=False)
     with stop_requests() as stopped, bar, open(run / "log.jsonl", "ab", buffering=0) as log:
         for t in range(start, e.steps):
-            index = batch_indices(len(images), e.batch_size, e.seed, t).to(where, non_blocking=True)
-            logs = model.step(images[index].float() / 127.5 - 1, t)
+            index = batch_indices(len(images), e.batch_size, e.seed, t)
+            x = images[index.to(where, non_blocking=True)].float() / 127.5 - 1
+            logs = model.step(x, t)
             done = t + 1
             bar.update()
-            logging, saving = (done % n == 0 or done == e.steps for n in (log_every, checkpoint_every))
-            saving |= stopped()
-            if logging or saving:  # nothing is kept that was not looked at
+            last = done == e.steps
+            logging = last or done % log_every == 0
+            saving = last or done % checkpoint_every == 0 or stopped()
+            if logging or saving:  # nothing is saved that was not looked at
                 line = _log_line(done, logs | model.gates())
                 _check(line, run)
             if logging:
                 line["seconds"] = round(spent + time.monotonic() - began, 2)
-                with name_a_full_disk(run / "log.jsonl"):
+                with storage.name_a_full_disk(run / "log.jsonl"):
                     log.write((json.dumps(line) + "\n").encode())
                 bar.set_postfix(runs.in_short(line))
                 if on_log:
                     on_log(line)
-            if done % picture_every == 0 or done == e.steps:
+            if last or done % picture_every == 0:
                 _pictures(run, model, done, images, history)
             if saving:
                 _save(run, model, done)
-            if saving and stopped() and done < e.steps:
-                raise KeyboardInterrupt(
-                    f"stopped after step {done} of {e.steps}; run the same again and it goes on: {run}"
-                )
+            if saving and stopped() and not last:
+                steps = f"stopped after step {done} of {e.steps}"
+                raise KeyboardInterrupt(f"{steps}; run the same again and it goes on: {run}")
     runs.save_generator(run, model.averaged())
 
 
 def batch_indices(n: int, batch: int, seed: int, t: int) -> torch.Tensor:
-    """Which images step t trains on: (batch,) indices into n images.
+    """Return which images step t trains on: (batch,) indices into n images.
 
-    The stream of all epochs' permutations, cut into batches: every image comes equally often, also where n is no
-    multiple of the batch or smaller than it; it depends on seed and t alone, so a resumed run needs no state for it.
+    They are the stream of all epochs' permutations, cut into batches: every image comes equally
+    often, also where n is no multiple of the batch or smaller than it. The stream depends on seed
+    and t alone, so a resumed run needs no state for it.
     """
     positions = range(t * batch, (t + 1) * batch)
     return torch.tensor([_permutation(n, seed, p // n)[p % n] for p in positions])
@@ -111,74 +118,72 @@ def _permutation(n: int, seed: int, epoch: int) -> list[int]:
     return torch.randperm(n, generator=rng).tolist()
 
 
-@contextlib.contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turns Ctrl-C and SIGTERM into a question asked between two steps, so that no step is cut in half."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set  # signals arrive in the main thread only
-        return
-    before = {s: signal.signal(s, lambda *_: asked.set()) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for s, handler in before.items():
-            signal.signal(s, handler)
-
-
 def _log_line(step: int, logs: Logs) -> dict:
-    """Scalars as floats, rounded to 6 digits; the batch of shifts as its quantiles. One transfer from the device."""
+    """Return scalars as floats, rounded to 6 digits, and the batch of shifts as its quantiles.
+
+    There is one transfer from the device.
+    """
+    logs = dict(logs)
     shift = logs.pop("shift", None)
+    values = [value.float().reshape(1) for value in logs.values()]
     if shift is not None:
         quantiles = torch.tensor(QUANTILES, device=shift.device)
-        logs |= {f"q{i}": q for i, q in enumerate(shift.float().quantile(quantiles))}
-    values = torch.stack([v.float().reshape(()) for v in logs.values()]).tolist()
-    line = {"step": step} | {k: float(f"{v:.6g}") for k, v in zip(logs, values, strict=True)}
+        values.append(shift.float().quantile(quantiles))
+    numbers = [float(f"{number:.6g}") for number in torch.cat(values).tolist()]
+    line = {"step": step} | dict(zip(logs, numbers, strict=False))
     if shift is not None:
-        line["shift"] = [line.pop(f"q{i}") for i in range(len(QUANTILES))]
+        line["shift"] = numbers[len(logs) :]
     return line
 
 
 def _check(line: dict, run: Path) -> None:
+    """Raise Diverged where a loss of a log line is no number, or beyond all measure."""
     bad = [k for k in ("d", "g") if k in line and not abs(line[k]) <= 1e4]
-    if bad:
-        kept = f"the last good checkpoint is kept in {run}" if (run / "checkpoint.pt").exists() else "no checkpoint yet"
-        raise Diverged(
-            f"step {line['step']}: loss {bad[0]} = {line[bad[0]]}; {kept}. "
-            "Lower lr_g and lr_d, or look at the images: is one of them constant or corrupt?"
-        )
+    if not bad:
+        return
+    there = (run / "checkpoint.pt").exists()
+    saved = f"the last good checkpoint is kept in {run}" if there else "no checkpoint yet"
+    raise Diverged(
+        f"step {line['step']}: loss {bad[0]} = {line[bad[0]]}; {saved}. "
+        "Lower lr_g and lr_d, or look at the images: is one of them constant or corrupt?"
+    )
 
 
 def _pictures(run: Path, model: Model, step: int, images: torch.Tensor, history: bool) -> None:
+    """Save a grid of samples, the last AttnMix batch and, with `history`, the generator."""
     e = model.e
     skip = runs.real_features(model.D, images) if e.skip == "instance" else None
     G = model.averaged()
     if history:
         runs.save_generator(run, G, step)
-    runs.save_grid(run / "samples" / f"step_{step:06d}.png", runs.generate(G, e, 64, seed=0, skip=skip))
-    if mixed := getattr(model, "mixed", None):
+    grid = runs.generate(G, e, 64, seed=0, skip=skip)
+    runs.save_grid(run / "samples" / f"step_{step:06d}.png", grid)
+    mixed = getattr(model, "mixed", None)
+    if mixed is not None:
         runs.save_snapshot(run, step, mixed)
 
 
 def _save(run: Path, model: Model, step: int) -> None:
-    """A checkpoint, if the weights are finite: a good one is never overwritten by a broken one."""
-    if not torch.stack([w.isfinite().all() for w in model.parameters()]).all():
+    """Save a checkpoint if the weights are finite: no broken one overwrites a good one."""
+    finite = torch.stack([weights.isfinite().all() for weights in model.parameters()])
+    if not finite.all():
         _check({"step": step, "g": math.nan}, run)
-    save_checkpoint(run / "checkpoint.pt", model.state_dict() | {"step": step})
+    storage.save_checkpoint(run / "checkpoint.pt", model.state_dict() | {"step": step})
 
 
 def _resume(run: Path, model: Model) -> int:
-    """Loads the checkpoint, if any; cuts the log back to it. Returns the number of steps done."""
+    """Load the checkpoint, if any; cut the log back to it. Return the number of steps done."""
     step = 0
     if (run / "checkpoint.pt").exists():
-        state = load_checkpoint(run / "checkpoint.pt", model.device)
+        state = storage.load_checkpoint(run / "checkpoint.pt", model.device)
         step = state.pop("step")
         model.load_state_dict(state)
-    kept = [json.dumps(line) + "\n" for line in runs.read_log(run) if line["step"] <= step]
-    write_atomically(run / "log.jsonl", lambda f: f.write("".join(kept).encode()))
+    lines = [json.dumps(line) + "\n" for line in runs.read_log(run) if line["step"] <= step]
+    storage.write_atomically(run / "log.jsonl", lambda f: f.write("".join(lines).encode()))
     return step
 
 
 def _seconds_spent(run: Path) -> float:
+    """Return how long earlier calls trained this run, by its log."""
     lines = runs.read_log(run)
     return lines[-1]["seconds"] if lines else 0.0

@@ -31,4 +31,6 @@ if __name__ == "__main__":
     if "--check" not in sys.argv:
         path.write_text(wanted)
     elif not path.exists() or path.read_text() != wanted:
-        sys.exit("environment.yml is not what pyproject.toml says; run: python scripts/environment.py")
+        sys.exit(
+            "environment.yml is not what pyproject.toml says; run: python scripts/environment.py"
+        )

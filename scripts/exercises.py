@@ -21,12 +21,16 @@ def number(text: str) -> float | str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name")
     parser.add_argument("answers", nargs="+", type=number)
     parser.add_argument("--hint", required=True)
     parser.add_argument("--digits", type=int, default=3)
     a = parser.parse_args()
     known = json.loads(FILE.read_text()) if FILE.exists() else {}
-    known[a.name] = dict(hint=a.hint, digits=a.digits, digests=[digest(a.name, x, a.digits) for x in a.answers])
+    known[a.name] = dict(
+        hint=a.hint, digits=a.digits, digests=[digest(a.name, x, a.digits) for x in a.answers]
+    )
     write_json(FILE, dict(sorted(known.items())))

@@ -29,7 +29,9 @@ LOCAL = re.compile(r"(?<![\w.])/(home|root|work|Users|tmp|usr|opt)/")
 
 def curate(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Drops what only this execution knew: widgets, stderr, times, papermill's notes."""
-    notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in ("kernelspec", "language_info")}
+    notebook.metadata = {
+        k: v for k, v in notebook.metadata.items() if k in ("kernelspec", "language_info")
+    }
     notebook.metadata["language_info"] = {"name": "python"}
     count = 0
     for cell in notebook.cells:
@@ -91,9 +93,14 @@ def problems(path: Path) -> list[str]:
         first = cell.source.split("\n")[0][:50]
         if len(cell.source.split("\n")) > MOST_LINES:
             found.append(f"a cell has more than {MOST_LINES} lines: {first}")
-        found += [f"it defines {name}, which hagan_lite has" for name in _defined(cell.source) & _public_names()]
+        found += [
+            f"it defines {name}, which hagan_lite has"
+            for name in _defined(cell.source) & _public_names()
+        ]
         for output in cell.outputs:
-            text = "".join([output.get("text", ""), *(output.get("data", {}).get("text/plain", ""),)])
+            text = "".join(
+                [output.get("text", ""), *(output.get("data", {}).get("text/plain", ""),)]
+            )
             if output.output_type == "error" or _of_one_run_only(output):
                 found.append(f"an error, stderr or widget output under: {first}")
             if match := TIMING.search(text) if "inspect" not in cell.source else None:
@@ -117,7 +124,9 @@ def _literals_only(source: str) -> bool:
             return False
         return True
 
-    return all(isinstance(line, ast.Assign) and literal(line.value) for line in ast.parse(source).body)
+    return all(
+        isinstance(line, ast.Assign) and literal(line.value) for line in ast.parse(source).body
+    )
 
 
 def _defined(source: str) -> set[str]:
@@ -128,15 +137,22 @@ def _defined(source: str) -> set[str]:
 @functools.cache  # asked for every cell: parsing the package each time took 10 seconds a notebook
 def _public_names() -> set[str]:
     modules = (ROOT / "hagan_lite").rglob("*.py")
-    return {name for path in modules for name in _defined(path.read_text()) if not name.startswith("_")}
+    return {
+        name for path in modules for name in _defined(path.read_text()) if not name.startswith("_")
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true")
     parser.add_argument("notebooks", nargs="*", type=Path)
     arguments = parser.parse_args()
-    paths = arguments.notebooks or [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
+    paths = arguments.notebooks or [
+        *sorted(NOTEBOOKS.glob("*.ipynb")),
+        *sorted(NOTEBOOKS.glob("solutions/*.ipynb")),
+    ]
     wrong = 0
     for path in map(Path.resolve, paths):
         name = str(path.relative_to(NOTEBOOKS).with_suffix(""))

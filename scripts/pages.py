@@ -27,11 +27,18 @@ Rows = list[tuple[str, Experiment]]
 NOTHING = "*no record yet*\n"
 """What a part shows as long as no record belongs to it."""
 VERDICTS = [verdicts.HELD, verdicts.NOT, verdicts.UNDECIDED, verdicts.UNTESTED]
-MARK = re.compile(r"<!-- (?P<name>\S+): scripts/pages\.py -->\n.*?<!-- end of (?P=name) -->", re.DOTALL)
+MARK = re.compile(
+    r"<!-- (?P<name>\S+): scripts/pages\.py -->\n.*?<!-- end of (?P=name) -->", re.DOTALL
+)
 
 FULL = "+ training strategy = hagan"
 IN_THE_README = (FULL, "sagan with T", "base with T", "base")
-ELSEWHERE = {FULL: "hagan", "sagan with T": "sagan with T", "base with T": "base with T", "sagan": "sagan"}
+ELSEWHERE = {
+    FULL: "hagan",
+    "sagan with T": "sagan with T",
+    "base with T": "base with T",
+    "sagan": "sagan",
+}
 """Rows that are measured on further data sets, and what they are called there."""
 SUSTAINED = 7e12
 """FLOP/s in bf16 that the hours assume: a tenth of an RTX 3090's peak by its data sheet."""
@@ -101,7 +108,14 @@ def differences(rows: Rows, records: Records) -> str:
         if row in known and rival in known:
             finding = claims_measured.better(known, row, [rival])
             numbers = finding.because.replace(f" ({rival})", "")
-            told.append({"has a lower FD": row, "than": rival, "verdict": finding.verdict, "numbers": numbers})
+            told.append(
+                {
+                    "has a lower FD": row,
+                    "than": rival,
+                    "verdict": finding.verdict,
+                    "numbers": numbers,
+                }
+            )
     if not told:
         return NOTHING
     any_record = next(iter(known.values()))[0]
@@ -115,7 +129,11 @@ def differences(rows: Rows, records: Records) -> str:
 
 def untrained(records: Records) -> str:
     """Return the distance of images of a generator that no step has changed (lr_g = 0)."""
-    rows = [{"untrained": r["experiment"]["model"], "FD": runs.distance_of(r)} for r in records if _is_untrained(r)]
+    rows = [
+        {"untrained": r["experiment"]["model"], "FD": runs.distance_of(r)}
+        for r in records
+        if _is_untrained(r)
+    ]
     return tables.markdown(pd.DataFrame(rows)) if rows else NOTHING
 
 
@@ -129,20 +147,31 @@ def label_chances(records: Records) -> str:
     for r in records:
         if "figure_7" in r:
             e = Experiment.from_dict(r["experiment"])
-            row = {"run": f"{e.model} on {e.data_label}", "seed": e.seed, "trained with the map": e.saliency}
-            told.append(row | {f"chance, {name} map": f"{chance:.2g}" for name, chance in r["figure_7"].items()})
+            row = {
+                "run": f"{e.model} on {e.data_label}",
+                "seed": e.seed,
+                "trained with the map": e.saliency,
+            }
+            told.append(
+                row
+                | {f"chance, {name} map": f"{chance:.2g}" for name, chance in r["figure_7"].items()}
+            )
     return tables.markdown(pd.DataFrame(told)) if told else NOTHING
 
 
 def search(records: Records) -> str:
     """Return what was tried on the search's seed; these records are apart from all others."""
     del records
-    return distances(tried("covid-ct", "cpu"), "what was tried", runs.load_records(SEARCHED), short=True)
+    return distances(
+        tried("covid-ct", "cpu"), "what was tried", runs.load_records(SEARCHED), short=True
+    )
 
 
 def ledger_by_verdict(records: Records) -> str:
     """Return the ledger of claims by verdict, each with its numbers and those of its controls."""
-    ledger = claims.ledger(records).sort_values("here", key=lambda v: v.map(VERDICTS.index), kind="stable")
+    ledger = claims.ledger(records).sort_values(
+        "here", key=lambda v: v.map(VERDICTS.index), kind="stable"
+    )
     shown = {"verdict": "here", "claim": "claim", "numbers": "because", "controls": "controls"}
     table = pd.DataFrame({heading: ledger[column] for heading, column in shown.items()})
     for column in ("numbers", "controls"):
@@ -153,7 +182,9 @@ def ledger_by_verdict(records: Records) -> str:
 def counts(records: Records) -> str:
     """Return how many claims have which verdict."""
     found = claims.ledger(records)["here"].value_counts()
-    return tables.markdown(pd.DataFrame([{verdict: int(found.get(verdict, 0)) for verdict in VERDICTS}]))
+    return tables.markdown(
+        pd.DataFrame([{verdict: int(found.get(verdict, 0)) for verdict in VERDICTS}])
+    )
 
 
 def printed_cells(records: Records) -> str:
@@ -164,8 +195,14 @@ def printed_cells(records: Records) -> str:
     table = table[~table["network"].str.contains(",")]
     told = pd.concat([table[column] for column in table if column.endswith(": verdict")])
     found = told[told != ""].value_counts()
-    kinds = {"agrees": "agree", "as a sum": "agree as a sum of rounded numbers", "differs": "differ"}
-    row = {"printed cells": int(found.sum())} | {shown: int(found.get(kind, 0)) for kind, shown in kinds.items()}
+    kinds = {
+        "agrees": "agree",
+        "as a sum": "agree as a sum of rounded numbers",
+        "differs": "differ",
+    }
+    row = {"printed cells": int(found.sum())} | {
+        shown: int(found.get(kind, 0)) for kind, shown in kinds.items()
+    }
     return tables.markdown(pd.DataFrame([row]))
 
 
@@ -177,9 +214,15 @@ def papers_budget(records: Records) -> str:
     for size in (64, 256):
         changes = {} if size == 64 else AT_256
         for data in (name for name, papers in sizes.items() if size in papers):
-            hagan, sagan = (Experiment.make(model, data, "paper", **changes) for model in ("hagan", "sagan"))
+            hagan, sagan = (
+                Experiment.make(model, data, "paper", **changes) for model in ("hagan", "sagan")
+            )
             work, less = training_flops(hagan), training_flops(sagan)
-            row = {"data, size": f"{data}, {size}x{size}", "steps": f"{hagan.steps:,}", "PFLOP": work / 1e15}
+            row = {
+                "data, size": f"{data}, {size}x{size}",
+                "steps": f"{hagan.steps:,}",
+                "PFLOP": work / 1e15,
+            }
             told.append(row | {"hours": work / SUSTAINED / 3600, "SAGAN's PFLOP": less / 1e15})
     return tables.markdown(pd.DataFrame(told))
 
@@ -187,7 +230,9 @@ def papers_budget(records: Records) -> str:
 STEP = "row of Table IV, or a control"
 LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
 PARTS: dict[str, Callable[[Records], str]] = dict(
-    four=partial(distances, named(LADDER, {name: name for name in IN_THE_README}), "row", short=True),
+    four=partial(
+        distances, named(LADDER, {name: name for name in IN_THE_README}), "row", short=True
+    ),
     counts=counts,
     measured=partial(distances, LADDER, STEP),
     measured_pairs=partial(differences, LADDER),
@@ -198,7 +243,9 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     tried=search,
     longer=partial(distances, ladder("covid-ct", "cpu", steps=LONGER, **EARLIER), STEP),
     models=partial(distances, rows_of("table2", "covid-ct", "cpu", **EARLIER), "model of Table II"),
-    larger=partial(distances, rows_of("table3", "covid-ct", "cpu", **EARLIER), "model of Table III"),
+    larger=partial(
+        distances, rows_of("table3", "covid-ct", "cpu", **EARLIER), "model of Table III"
+    ),
     acdc=partial(distances, named(ladder("acdc", "cpu"), ELSEWHERE), "row, on ACDC"),
     lgg=partial(distances, named(ladder("lgg", "cpu"), ELSEWHERE), "row, on LGG"),
     table_1=printed_cells,

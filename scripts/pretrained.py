@@ -24,11 +24,15 @@ MOMENTS, ROWS = 4, 4  # snapshots that are kept, evenly spread over phase two, a
 
 def halved(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Floats as float16, contiguous; whole numbers as they are."""
-    return {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()}
+    return {
+        k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path)
     run = parser.parse_args().run
     e, record = runs.experiment_of(run), read_json(RECORDS / f"{run.name}.json")
@@ -39,7 +43,10 @@ def main() -> None:
     if card:
         (to / "README.md").write_text(card)
     save_file(halved(load_file(run / "generator.safetensors")), to / "generator.safetensors")
-    save_file(halved(load_checkpoint(run / "checkpoint.pt", runs.CPU)["D"]), to / "discriminator.safetensors")
+    save_file(
+        halved(load_checkpoint(run / "checkpoint.pt", runs.CPU)["D"]),
+        to / "discriminator.safetensors",
+    )
     write_json(to / "experiment.json", read_json(run / "experiment.json"))
     write_json(to / "record.json", record)
     log = [{k: v for k, v in line.items() if k != "seconds"} for line in runs.read_log(run)]

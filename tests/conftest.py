@@ -83,7 +83,9 @@ def _point_at_real(monkeypatch: pytest.MonkeyPatch, file: str, size: int) -> Non
             monkeypatch.setenv("HAGAN_DATA", str(root))
             return
     name = file.split("/")[0]
-    pytest.skip(f"the copy of {name} that was measured with is not on this machine (data/README.md says which it is)")
+    pytest.skip(
+        f"the copy of {name} that was measured with is not on this machine (data/README.md says which it is)"
+    )
 
 
 @pytest.fixture
@@ -101,4 +103,6 @@ def acdc(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def lgg(monkeypatch: pytest.MonkeyPatch) -> None:
     """Point HAGAN_DATA at the real LGG MRI Segmentation, or skip."""
-    _point_at_real(monkeypatch, "lgg/kaggle_3m/TCGA_HT_A61B_19991127/TCGA_HT_A61B_19991127_26.tif", 33_174)
+    _point_at_real(
+        monkeypatch, "lgg/kaggle_3m/TCGA_HT_A61B_19991127/TCGA_HT_A61B_19991127_26.tif", 33_174
+    )

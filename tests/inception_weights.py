@@ -24,4 +24,8 @@ def whole() -> dict[str, torch.Tensor]:
 
 def trunk_of(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The weights as far as the 768 features."""
-    return {key: value for key, value in state.items() if key.partition(".")[0] not in inception.BEHIND_TRUNK}
+    return {
+        key: value
+        for key, value in state.items()
+        if key.partition(".")[0] not in inception.BEHIND_TRUNK
+    }

@@ -20,7 +20,10 @@ def patient(number: int) -> np.ndarray:
     """A brain that is nobody else's: one template, bent and shaded by the patient's number."""
     grid = np.indices(brain().shape) / 20
     rng = np.random.default_rng(number)
-    shade = sum(rng.normal() * np.sin(rng.normal(size=3) @ grid.reshape(3, -1) + rng.uniform(0, 6)) for _ in range(6))
+    shade = sum(
+        rng.normal() * np.sin(rng.normal(size=3) @ grid.reshape(3, -1) + rng.uniform(0, 6))
+        for _ in range(6)
+    )
     return (brain() * (1 + 0.25 * shade.reshape(brain().shape))).clip(0).astype(np.float32)
 
 
@@ -30,7 +33,9 @@ def nifti(path, array, zooms=(3, 3, 3), affine=None) -> None:
     nib.save(nib.Nifti1Image(array, affine), path)
 
 
-def acdc(root, patients: int = 3, between: str = "", single: bool = True, info: bool = True) -> None:
+def acdc(
+    root, patients: int = 3, between: str = "", single: bool = True, info: bool = True
+) -> None:
     """acdc/[between/]training/patient001/ ...: frames 1 (ED) and 3 (ES) of a cycle of four, short-axis, 10 mm thick."""
     for n in range(1, patients + 1):
         name = f"patient{n:03d}"
@@ -42,7 +47,9 @@ def acdc(root, patients: int = 3, between: str = "", single: bool = True, info: 
             (folder / "Info.cfg").write_text("ED: 1\nES: 3\nGroup: DCM\nHeight: 184.0\n")
         for frame in (1, 3) if single else ():
             nifti(folder / f"{name}_frame{frame:02d}.nii.gz", cycle[..., frame - 1], (1.5, 1.5, 10))
-            nifti(folder / f"{name}_frame{frame:02d}_gt.nii.gz", np.uint8(thick > 300), (1.5, 1.5, 10))
+            nifti(
+                folder / f"{name}_frame{frame:02d}_gt.nii.gz", np.uint8(thick > 300), (1.5, 1.5, 10)
+            )
 
 
 def brats(root, high: int = 2, low: int = 1, between: str = "") -> None:
@@ -63,7 +70,12 @@ def flair(number: int, darker: int = 1) -> np.ndarray:
 
 
 def lgg(
-    root, patients: int = 3, between: str = "kaggle_3m", channels: int = 3, masks: bool = True, darker: int = 5
+    root,
+    patients: int = 3,
+    between: str = "kaggle_3m",
+    channels: int = 3,
+    masks: bool = True,
+    darker: int = 5,
 ) -> None:
     """lgg/[between/]TCGA_XX_000n_19960909/: twelve slices a patient, FLAIR in the middle, and a mask beside each.
 
@@ -78,5 +90,7 @@ def lgg(
             pixels = plane if channels == 1 else np.stack([others[0], plane, others[1]], axis=-1)
             Image.fromarray(pixels).save(place / name / f"{name}_{k}.tif")
             if masks:
-                Image.fromarray(np.uint8(plane > 200) * 255).save(place / name / f"{name}_{k}_mask.tif")
+                Image.fromarray(np.uint8(plane > 200) * 255).save(
+                    place / name / f"{name}_{k}_mask.tif"
+                )
     (place / "data.csv").write_text("Patient,age_at_initial_pathologic\n")

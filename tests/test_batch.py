@@ -47,7 +47,9 @@ class Process(subprocess.Popen):
     def __init__(self, *words, build):
         self.output = build / f"output-{time.monotonic_ns()}.txt"
         environment = os.environ | {"HAGAN_BUILD": str(build), "PYTHONUNBUFFERED": "1"}
-        how = dict(stdout=self.output.open("w"), stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
+        how = dict(
+            stdout=self.output.open("w"), stderr=subprocess.STDOUT, cwd=ROOT, env=environment
+        )
         super().__init__([sys.executable, *map(str, words)], **how)
 
     def told(self):
@@ -93,7 +95,10 @@ def in_mid_run(root):
             if "ipykernel_launcher" in kernel.cmdline() and (worker := kernel.parent()) in below:
                 for file in kernel.open_files():
                     run = Path(file.path).parent
-                    if file.path.endswith("log.jsonl") and 5 <= len(runs.read_log(run)) <= STEPS // 2:
+                    if (
+                        file.path.endswith("log.jsonl")
+                        and 5 <= len(runs.read_log(run)) <= STEPS // 2
+                    ):
                         return worker, kernel, run
         except psutil.Error:  # it ended while it was looked at
             continue
@@ -108,7 +113,10 @@ def killed_in_mid_run(root, driver):
 
 
 def same_numbers(record, other):
-    return all(record[k] == other[k] for k in ("experiment", "hash", "data", "metrics", "log", "weights", "device"))
+    return all(
+        record[k] == other[k]
+        for k in ("experiment", "hash", "data", "metrics", "log", "weights", "device")
+    )
 
 
 def external_cluster(build):
@@ -117,12 +125,23 @@ def external_cluster(build):
     scheduler = Process("-m", "distributed.cli.dask_scheduler", *words, build=build)
     wait_for(address.exists, scheduler)
     uri = read_json(address)["address"]
-    words = [uri, "--nthreads", "1", "--nworkers", "2", "--no-dashboard", "--local-directory", build]
+    words = [
+        uri,
+        "--nthreads",
+        "1",
+        "--nworkers",
+        "2",
+        "--no-dashboard",
+        "--local-directory",
+        build,
+    ]
     return uri, scheduler, Process("-m", "distributed.cli.dask_worker", *words, build=build)
 
 
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
-def test_two_workers_and_the_driver_are_killed_and_nothing_is_lost_or_repeated(where, scans, reference, tmp_path):
+def test_two_workers_and_the_driver_are_killed_and_nothing_is_lost_or_repeated(
+    where, scans, reference, tmp_path
+):
     words = ["batch", *GRID, "--datasets", scans, *TINY, "--set", f"steps={STEPS}"]
     started = []
     if where == "elsewhere":
@@ -138,7 +157,9 @@ def test_two_workers_and_the_driver_are_killed_and_nothing_is_lost_or_repeated(w
         root = workers.pid if where == "elsewhere" else driver.pid
         killed = [killed_in_mid_run(root, driver) for _ in range(2)]
         psutil.wait_procs([kernel for kernel, _ in killed], timeout=10)
-        assert not [kernel for kernel, _ in killed if kernel.is_running()]  # it noticed that its worker is gone
+        assert not [
+            kernel for kernel, _ in killed if kernel.is_running()
+        ]  # it noticed that its worker is gone
 
         for _, run in killed:
             wait_for(lambda run=run: f"goes on  {run.name}" in driver.told(), driver)
@@ -157,25 +178,43 @@ def test_two_workers_and_the_driver_are_killed_and_nothing_is_lost_or_repeated(w
     assert re.search(r"8 experiments, [1-7] of them done already", told)
     assert "[8/8, nothing left]" in told
     assert "failed" not in told
-    assert {p.name: p.stat().st_mtime_ns for p in records.glob("*.json") if p.name in before} == before
+    assert {
+        p.name: p.stat().st_mtime_ns for p in records.glob("*.json") if p.name in before
+    } == before
     wanted = {p.name: read_json(p) for p in (reference / "results").glob("*.json")}
     found = {p.name: read_json(p) for p in records.glob("*.json")}
     assert len(wanted) == 8 and found.keys() == wanted.keys()
     for name, record in found.items():
         assert same_numbers(record, wanted[name]), name
         run = tmp_path / "runs" / name.removesuffix(".json")
-        assert [line["step"] for line in runs.read_log(run)] == list(range(1, STEPS + 1))  # one writer, no step twice
+        assert [line["step"] for line in runs.read_log(run)] == list(
+            range(1, STEPS + 1)
+        )  # one writer, no step twice
         weights = "generator.safetensors"
-        assert (run / weights).read_bytes() == (reference / "runs" / run.name / weights).read_bytes(), name
+        assert (run / weights).read_bytes() == (
+            reference / "runs" / run.name / weights
+        ).read_bytes(), name
 
 
 def two_cells(scans, tmp_path, *more):
     """HAGAN's cell and DCGAN's with seed 0, on one worker; HAGAN's comes first."""
     words = ["table2", "--preset", "smoke", "--models", "hagan,dcgan", "--datasets", scans]
-    return Process("-m", "hagan_lite.cli", "batch", *words, *TINY, "--set", f"steps={STEPS}", *more, build=tmp_path)
+    return Process(
+        "-m",
+        "hagan_lite.cli",
+        "batch",
+        *words,
+        *TINY,
+        "--set",
+        f"steps={STEPS}",
+        *more,
+        build=tmp_path,
+    )
 
 
-def test_a_notebook_that_raises_is_tried_again_and_reported_and_the_rest_goes_on(scans, reference, tmp_path):
+def test_a_notebook_that_raises_is_tried_again_and_reported_and_the_rest_goes_on(
+    scans, reference, tmp_path
+):
     (name,) = [p.stem for p in (reference / "results").glob("hagan-*-s0-*.json")]
     run = tmp_path / "runs" / name
     run.mkdir(parents=True)
@@ -186,7 +225,9 @@ def test_a_notebook_that_raises_is_tried_again_and_reported_and_the_rest_goes_on
     assert told.count(f"started  {name}") == told.count(f"goes on  {name}") == 1
     assert re.search(rf"failed   {name}  ValueError: checkpoint .* is damaged", told)
     assert f"{name}: given up after 2 attempt" in told
-    assert f"the executed notebook is {run / 'run_experiment.ipynb'}" in told and "Traceback" in told
+    assert (
+        f"the executed notebook is {run / 'run_experiment.ipynb'}" in told and "Traceback" in told
+    )
     assert (run / "run_experiment.ipynb").is_file()
     assert [p.name.split("-")[0] for p in (tmp_path / "results").iterdir()] == ["dcgan"]
     shown = Process("-m", "hagan_lite.cli", "status", build=tmp_path)
@@ -197,11 +238,15 @@ def test_a_notebook_that_raises_is_tried_again_and_reported_and_the_rest_goes_on
 def test_a_full_disk_is_named_and_what_was_finished_is_kept(scans, reference, tmp_path):
     """The kernel lets no file grow to the size of HAGAN's checkpoint, as a full disk would; DCGAN's is smaller."""
     resource = pytest.importorskip("resource")
-    checkpoints = [next((reference / "runs").glob(f"{m}-*/checkpoint.pt")) for m in ("dcgan", "hagan")]
+    checkpoints = [
+        next((reference / "runs").glob(f"{m}-*/checkpoint.pt")) for m in ("dcgan", "hagan")
+    ]
     sizes = [path.stat().st_size for path in checkpoints]
     assert sizes[0] + 10_000 < sizes[1]
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (sum(sizes) // 2, before[1]))  # inherited by what is started now
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (sum(sizes) // 2, before[1])
+    )  # inherited by what is started now
     try:
         done = two_cells(scans, tmp_path, "--retries", "0")
     finally:
@@ -229,7 +274,9 @@ def test_with_cuda_every_worker_has_a_gpu_to_itself(monkeypatch):
         workers.local_cluster(3)
     with workers.local_cluster() as cluster, Client(cluster) as client:
         client.wait_for_workers(2)
-        own = client.run(lambda: (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]))
+        own = client.run(
+            lambda: (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"])
+        )
         resources = [w["resources"] for w in client.scheduler_info()["workers"].values()]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert sorted(gpu for gpu, _ in own.values()) == ["5", "7"]
@@ -247,7 +294,12 @@ def test_a_thousand_experiments_that_are_done_need_no_worker(monkeypatch, tmp_pa
     asked = experiments.experiments("table2", "smoke", list(range(143)), [], ["mni152"], {})
     grid = progress.plan(asked)
     for cell in grid:
-        record = dict(experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint), metrics={}, minutes=0.1)
+        record = dict(
+            experiment=cell.e.to_dict(),
+            data=dict(fingerprint=cell.fingerprint),
+            metrics={},
+            minutes=0.1,
+        )
         (tmp_path / f"{cell.name}.json").write_text(json.dumps(record))
     monkeypatch.setattr(progress, "RECORDS", tmp_path)
     monkeypatch.setattr(workers, "local_cluster", None)  # to start one would fail
@@ -256,9 +308,13 @@ def test_a_thousand_experiments_that_are_done_need_no_worker(monkeypatch, tmp_pa
     assert said == ["1001 experiments, 1001 of them done already"]
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / "scripts" / "slurm").glob("*.sh")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "script", sorted((ROOT / "scripts" / "slurm").glob("*.sh")), ids=lambda p: p.name
+)
 def test_the_slurm_scripts_are_bash_and_say_that_they_are_untried(script):
     bash = shutil.which("bash") or pytest.skip("no bash here")
     assert subprocess.run([bash, "-n", script], capture_output=True).returncode == 0
     assert "Not run on a cluster by us" in script.read_text()
-    assert subprocess.run([bash, script], capture_output=True).returncode == 2  # outside Slurm it does nothing
+    assert (
+        subprocess.run([bash, script], capture_output=True).returncode == 2
+    )  # outside Slurm it does nothing

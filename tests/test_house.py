@@ -17,7 +17,9 @@ MODULES = sorted((ROOT / "hagan_lite").rglob("*.py"))
 
 def test_imports_point_down():
     """The layers are in pyproject.toml; imports within functions count, too."""
-    linted = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True)
+    linted = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True
+    )
     assert linted.returncode == 0, linted.stdout
 
 
@@ -28,26 +30,52 @@ def test_a_model_registers_itself_and_nothing_loads_modules_by_name_but_the_room
 
 def test_the_command_answers_without_torch():
     """What needs no network shall not wait for one to load."""
-    script = (
-        "import sys; from hagan_lite.cli import app; assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
-    )
+    script = "import sys; from hagan_lite.cli import app; assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
-    subprocess.run([sys.executable, "-c", "import sys, hagan_lite; assert 'torch' not in sys.modules"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", "import sys, hagan_lite; assert 'torch' not in sys.modules"],
+        check=True,
+    )
 
 
 def test_the_files_of_the_paper_stay_short():
     """Nine files, one idea each: under 900 lines of code together, docstrings and comments not counted."""
-    names = ("attnmix", "augment", "generator", "discriminator", "losses", "hagan", "model", "config", "train")
-    assert sum(lines_of_code((ROOT / "hagan_lite" / f"{name}.py").read_text()) for name in names) < 900
+    names = (
+        "attnmix",
+        "augment",
+        "generator",
+        "discriminator",
+        "losses",
+        "hagan",
+        "model",
+        "config",
+        "train",
+    )
+    assert (
+        sum(lines_of_code((ROOT / "hagan_lite" / f"{name}.py").read_text()) for name in names) < 900
+    )
 
 
 def lines_of_code(source):
     """Lines with code on them: no comments, no docstrings."""
-    silent = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
-    tokens = [t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type not in silent]
+    silent = (
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    )
+    tokens = [
+        t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type not in silent
+    ]
     used = {line for t in tokens for line in range(t.start[0], t.end[0] + 1)}
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
             used -= set(range(node.lineno, node.end_lineno + 1))
     return len(used)
 

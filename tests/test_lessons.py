@@ -39,7 +39,9 @@ def test_the_glossary_is_in_order_and_reached_from_the_start():
 def test_every_lesson_from_00_to_06_has_exercises_that_check_themselves():
     for path in sorted(NOTEBOOKS.glob("0[0-6]_*.ipynb")):
         sources = "\n".join(c.source for c in nbformat.read(path, 4).cells)
-        solved = "\n".join(c.source for c in nbformat.read(NOTEBOOKS / "solutions" / path.name, 4).cells)
+        solved = "\n".join(
+            c.source for c in nbformat.read(NOTEBOOKS / "solutions" / path.name, 4).cells
+        )
         names = re.findall(r'check\("(\d\d\.\d)"', sources)
         assert names and all(name.startswith(path.name[:2]) for name in names), path.name
         assert all(f'assert check("{name}"' in solved for name in names), path.name

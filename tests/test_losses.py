@@ -49,7 +49,11 @@ def test_consistency_is_zero_for_a_D_that_says_the_same_to_everything():
 
 
 def test_consistency_by_hand():
-    real, fake, mixed = judgement((1.0, 1.0), 1.0), judgement((0.0, 0.0), 0.0), judgement((0.5, 0.5), 0.5)
+    real, fake, mixed = (
+        judgement((1.0, 1.0), 1.0),
+        judgement((0.0, 0.0), 0.0),
+        judgement((0.5, 0.5), 0.5),
+    )
     lam = torch.tensor([0.5, 0.8])
     assert losses.image_consistency(mixed, real, fake, lam).item() == pytest.approx(0.09 / 2)
     M = torch.zeros(2, 1, 16, 16)
@@ -82,5 +86,9 @@ def test_feature_nce_prefers_the_images_own_parts():
     real, fake = judgement(seed=1), judgement(seed=2)
     strangers = fake._replace(features=[f.flip(0) for f in fake.features])
     lam = torch.tensor([0.0, 0.0])  # all fake
-    assert losses.feature_nce(fake, real, fake, lam) < losses.feature_nce(strangers, real, fake, lam)
-    assert losses.feature_nce(real, real, fake, torch.ones(2)) < losses.feature_nce(fake, real, fake, torch.ones(2))
+    assert losses.feature_nce(fake, real, fake, lam) < losses.feature_nce(
+        strangers, real, fake, lam
+    )
+    assert losses.feature_nce(real, real, fake, torch.ones(2)) < losses.feature_nce(
+        fake, real, fake, torch.ones(2)
+    )

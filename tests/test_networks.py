@@ -1,6 +1,8 @@
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
+from hagan_lite import attnmix
 from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Discriminator, judge
 from hagan_lite.generator import Generator, SelfAttention, row_entropy
@@ -40,7 +42,9 @@ def test_shapes_at_both_sizes(size, channels):
     assert judged.image.shape == (2,)
     assert judged.pixel.shape == (2, 1, size, size)
     levels = [tuple(f.shape[1:]) for f in judged.features]
-    assert levels == [tuple(getattr(G, f"skip_mean_{i}").shape) for i in reversed(range(len(G.blocks)))]
+    assert levels == [
+        tuple(getattr(G, f"skip_mean_{i}").shape) for i in reversed(range(len(G.blocks)))
+    ]
 
 
 def attention_naive(layer, x):
@@ -151,7 +155,9 @@ def test_the_skip_is_a_running_mean_of_the_batch_mean():
 def test_a_small_batch_does_not_shorten_the_running_mean(batch):
     """It spans hundreds of images: over twenty, as a momentum of 0.1 would have it at Table III's batch of 2, G drew
     the same for every z."""
-    model = Hagan(Experiment.make("hagan", "mni152", "smoke", width=8, batch_size=batch), torch.device("cpu"))
+    model = Hagan(
+        Experiment.make("hagan", "mni152", "smoke", width=8, batch_size=batch), torch.device("cpu")
+    )
     moved = []
     model.G.update_skip = lambda features, momentum: moved.append(momentum)
     model.step(torch.rand(batch, 1, 64, 64) * 2 - 1, 0)
@@ -202,9 +208,14 @@ def test_the_matrices_to_look_at_are_those_that_are_used():
     G = Generator(width=8).eval()
     z = torch.rand(2, 100) * 2 - 1
     matrices = G.attention_matrices(z)
-    assert {side: tuple(A.shape) for side, A in matrices.items()} == {16: (2, 256, 256), 32: (2, 1024, 1024)}
+    assert {side: tuple(A.shape) for side, A in matrices.items()} == {
+        16: (2, 256, 256),
+        32: (2, 1024, 1024),
+    }
     torch.testing.assert_close(matrices[32].sum(2), torch.ones(2, 1024))
-    torch.testing.assert_close(matrices[32].mean(1).view(2, 32, 32), G.with_saliency(z, saliency="received")[1])
+    torch.testing.assert_close(
+        matrices[32].mean(1).view(2, 32, 32), G.with_saliency(z, saliency="received")[1]
+    )
     assert not any(layer._forward_pre_hooks for layer in G.attention.values())
 
 
@@ -214,3 +225,14 @@ def test_looking_at_the_matrices_leaves_a_training_generator_alone():
     G.attention_matrices(torch.rand(2, 100))
     assert G.training and all(layer.training for layer in G.modules())
     assert all(torch.equal(v, before[k]) for k, v in G.state_dict().items())
+
+
+def test_a_wrong_shape_or_type_is_refused_in_tests():
+    """jaxtyping checks the five files of pure tensors: here a colour mask, two batch sizes, and an integer."""
+    x, M = torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 8, 8)
+    assert attnmix.mix(x, x, M).shape == x.shape
+    for wrong in ((x, x, x), (x, x[:1], M), (x, x, M.long())):
+        with pytest.raises(TypeCheckError):
+            attnmix.mix(*wrong)
+    with pytest.raises(TypeCheckError):
+        Generator(size=32, width=4)(torch.zeros(2, 100, 1, 1))

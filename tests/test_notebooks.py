@@ -15,7 +15,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import notebooks as hygiene  # scripts/notebooks.py
 
 ALL = sorted(
-    p.relative_to(notebooks.NOTEBOOKS) for p in notebooks.NOTEBOOKS.glob("**/*.ipynb") if ".ipynb_" not in str(p)
+    p.relative_to(notebooks.NOTEBOOKS)
+    for p in notebooks.NOTEBOOKS.glob("**/*.ipynb")
+    if ".ipynb_" not in str(p)
 )
 NAMES = [str(p.with_suffix("")) for p in ALL]
 
@@ -97,15 +99,23 @@ def test_a_checked_cell_that_prints_something_else_is_found_here_and_by_nbval(tm
     for tagged, found in ((0, []), (1, ["print(2)"])):
         made = notebook("print(1)", "print(2)")
         made.cells[tagged].metadata["tags"] = [CHECKED]
-        for texts, file in ((("1\n", "3\n"), f"committed{tagged}"), (("1\n", "2\n"), f"fresh{tagged}")):
+        for texts, file in (
+            (("1\n", "3\n"), f"committed{tagged}"),
+            (("1\n", "2\n"), f"fresh{tagged}"),
+        ):
             for count, (cell, text) in enumerate(zip(made.cells, texts, strict=True), 1):
                 cell.execution_count = count
                 cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
             nbformat.write(made, tmp_path / f"{file}.ipynb")
-        assert differences(tmp_path / f"committed{tagged}.ipynb", tmp_path / f"fresh{tagged}.ipynb") == found
+        assert (
+            differences(tmp_path / f"committed{tagged}.ipynb", tmp_path / f"fresh{tagged}.ipynb")
+            == found
+        )
     words = ["pytest", "-p", "no:xdist", "-p", "no:cacheprovider", "-rf", "--nbval-lax"]
     words += ["committed0.ipynb", "committed1.ipynb"]
-    done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True
+    )
     failed = re.findall(r"^FAILED (\w+)\.ipynb::(?:.*)Cell (\d)", done.stdout, re.M)
     assert failed == [("committed1", "1")], done.stdout[:6000]
 
@@ -136,7 +146,9 @@ def test_an_exception_stops_it_with_the_traceback_and_the_place(place):
 
 
 def test_an_exception_inside_a_widget_is_found(place):
-    source = "from ipywidgets import interact\n\n@interact(n=(0, 3))\ndef show(n=0):\n    print(1 / n)"
+    source = (
+        "from ipywidgets import interact\n\n@interact(n=(0, 3))\ndef show(n=0):\n    print(1 / n)"
+    )
     nbformat.write(notebook(source), place / "hidden.ipynb")
     with pytest.raises(notebooks.NotebookError, match="inside a widget"):
         notebooks.execute("hidden", place / "out.ipynb")
@@ -175,5 +187,7 @@ def test_curating_drops_widgets_stderr_and_times():
     cell.outputs = [stream, widget, *pieces]
     curated = hygiene.curate(raw)
     assert set(curated.metadata) == {"kernelspec", "language_info"}
-    assert [o.text for o in curated.cells[0].outputs] == ["1\n2\n"]  # one output, though it came in pieces
+    assert [o.text for o in curated.cells[0].outputs] == [
+        "1\n2\n"
+    ]  # one output, though it came in pieces
     assert curated.cells[0].metadata == {"tags": ["a"]} and curated.cells[0].execution_count == 1

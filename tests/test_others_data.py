@@ -22,8 +22,24 @@ def theirs(tmp_path_factory):
     layouts.brats(root / "data")
     env = os.environ | dict(HAGAN_DATA=str(root / "data"), HAGAN_BUILD=str(root / "build"))
     for table, data in (("table2", "acdc,brats2018"), ("table3", "acdc")):
-        words = ["batch", table, "--preset", "smoke", "--models", "hagan", "--datasets", data, "--set", "steps=3"]
-        subprocess.run([sys.executable, "-m", "hagan_lite.cli", *words], env=env, check=True, capture_output=True)
+        words = [
+            "batch",
+            table,
+            "--preset",
+            "smoke",
+            "--models",
+            "hagan",
+            "--datasets",
+            data,
+            "--set",
+            "steps=3",
+        ]
+        subprocess.run(
+            [sys.executable, "-m", "hagan_lite.cli", *words],
+            env=env,
+            check=True,
+            capture_output=True,
+        )
     return root, env
 
 
@@ -43,11 +59,22 @@ def test_the_lessons_show_them_beside_the_papers_numbers(theirs, monkeypatch, tm
     root, env = theirs
     for name in ("HAGAN_DATA", "HAGAN_BUILD"):
         monkeypatch.setenv(name, env[name])
-    for lesson, data, fid in (("11_table2", ["acdc", "brats2018"], 60.792), ("12_table3", ["acdc"], 111.805)):
+    for lesson, data, fid in (
+        ("11_table2", ["acdc", "brats2018"], 60.792),
+        ("12_table3", ["acdc"], 111.805),
+    ):
         same = dict(preset="smoke", seeds=[0], datasets=data, changes={"steps": 3}, here=True)
         executed = nbformat.read(notebooks.execute(lesson, tmp_path / f"{lesson}.ipynb", **same), 4)
         shown = [
-            o["data"].get("text/markdown", "") for c in executed.cells for o in c.get("outputs", ()) if "data" in o
+            o["data"].get("text/markdown", "")
+            for c in executed.cells
+            for o in c.get("outputs", ())
+            if "data" in o
         ]
-        rows = [line.split(" | ") for text in shown for line in text.splitlines() if "acdc | hagan" in line]
+        rows = [
+            line.split(" | ")
+            for text in shown
+            for line in text.splitlines()
+            if "acdc | hagan" in line
+        ]
         assert any(f"{fid}" in row and float(row[4]) > 0 for row in rows), lesson

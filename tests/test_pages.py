@@ -26,7 +26,11 @@ def test_every_part_stands_on_a_page_and_every_mark_is_a_whole_part():
     texts = [page.read_text() for page in GENERATED.values()]
     assert {name for text in texts for name in pages.parts_of(text)} == set(pages.PARTS)
     for text in texts:
-        assert text.count("scripts/pages.py -->") == text.count("<!-- end of ") == len(pages.parts_of(text))
+        assert (
+            text.count("scripts/pages.py -->")
+            == text.count("<!-- end of ")
+            == len(pages.parts_of(text))
+        )
 
 
 def test_a_part_that_nothing_draws_is_an_error():
@@ -34,7 +38,9 @@ def test_a_part_that_nothing_draws_is_an_error():
         pages.drawn("<!-- gone: scripts/pages.py -->\n<!-- end of gone -->", [])
 
 
-@pytest.mark.parametrize("name", ["four", "measured", "measured_pairs", "earlier_pairs", "acdc", "lgg", "figure_7"])
+@pytest.mark.parametrize(
+    "name", ["four", "measured", "measured_pairs", "earlier_pairs", "acdc", "lgg", "figure_7"]
+)
 def test_a_part_without_records_says_so(name):
     assert pages.PARTS[name]([]) == pages.NOTHING
 
@@ -42,7 +48,9 @@ def test_a_part_without_records_says_so(name):
 def record_of(row, **changes):
     """Return a record of a row of the ladder on COVID-CT."""
     e = dict(pages.ladder("covid-ct", "cpu", **changes))[row]
-    metrics = dict(extractor="x", resize="r", n_real=9, n_fake=9, floor=40.0, fd=200.0, fd_at_floor_n=210.0)
+    metrics = dict(
+        extractor="x", resize="r", n_real=9, n_fake=9, floor=40.0, fd=200.0, fd_at_floor_n=210.0
+    )
     about = dict(name=f"{row} {changes}", device="cpu", data=dict(name="covid-ct", fingerprint="f"))
     return about | dict(experiment=e.to_dict(), metrics=metrics)
 

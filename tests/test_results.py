@@ -12,7 +12,8 @@ from hagan_lite.config import Experiment
 from hagan_lite.evaluation import metrics
 from hagan_lite.report import claims, claims_measured, publish, tables
 from hagan_lite.report.experiments import EARLIER, ladder, tried
-from hagan_lite.system.paths import ROOT, SEARCHED
+from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED
+from hagan_lite.system.storage import read_json
 from hagan_lite.train import train
 
 SCORE = dict(
@@ -135,8 +136,6 @@ def test_the_papers_numbers_are_the_papers():
     path = ROOT.parent / "shared" / "paper" / "tables.json"
     if not path.exists():
         pytest.skip("the paper's tables are not on this machine")
-    from hagan_lite.system.storage import read_json
-
     given = read_json(path)
     for key in ("table_1", "table_2", "table_3", "table_4", "figure_7"):
         assert paper.PAPER[key] == {k: v for k, v in given[key].items() if k != "units"}
@@ -151,6 +150,17 @@ def test_every_committed_record_is_whole():
     for record in committed() + runs.load_records(SEARCHED):
         assert not [k for k in runs.NEEDED if not record.get(k)], record["name"]
         assert record["commit"] != "unknown"
+
+
+def test_every_committed_experiment_is_read_and_written_without_a_change():
+    """Records, those of the search, and the shipped networks: the fields of now, and their hash."""
+    paths = [*COMMITTED.rglob("*.json"), *(ROOT / "data" / "checkpoints").glob("*/*.json")]
+    assert len(paths) > 70
+    for path in paths:
+        written = read_json(path)
+        e = Experiment.from_dict(written["experiment"])
+        assert e.to_dict() == written["experiment"], path
+        assert e.hash == written["hash"], path
 
 
 def alike(record, e):

@@ -14,7 +14,9 @@ import pytest
 
 from hagan_lite.system.paths import ROOT
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 TOKEN = "hagan-test"
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here; .ci/run installs it")
@@ -38,7 +40,9 @@ def served(command, environment, log, ready):
                     urllib.request.urlopen(ready, timeout=60).close()
                     break
                 except OSError:
-                    assert server.poll() is None and time.monotonic() < deadline, log.read_text()[-2000:]
+                    assert server.poll() is None and time.monotonic() < deadline, log.read_text()[
+                        -2000:
+                    ]
                     time.sleep(0.3)
             yield
         finally:
@@ -49,10 +53,15 @@ def served(command, environment, log, ready):
 def own_folders(home):
     """Jupyter's settings and data in a temporary folder: nothing of this machine's user is read or written."""
     names = dict(
-        JUPYTER_CONFIG_DIR="config", JUPYTER_DATA_DIR="data", JUPYTERLAB_WORKSPACES_DIR="spaces", IPYTHONDIR="ipython"
+        JUPYTER_CONFIG_DIR="config",
+        JUPYTER_DATA_DIR="data",
+        JUPYTERLAB_WORKSPACES_DIR="spaces",
+        IPYTHONDIR="ipython",
     )
     return (
-        os.environ | {k: str(home / v) for k, v in names.items()} | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
+        os.environ
+        | {k: str(home / v) for k, v in names.items()}
+        | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
     )
 
 
@@ -65,11 +74,21 @@ def lab(tmp_path_factory):
     (settings / "apputils-extension").mkdir(parents=True)
     (settings / "notebook-extension").mkdir()
     quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
-    (settings / "apputils-extension" / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    (settings / "apputils-extension" / "notification.jupyterlab-settings").write_text(
+        json.dumps(quiet)
+    )
     whole = {"windowingMode": "none"}  # keep the cells that are out of sight in the page
     (settings / "notebook-extension" / "tracker.jupyterlab-settings").write_text(json.dumps(whole))
     port = free_port()
-    options = ["--no-browser", "--ip", "127.0.0.1", "--port", str(port), "--ServerApp.port_retries=0", "--allow-root"]
+    options = [
+        "--no-browser",
+        "--ip",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--ServerApp.port_retries=0",
+        "--allow-root",
+    ]
     options += [f"--IdentityProvider.token={TOKEN}", "--LabApp.extension_manager=readonly"]
     command = [sys.executable, "-m", "jupyter", "lab", str(home / "notebooks"), *options]
     ready = f"http://127.0.0.1:{port}/api/status?token={TOKEN}"
@@ -83,11 +102,15 @@ def page():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
+        browser = p.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.elsewhere = []
         here = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
-        page.on("request", lambda r: None if r.url.startswith(here) else page.elsewhere.append(r.url))
+        page.on(
+            "request", lambda r: None if r.url.startswith(here) else page.elsewhere.append(r.url)
+        )
         yield page
         browser.close()
 
@@ -120,7 +143,11 @@ def drag_the_box(page):
     bars = page.locator(".widget-html-content").filter(has_text="the label")
     expect(bars.first).to_be_visible()
     picture.scroll_into_view_if_needed()
-    before, text, position = picture.get_attribute("src"), bars.first.inner_text(), slider.inner_text()
+    before, text, position = (
+        picture.get_attribute("src"),
+        bars.first.inner_text(),
+        slider.inner_text(),
+    )
     slider.scroll_into_view_if_needed()
     handle = slider.locator(".noUi-handle").bounding_box()
     x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
@@ -156,7 +183,13 @@ def test_a_student_drags_the_box_in_the_attnmix_lesson(lab, page):
 def test_the_explorer_is_a_page_of_its_own(tmp_path, page):
     """What `make explore` serves."""
     port = free_port()
-    command = [sys.executable, "-m", "voila", str(ROOT / "notebooks" / "explore_attnmix.ipynb"), "--no-browser"]
+    command = [
+        sys.executable,
+        "-m",
+        "voila",
+        str(ROOT / "notebooks" / "explore_attnmix.ipynb"),
+        "--no-browser",
+    ]
     command += [f"--port={port}", "--Voila.ip=127.0.0.1", "--template=local"]
     environment = own_folders(tmp_path) | {"JUPYTER_PATH": str(ROOT / "book" / "jupyter")}
     ready = f"http://127.0.0.1:{port}/voila/static/voila.js"  # answers without starting a kernel

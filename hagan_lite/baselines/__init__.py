@@ -1,14 +1,18 @@
-"""The models that HAGAN is compared with, one file each; `hagan_lite/model.py` says what a file must have.
+"""The models that HAGAN is compared with, one file each (Table II).
 
-All are trained by the same loop on the same images, with the paper's "basic" augmentation, flips and shifts of the real
-ones (Section IV-A), and none has a part of HAGAN's.
+`hagan_lite/model.py` says what a file must have. All are trained by the same loop on the same
+images, with the paper's "basic" augmentation, flips and shifts of the real ones (Section IV-A),
+and none has a part of HAGAN's.
 """
 
 import importlib
 import pkgutil
 
-PLAIN = dict(skip="off", pixel_branch=False, mix="off", features="off", augment="", ramp=0, flips=True)
+PLAIN = dict(
+    skip="off", pixel_branch=False, mix="off", feature_loss="off", augment="", ramp=0, flips=True
+)
 """Fields of Experiment that switch HAGAN's parts off, and the baselines' augmentation on."""
 
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")  # each registers its Choices and its Model
+    # Each registers its Choices and its Model.
+    importlib.import_module(f"{__name__}.{_module.name}")

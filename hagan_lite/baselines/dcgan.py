@@ -1,4 +1,4 @@
-"""DCGAN (Radford et al. 2016) as the paper's Table I counts it: SAGAN's two networks without self-attention.
+"""DCGAN (Radford et al. 2016) as Table I counts it: SAGAN's networks without self-attention.
 
 HAGAN with every part switched off. Without `flips` too, it is the base model of Table IV.
 """
@@ -12,10 +12,10 @@ from hagan_lite.hagan import Hagan
 
 @dataclass(frozen=True)
 class Choices(Experiment):
-    """No field of its own."""
+    """Set HAGAN's parts off; there is no field of its own."""
 
     SETS = PLAIN | dict(attention=False)
 
 
 class Model(Hagan):
-    """The same step: with these choices nothing but the two adversarial losses is left of it."""
+    """Take HAGAN's step, of which these choices leave the two adversarial losses alone."""

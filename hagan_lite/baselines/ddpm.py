@@ -1,10 +1,11 @@
-"""DDPM (Ho et al. 2020) by diffusers: a U-Net learns to take noise out of images, and sampling repeats that.
+"""DDPM (Ho et al. 2020) by diffusers: a U-Net learns to take noise out of images.
 
-    x_s = sqrt(a_s) x + sqrt(1 - a_s) eps,    L = || eps - UNet(x_s, s) ||^2,    s uniform in 1..1000
+    x_s = sqrt(a_s) x + sqrt(1 - a_s) eps,    s uniform in 1..1000
+    L = || eps - UNet(x_s, s) ||^2
 
-At the preset `paper` the U-Net is that of DDPM's CIFAR-10, which Table I counts. At `cpu` it has a quarter of the
-channels, one block per level instead of two, a twentieth of the parameters: what it draws says nothing about the
-paper's DDPM.
+Sampling repeats that. At the preset `paper` the U-Net is that of DDPM's CIFAR-10, which Table I
+counts. At `cpu` it has a quarter of the channels, one block per level instead of two, a twentieth
+of the parameters: what it draws says nothing about the paper's DDPM.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from hagan_lite.baselines import PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.model import Logs, device_of
 from hagan_lite.model import Model as Base
+from hagan_lite.system.choices import choice
 
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler, DDPMScheduler
@@ -25,22 +27,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choices(Experiment):
-    """`ddim_steps`: how many steps sampling takes, by DDIM (Song et al. 2021); 0 is DDPM's own sampling, all 1000.
-    `blocks`: residual blocks per level."""
+    """Add how sampling is done, and the depth of the U-Net."""
 
-    ddim_steps: int = 20
-    blocks: int = 1
+    ddim_steps: int = choice(
+        20, "steps of sampling, by DDIM; 0 is DDPM's own, all 1000", "DDIM", low=0
+    )
+    blocks: int = choice(1, "residual blocks per level", "DDPM: 2", low=1)
 
     SETS = PLAIN | dict(attention=False, lr_g=1e-3)
-    SETS_AT = dict(smoke=dict(ddim_steps=4), paper=dict(width=128, blocks=2, lr_g=2e-4, ema=0.9999, ddim_steps=0))
-    AT_LEAST = dict(ddim_steps=0, blocks=1)
+    SETS_AT = dict(
+        smoke=dict(ddim_steps=4),
+        paper=dict(width=128, blocks=2, lr_g=2e-4, ema=0.9999, ddim_steps=0),
+    )
     UNUSED = ("fresh_noise",)  # one network, which draws nothing in a step
 
 
 class UNet(nn.Module):
-    """diffusers' UNet2DModel, 35,746,307 parameters at 3 channels, width 128: (noisy images, steps) -> the noise.
+    """Guess the noise in noisy images at given steps: diffusers' UNet2DModel.
 
-    Four levels up to 64x64, as for CIFAR-10, six above, as for CelebA-HQ; attention where the maps are 16x16, in both.
+    35,746,307 parameters at 3 channels, width 128. Four levels up to 64x64, as for CIFAR-10, six
+    above, as for CelebA-HQ; attention where the maps are 16x16, in both.
     """
 
     def __init__(self, size: int, channels: int, width: int, blocks: int) -> None:
@@ -71,7 +77,7 @@ class UNet(nn.Module):
 
 
 class Model(Base):
-    """One network, one loss."""
+    """Train one network by one loss."""
 
     @staticmethod
     def networks(e: Choices) -> tuple[UNet, None]:
@@ -80,7 +86,8 @@ class Model(Base):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.scheduler = self._scheduler()
-        self.scheduler.alphas_cumprod = self.scheduler.alphas_cumprod.to(self.device)  # once, not in the first step
+        levels = self.scheduler.alphas_cumprod
+        self.scheduler.alphas_cumprod = levels.to(self.device)  # once, not in the first step
 
     def update(self, x: Tensor, t: int) -> Logs:
         s = (torch.rand(len(x), generator=self.rng, device=self.device) * 1000).long()
@@ -96,14 +103,18 @@ class Model(Base):
     def _scheduler(ddim_steps: int = 0) -> "DDPMScheduler | DDIMScheduler":
         from diffusers import DDIMScheduler, DDPMScheduler
 
+        if ddim_steps == 0:
+            scheduler = DDPMScheduler()
+            scheduler.set_timesteps(1000)
+            return scheduler
         # Trailing: few steps, too, begin at the noisiest level, which is what the first image is.
-        scheduler = DDIMScheduler(timestep_spacing="trailing") if ddim_steps else DDPMScheduler()
-        scheduler.set_timesteps(ddim_steps or 1000)
+        scheduler = DDIMScheduler(timestep_spacing="trailing")
+        scheduler.set_timesteps(ddim_steps)
         return scheduler
 
     @classmethod
     def draw(cls, G: UNet, n: int, e: Choices, rng: torch.Generator) -> Tensor:
-        """From pure noise, step by step."""
+        """Draw n images (n, C, H, W) in [-1, 1] from pure noise, step by step."""
         scheduler, device = cls._scheduler(e.ddim_steps), device_of(G)
         x = torch.randn(n, e.channels, e.size, e.size, generator=rng).to(device)
         for s in scheduler.timesteps:

@@ -1,10 +1,13 @@
-"""InfoGAN (Chen et al. 2016) on DCGAN's trunk: part of the noise is a code that can be read off the image.
+"""InfoGAN (Chen et al. 2016) on DCGAN's trunk: a part of the noise can be read off the image.
 
-The latent is z, a category k of K and C continuous codes c in [-1, 1]. D's trunk has two more heads, which guess k
-and c from G(z, k, c). How well they do bounds the mutual information of code and image from below, and both networks
-make that bound large. With H the cross-entropy, minus the bound is, up to a constant,
+The latent is z, a category k of K and C continuous codes c in [-1, 1]. D's trunk has two more
+heads, which guess k and c from G(z, k, c). How well they do bounds the mutual information of code
+and image from below, and both networks make that bound large. With H the cross-entropy, minus the
+bound is, up to a constant,
 
-    L_info = info [ H(k, guess) + info_continuous ||c - guess||^2 / 2 ],    L_D = L(D) + L_info,  L_G = L(D(G)) + L_info
+    L_info = info [ H(k, guess) + info_continuous ||c - guess||^2 / 2 ]
+    L_D = L(D) + L_info
+    L_G = L(D(G)) + L_info
 """
 
 from dataclasses import dataclass
@@ -21,24 +24,27 @@ from hagan_lite.config import Experiment
 from hagan_lite.generator import Generator, dcgan_init, level_channels
 from hagan_lite.model import Logs
 from hagan_lite.model import Model as Base
+from hagan_lite.system.choices import choice
 
 
 @dataclass(frozen=True)
 class Choices(Experiment):
-    """`categories` K, `codes` C; z_dim counts the whole latent, 62 + 10 + 2 as in the source's first table."""
+    """Add the code; z_dim counts the whole latent, 62 + 10 + 2 as in the source's first table."""
 
-    categories: int = 10
-    codes: int = 2
-    info: float = 1.0
-    info_continuous: float = 0.1
+    categories: int = choice(10, "values K of the category", "InfoGAN", low=2)
+    codes: int = choice(2, "continuous codes C", "InfoGAN", low=1)
+    info: float = choice(1.0, "weight of the information loss", "InfoGAN", low=0)
+    info_continuous: float = choice(
+        0.1, "weight of the continuous codes within it", "InfoGAN", low=0
+    )
 
-    # Latent, loss and rates are the source's. With least squares and BatchNorm in D the scores ran away.
+    # Latent, loss and rates are the source's. With least squares and BatchNorm in D the scores ran
+    # away.
     SETS = PLAIN | dict(attention=False, z_dim=74, adversarial="ns", lr_g=1e-3, lr_d=2e-4)
-    AT_LEAST = dict(categories=2, codes=1, info=0, info_continuous=0)
 
 
 class Guess(NamedTuple):
-    """What D says of images, and of the code that they were drawn from."""
+    """D's scores for images, and its guess at the code that they were drawn from."""
 
     image: Tensor  # (B,)
     category: Tensor  # (B, K) logits
@@ -46,14 +52,20 @@ class Guess(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """DCGAN's D with BatchNorm, as the source has it, and 1 + K + C outputs: 2,864,845 parameters at width 64."""
+    """Judge images and guess their code: DCGAN's D with BatchNorm, and 1 + K + C outputs.
+
+    2,864,845 parameters at 3 channels, width 64.
+    """
 
     def __init__(self, size: int, channels: int, width: int, categories: int, codes: int) -> None:
         super().__init__()
-        chain, layers = [channels, *reversed(level_channels(size, width))], []
+        chain = [channels, *reversed(level_channels(size, width))]
+        layers: list[nn.Module] = []
         for i, (a, b) in enumerate(pairwise(chain)):
-            norm = [nn.BatchNorm2d(b)] if i else []
-            layers += [dcgan_init(nn.Conv2d(a, b, 4, 2, 1)), *norm, nn.LeakyReLU(0.1, inplace=True)]
+            layers.append(dcgan_init(nn.Conv2d(a, b, 4, 2, 1)))
+            if i > 0:
+                layers.append(nn.BatchNorm2d(b))
+            layers.append(nn.LeakyReLU(0.1, inplace=True))
         self.trunk = nn.Sequential(*layers)
         self.heads = dcgan_init(nn.Conv2d(chain[-1], 1 + categories + codes, 4))
         self.split = [1, categories, codes]
@@ -64,7 +76,7 @@ class Discriminator(nn.Module):
 
 
 class Model(Base):
-    """InfoGAN's step. D has BatchNorm, so real and fake images go through it separately."""
+    """Take InfoGAN's step. D has BatchNorm: real and fake images go through it separately."""
 
     @staticmethod
     def networks(e: Choices) -> tuple[Generator, Discriminator]:
@@ -73,10 +85,11 @@ class Model(Base):
 
     @staticmethod
     def latent(n: int, e: Choices, rng: torch.Generator) -> Tensor:
-        """(n, z_dim): z, the category as one of K, the continuous codes."""
+        """Draw (n, z_dim): z, the category as one of K, the continuous codes."""
         category = (torch.rand(n, 1, generator=rng, device=rng.device) * e.categories).floor()
         noise = torch.rand(n, e.z_dim - e.categories, generator=rng, device=rng.device) * 2 - 1
-        one_hot = (category == torch.arange(e.categories, device=rng.device)).to(noise.dtype)  # F.one_hot would wait
+        each = torch.arange(e.categories, device=rng.device)
+        one_hot = (category == each).to(noise.dtype)  # F.one_hot would wait for the device
         return torch.cat([noise[:, e.codes :], one_hot, noise[:, : e.codes]], 1)
 
     def update(self, x: Tensor, t: int) -> Logs:
@@ -100,11 +113,14 @@ class Model(Base):
         return logs | dict(g=g_img + g_info, g_img=g_img, g_info=g_info)
 
     def _images(self, latent: Tensor) -> Tensor:
+        """Return G's images of a latent, float32."""
         with self.autocast():
             return self._G(latent).float()
 
     def _info(self, guess: Guess, latent: Tensor) -> Tensor:
+        """Return L_info, how far D's guess is from the code within the latent."""
         e = self.e
-        _, category, code = latent.split([e.z_dim - e.categories - e.codes, e.categories, e.codes], 1)
+        noise = e.z_dim - e.categories - e.codes
+        _, category, code = latent.split([noise, e.categories, e.codes], 1)
         continuous = F.mse_loss(guess.code, code) / 2
         return e.info * (F.cross_entropy(guess.category, category) + e.info_continuous * continuous)

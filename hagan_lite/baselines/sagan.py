@@ -1,7 +1,7 @@
-"""SAGAN (Zhang et al. 2019) as the paper's Table I counts it: spectral norm, and self-attention in G alone.
+"""SAGAN (Zhang et al. 2019) as Table I counts it: spectral norm, and self-attention in G alone.
 
-HAGAN with every part but the attention switched off. SAGAN's source also has attention in D, which the printed counts
-leave no room for; its hinge loss is `adversarial="hinge"`.
+HAGAN with every part but the attention switched off. SAGAN's source also has attention in D, which
+the printed counts leave no room for, and the hinge loss (lesson 06) instead of least squares.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from hagan_lite.hagan import Hagan
 
 @dataclass(frozen=True)
 class Choices(Experiment):
-    """No field of its own."""
+    """Set HAGAN's parts off; there is no field of its own."""
 
     SETS = PLAIN
 
 
 class Model(Hagan):
-    """The same step: with these choices nothing but the two adversarial losses is left of it."""
+    """Take HAGAN's step, of which these choices leave the two adversarial losses alone."""

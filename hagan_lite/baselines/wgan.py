@@ -4,8 +4,9 @@ A critic f with no sigmoid, 1-Lipschitz, estimates the Wasserstein distance; G m
 
     max_f  E f(x) - E f(G(z)),    min_G  -E f(G(z))
 
-`lipschitz` says how f is held: `clip` cuts its weights to [-c, c] after each update, with RMSprop (the source);
-`penalty` adds  penalty * (||grad f(u)|| - 1)^2  at points u between real and fake, with Adam (Gulrajani et al. 2017).
+`lipschitz` says how f is held: `clip` cuts its weights to [-c, c] after each update, with RMSprop
+(the source); `penalty` adds  penalty * (||grad f(u)|| - 1)^2  at points u between real and fake,
+with Adam (WGAN-GP, Gulrajani et al. 2017).
 """
 
 from dataclasses import dataclass
@@ -18,24 +19,28 @@ from hagan_lite.baselines import PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.model import Logs
 from hagan_lite.model import Model as Base
+from hagan_lite.system.choices import choice
 
 
 @dataclass(frozen=True)
 class Choices(Experiment):
-    """`lipschitz`, `clip`, `penalty` and `critic_steps`, updates of the critic per update of G, are WGAN's own."""
+    """Add how the critic is held, and how often it moves; defaults are the sources'."""
 
-    lipschitz: str = "clip"
-    clip: float = 0.01
-    penalty: float = 10.0
-    critic_steps: int = 5
+    lipschitz: str = choice(
+        "clip", "how the critic is held 1-Lipschitz", "WGAN; WGAN-GP", one_of=("clip", "penalty")
+    )
+    clip: float = choice(0.01, "largest weight of a clipped critic", "WGAN", low=1e-6)
+    penalty: float = choice(10.0, "weight of the gradient penalty", "WGAN-GP", low=0)
+    critic_steps: int = choice(5, "updates of the critic per update of G", "WGAN", low=1)
 
     SETS = PLAIN | dict(attention=False, lr_g=5e-5, lr_d=5e-5)  # the source's
-    ONE_OF = dict(lipschitz=("clip", "penalty"))
-    AT_LEAST = dict(clip=1e-6, penalty=0, critic_steps=1)
 
 
 class Perceptron(nn.Module):
-    """G: z -> images, 13,301,632 parameters at 3 channels, 64x64. The hidden widths do not depend on `width`."""
+    """Draw images (B, C, H, W) from z (B, z_dim): G, 13,301,632 parameters at 3 channels, 64x64.
+
+    The hidden widths do not depend on `width`.
+    """
 
     def __init__(self, size: int, channels: int, z_dim: int) -> None:
         super().__init__()
@@ -50,30 +55,34 @@ class Perceptron(nn.Module):
 
 
 class Critic(nn.Sequential):
-    """f: images -> scores (B,), unbounded; 6,423,553 parameters at 3 channels, 64x64."""
+    """Score images, (B,), unbounded: f, 6,423,553 parameters at 3 channels, 64x64."""
 
     def __init__(self, size: int, channels: int) -> None:
-        hidden = (nn.Linear(channels * size**2, 512), nn.LeakyReLU(0.2), nn.Linear(512, 256), nn.LeakyReLU(0.2))
-        super().__init__(nn.Flatten(), *hidden, nn.Linear(256, 1), nn.Flatten(0))
+        layers: list[nn.Module] = [nn.Flatten()]
+        for a, b in pairwise((channels * size**2, 512, 256)):
+            layers += [nn.Linear(a, b), nn.LeakyReLU(0.2)]
+        super().__init__(*layers, nn.Linear(256, 1), nn.Flatten(0))
 
 
 class Model(Base):
-    """Several updates of the critic, then one of G."""
+    """Move the critic several times, then G once."""
 
     @staticmethod
     def networks(e: Choices) -> tuple[Perceptron, Critic]:
         return Perceptron(e.size, e.channels, e.z_dim), Critic(e.size, e.channels)
 
     def _optimiser(self, net: nn.Module, lr: float) -> torch.optim.Optimizer:
-        """The source found momentum harmful where weights are clipped."""
+        """Return RMSprop where weights are clipped: the source saw momentum do harm there."""
         if self.e.lipschitz == "penalty":
             return super()._optimiser(net, lr)
-        on_cuda = dict(capturable=True) if self.device.type == "cuda" else {}  # its step counters, too, on the device
+        # On CUDA the step counters, too, lie on the device.
+        on_cuda = dict(capturable=True) if self.device.type == "cuda" else {}
         return torch.optim.RMSprop(net.parameters(), lr, **on_cuda)
 
     def update(self, x: Tensor, t: int) -> Logs:
-        # The source takes a fresh batch for each update of the critic. Here they share the step's batch, each with
-        # fakes of its own: so every model sees as many real images in as many steps.
+        # The source takes a fresh batch for each update of the critic. Here they share the step's
+        # batch, each with fakes of its own: so every model sees as many real images in as many
+        # steps.
         for _ in range(self.e.critic_steps):
             fake = self.fakes(len(x))
             logs = self._critic_step(x, fake.detach())
@@ -82,6 +91,7 @@ class Model(Base):
         return logs | dict(g=loss)
 
     def _critic_step(self, x: Tensor, fake: Tensor) -> Logs:
+        """Move the critic once, on real and fake images; return what is logged."""
         e = self.e
         with self.autocast():
             real_, fake_ = self._D(x).float().mean(), self._D(fake).float().mean()
@@ -92,13 +102,17 @@ class Model(Base):
             loss = loss + e.penalty * logs["d_penalty"]
         self.descend(self.opt_d, loss)
         if e.lipschitz == "clip":
+            weights = list(self.D.parameters())
             with torch.no_grad():
-                torch._foreach_clamp_min_(weights := list(self.D.parameters()), -e.clip)
+                torch._foreach_clamp_min_(weights, -e.clip)
                 torch._foreach_clamp_max_(weights, e.clip)
         return logs | dict(d=loss)
 
     def _penalty(self, x: Tensor, fake: Tensor) -> Tensor:
-        """(||grad f(u)|| - 1)^2, mean over the batch, u on the lines from real to fake; float32, for it is squared."""
+        """Return the mean of (||grad f(u)|| - 1)^2, u on the lines from real to fake.
+
+        It is computed in float32, for it is squared.
+        """
         share = torch.rand(len(x), 1, 1, 1, generator=self.rng, device=self.device)
         u = torch.lerp(x, fake, share).requires_grad_()
         (slope,) = torch.autograd.grad(self.D(u).sum(), u, create_graph=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hagan_lite.cli import batch, data
+from hagan_lite.cli import batch, data, fields
 from hagan_lite.cli.options import (
     Change,
     Compile,
@@ -31,6 +31,7 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__
 )
 app.add_typer(batch.app)
+app.add_typer(fields.app)
 app.add_typer(data.app, name="data")
 
 

@@ -3,7 +3,13 @@
 `style.py` holds what plots share; there is one file for each kind of picture.
 """
 
-from hagan_lite.drawing.attnmix import figure_7, one_of_each, shift_over_training, shifts_by_area, typical
+from hagan_lite.drawing.attnmix import (
+    figure_7,
+    one_of_each,
+    shift_over_training,
+    shifts_by_area,
+    typical,
+)
 from hagan_lite.drawing.evaluation import (
     audited,
     gaussians,
@@ -26,8 +32,24 @@ from hagan_lite.drawing.lessons import (
     list_labels,
     panels,
 )
-from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, PHASE, REAL, STYLE, saliency_scale, save_figure, spread
-from hagan_lite.drawing.training import gallery, real_beside_fake, sample_history, shift_band, training_curves
+from hagan_lite.drawing.style import (
+    COLOURS,
+    FAKE,
+    MIXED,
+    PHASE,
+    REAL,
+    STYLE,
+    saliency_scale,
+    save_figure,
+    spread,
+)
+from hagan_lite.drawing.training import (
+    gallery,
+    real_beside_fake,
+    sample_history,
+    shift_band,
+    training_curves,
+)
 
 __all__ = [
     "COLOURS",

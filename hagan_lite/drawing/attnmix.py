@@ -9,7 +9,15 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from hagan_lite.attnmix import Labels, Mixed, mix
-from hagan_lite.drawing.style import COLOURS, MIXED, _absent, _figure, _over_steps, _picture, saliency_scale
+from hagan_lite.drawing.style import (
+    COLOURS,
+    MIXED,
+    _absent,
+    _figure,
+    _over_steps,
+    _picture,
+    saliency_scale,
+)
 from hagan_lite.drawing.training import shift_band
 from hagan_lite.paper import EXAMPLES
 

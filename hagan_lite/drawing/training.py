@@ -10,7 +10,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 from skimage.util import montage
 
-from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, REAL, _absent, _figure, _over_steps, _picture, spread
+from hagan_lite.drawing.style import (
+    COLOURS,
+    FAKE,
+    MIXED,
+    REAL,
+    _absent,
+    _figure,
+    _over_steps,
+    _picture,
+    spread,
+)
 from hagan_lite.paper import EXAMPLES
 
 

@@ -12,7 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hagan_lite.evaluation.inception import Inception, has_every_layer, inception_weights, read_weights
+from hagan_lite.evaluation.inception import (
+    Inception,
+    has_every_layer,
+    inception_weights,
+    read_weights,
+)
 from hagan_lite.system.paths import BUILD
 from hagan_lite.system.storage import write_atomically
 

@@ -36,7 +36,7 @@ def label_shifts(
     A = to_image_size(A, e.size).cpu()  # (images, 1, H, W)
     parts = []
     for own in A:
-        M = box_masks(masks // images, e.size, rng, e.mask_beta)
+        M = box_masks(masks // images, e.size, rng)
         parts.append(mixed_labels(M, own[None].expand_as(M), e.alpha))
     return Labels(*(torch.cat(column) for column in zip(*parts, strict=True)))
 

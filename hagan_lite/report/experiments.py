@@ -67,8 +67,8 @@ def ladder(
         ("hagan, received map", "hagan", dict(saliency="received")),
         ("hagan, fresh noise", "hagan", dict(fresh_noise=True)),
         ("hagan, pixels alone", "hagan", dict(pixel_kernel=1)),
-        ("hagan, features by distance", "hagan", dict(features="l2")),
-        ("hagan, features by contrast", "hagan", dict(features="nce")),
+        ("hagan, features by distance", "hagan", dict(feature_loss="l2")),
+        ("hagan, features by contrast", "hagan", dict(feature_loss="nce")),
         ("hagan, consistency grows", "hagan", dict(ramp=fifth)),
         (BEST, "hagan", dict(pixel_branch=False)),
     ]

@@ -1,0 +1,82 @@
+"""Fields of a frozen dataclass that carry their meaning, their limits and their source."""
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+
+class About(NamedTuple):
+    """What a field means, where the paper has it ("open": nowhere), and what it may be."""
+
+    meaning: str
+    source: str
+    one_of: tuple = ()  # the only values
+    any_of: tuple[str, ...] = ()  # the only words of a text with commas
+    low: float | None = None  # the limits of a number, both included
+    high: float | None = None
+
+    @property
+    def limits(self) -> str:
+        """Return which values are allowed, in words; empty where the field's type says it all."""
+        if self.one_of:
+            return f"one of {', '.join(map(str, self.one_of))}"
+        if self.any_of:
+            return f"any of {', '.join(self.any_of)}, with commas between; or empty"
+        if self.high is not None:
+            return f"in [{self.low}, {self.high}]"
+        return "" if self.low is None else f"at least {self.low}"
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a field may have this value, which is of the field's type."""
+        if self.one_of:
+            return value in self.one_of
+        if self.any_of:
+            return all(word in self.any_of for word in value.split(",") if word)
+        if self.low is None or value is None:
+            return True
+        high = math.inf if self.high is None else self.high
+        return math.isfinite(value) and self.low <= value <= high
+
+
+def choice(default: Any, meaning: str, source: str = "open", **limits: Any) -> Any:
+    """Return a dataclass field with its default and all that there is to say about it.
+
+    `limits` are fields of About: `one_of`, `any_of`, or `low` and `high`.
+    """
+    about = About(meaning, source, **limits)
+    return dataclasses.field(default=default, metadata={"about": about})
+
+
+def about_of(field: dataclasses.Field) -> About:
+    """Return what :func:`choice` noted about a field; a plain field has no limits."""
+    return field.metadata.get("about", About("", "open"))
+
+
+def field_names(kind: type) -> set[str]:
+    """Return the names of all fields of a dataclass."""
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+def check_types(instance: Any) -> None:
+    """Raise ValueError for a field whose value is not of its type; an int for a float is made one.
+
+    1 and 1.0 are one value then, with one hash.
+    """
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if field.type is float and type(value) is int:
+            object.__setattr__(instance, field.name, float(value))
+            continue
+        is_bool_for_number = type(value) is bool and field.type is not bool
+        if is_bool_for_number or not isinstance(value, field.type):
+            kind = getattr(field.type, "__name__", field.type)
+            raise ValueError(f"{field.name}={value!r}: must be of type {kind}")
+
+
+def check_limits(instance: Any) -> None:
+    """Raise ValueError, saying what is allowed, for a field beyond its limits."""
+    for field in dataclasses.fields(instance):
+        value, about = getattr(instance, field.name), about_of(field)
+        if not about.allows(value):
+            verb = "choose" if about.one_of or about.any_of else "must be"
+            raise ValueError(f"{field.name}={value!r}: {verb} {about.limits}")
