@@ -1,32 +1,35 @@
-# Each target makes .venv first if it is missing. Without make: pip install -e ".[dev]", then the hagan command.
+# Each target makes .venv first if it is missing. Without make: pip install -e . (tests, book: -e ".[dev]"), then the hagan command.
 PYTHON ?= python3
 PRESET ?= quick
 DATASET ?= mni152
 BIN := .venv/bin
 IP ?= 127.0.0.1
 
-.PHONY: reproduce test lab explore book figures bench wheelhouse clean
+.PHONY: reproduce test test-fast lab explore book figures bench wheelhouse clean
 
 reproduce: .venv/installed  ## the main job: train HAGAN (PRESET=paper: all of Table II), draw samples, Figure 7 and the table
 	$(BIN)/hagan reproduce --preset $(PRESET) --dataset $(DATASET)
 
-test: .venv/installed  ## lint, every test, every notebook
+test: .venv/installed-dev  ## lint, every test, every notebook
 	$(BIN)/hagan test
+
+test-fast: .venv/installed-dev  ## lint, and the tests that train nothing and need no notebook and no browser
+	$(BIN)/hagan test --fast
 
 lab: .venv/installed  ## JupyterLab on the notebooks
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/jupyter lab notebooks  # the browser needs the cores too: threads that wait shall not spin
 
-explore: .venv/installed  ## the AttnMix explorer as a page of its own; for a class: make explore IP=0.0.0.0
+explore: .venv/installed-dev  ## the AttnMix explorer as a page of its own; for a class: make explore IP=0.0.0.0
 	OMP_WAIT_POLICY=PASSIVE JUPYTER_PATH="$(CURDIR)/book/jupyter" $(BIN)/voila notebooks/explore_attnmix.ipynb --template=local --Voila.ip=$(IP)
 
-book: .venv/installed  ## the executed notebooks and docs/ as a static site, widgets included, in build/book; no network needed
+book: .venv/installed-dev  ## the executed notebooks and docs/ as a static site, widgets included, in build/book; no network needed
 	$(BIN)/python scripts/book.py
 
 figures: .venv/installed  ## figures/ and the tables of README.md and docs/ from the committed records, Table I counted
 	$(BIN)/hagan table
 	$(BIN)/python scripts/pages.py
 
-bench: .venv/installed  ## what a step costs here and what each measure brings, as one JSON; about half an hour
+bench: .venv/installed-dev  ## what a step costs here and what each measure brings, as one JSON; about half an hour
 	@$(BIN)/python tests/bench
 
 wheelhouse: .venv/installed  ## every wheel in one folder, for a class without network
@@ -40,8 +43,9 @@ wheelhouse: .venv/installed  ## every wheel in one folder, for a class without n
 clean:  ## everything that was made; data sets stay
 	rm -rf build .venv
 
-.venv/installed: pyproject.toml constraints.txt
+# The main job and the lessons need .venv/installed; tests, the book and the explorer's page need .venv/installed-dev.
+.venv/installed .venv/installed-dev: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) -c constraints.txt -e ".[dev]"
-	touch $@
+	$(BIN)/python -m pip install $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) -c constraints.txt -e ".$(if $(findstring -dev,$@),[dev])"
+	touch .venv/installed $@

@@ -8,6 +8,7 @@ Committed outputs are made on the embedded data, and carry no widget state, no t
 import argparse
 import ast
 import base64
+import functools
 import io
 import re
 import sys
@@ -133,6 +134,7 @@ def _defined(source: str) -> set[str]:
     return {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)}
 
 
+@functools.cache  # asked for every cell: parsing the package each time took 10 seconds a notebook
 def _public_names() -> set[str]:
     modules = (ROOT / "hagan_lite").rglob("*.py")
     return {

@@ -13,15 +13,56 @@ import torch
 
 from hagan_lite import runs
 from hagan_lite.config import Experiment
-from hagan_lite.system.paths import ROOT
+from hagan_lite.system.paths import COMMITTED, ROOT
 from hagan_lite.train import train
 
 SHARED = ROOT.parent / "shared" / "data"
+
+SLOW = {
+    "test_baselines",
+    "test_batch",
+    "test_bench",
+    "test_book",
+    "test_cli",
+    "test_cuda",
+    "test_notebooks",
+    "test_others_data",
+    "test_train",
+    "test_ui",
+}
+"""Files whose tests train, execute notebooks, compile, or open a browser; `hagan test --fast` leaves them out."""
+APART = {"test_baselines", "test_cli", "test_cuda", "test_train"}
+"""Files whose tests take long and share nothing: each goes to the first free process."""
+TOGETHER = {"test_claims": "ledger", "test_pages": "ledger", "test_results": "ledger"}
+"""Files that draw tables from the same records: one process counts the networks' costs for all of them."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, and group tests so that pytest-xdist shares expensive fixtures and balances the rest.
+
+    Each file is a group, except those in APART; all tests of one notebook are a group, for it is executed once.
+    """
+    for item in items:
+        file = item.path.stem
+        if file in SLOW or "smoke_run" in item.fixturenames:
+            item.add_marker("slow")
+        name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
+        if file == "test_notebooks" and name:
+            item.add_marker(pytest.mark.xdist_group(name))
+        elif file not in APART:
+            item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file, file)))
 
 
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def records() -> list[dict]:
+    """The committed records, read once; a test that changes one copies it first."""
+    return runs.load_records(COMMITTED)
 
 
 @pytest.fixture(scope="session")

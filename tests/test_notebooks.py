@@ -1,5 +1,9 @@
+"""Every notebook runs, is clean as committed, and prints what it printed when it was committed."""
+
+import re
 import subprocess
 import sys
+from functools import cache
 
 import nbformat
 import pytest
@@ -18,12 +22,60 @@ ALL = sorted(
 NAMES = [str(p.with_suffix("")) for p in ALL]
 
 
+CHECKED = "nbval-check-output"
+"""Tag of a cell whose output no machine may change: nbval's own, so that nbval can be run by hand."""
+
+
+@cache
+def _once(name):
+    """Execute a notebook once per process; return the executed notebook's path, or the error.
+
+    conftest.py keeps all tests of one notebook in one process.
+    """
+    committed = notebooks.NOTEBOOKS / f"{name}.ipynb"
+    before = committed.read_bytes()
+    try:
+        output = notebooks.execute(name)
+    except notebooks.NotebookError as error:
+        return error
+    assert committed.read_bytes() == before  # never in place
+    return output
+
+
+def executed(name):
+    output = _once(name)
+    if isinstance(output, Exception):
+        raise output
+    return output
+
+
+def checked_cells(path):
+    """Return the tagged code cells of a notebook; those that papermill added are left out."""
+    cells = nbformat.read(path, as_version=4).cells
+    return [c for c in cells if c.cell_type == "code" and CHECKED in c.metadata.get("tags", [])]
+
+
+def shown(cell):
+    """Return what nbval-lax compares: printed text, joined, and data other than pictures."""
+    parts = {}
+    for output in cell.outputs:
+        texts = {output.name: output.text} if "text" in output else output.get("data", {})
+        for kind, text in texts.items():
+            if not kind.startswith("image/") and "widget" not in kind:
+                parts[kind] = parts.get(kind, "") + str(text)
+    return parts
+
+
+def differences(path, other):
+    """Return the sources of the checked cells that show something else in the other notebook."""
+    pairs = zip(checked_cells(path), checked_cells(other), strict=True)
+    return [cell.source for cell, again in pairs if shown(cell) != shown(again)]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_notebook_runs(name):
-    before = (notebooks.NOTEBOOKS / f"{name}.ipynb").read_bytes()
-    output = notebooks.execute(name)
+    output = executed(name)
     assert output.is_relative_to(BUILD)
-    assert (notebooks.NOTEBOOKS / f"{name}.ipynb").read_bytes() == before  # never in place
     assert all(c.execution_count for c in nbformat.read(output, 4).cells if c.cell_type == "code")
 
 
@@ -32,23 +84,40 @@ def test_the_committed_notebook_is_clean(name):
     assert hygiene.problems(notebooks.NOTEBOOKS / f"{name}.ipynb") == []
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in NAMES if n[:2] in ("00", "01", "02", "03", "04", "05", "06", "10", "14")]
-)
+LESSONS = ("00", "01", "02", "03", "04", "05", "06", "10", "14")
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n[:2] in LESSONS])
 def test_the_committed_outputs_are_what_a_fresh_run_prints(name):
-    words = [
-        "pytest",
-        "-p",
-        "no:xdist",
-        "-o",
-        "addopts=",
-        "-p",
-        "no:cacheprovider",
-        "--nbval-lax",
-        f"notebooks/{name}.ipynb",
-    ]
-    done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:]
+    committed = notebooks.NOTEBOOKS / f"{name}.ipynb"
+    assert checked_cells(committed)
+    assert differences(committed, executed(name)) == []
+
+
+def test_a_checked_cell_that_prints_something_else_is_found_here_and_by_nbval(tmp_path):
+    """The second cell printed 3 when it was committed; nbval executes it and agrees with `differences`."""
+    for tagged, found in ((0, []), (1, ["print(2)"])):
+        made = notebook("print(1)", "print(2)")
+        made.cells[tagged].metadata["tags"] = [CHECKED]
+        for texts, file in (
+            (("1\n", "3\n"), f"committed{tagged}"),
+            (("1\n", "2\n"), f"fresh{tagged}"),
+        ):
+            for count, (cell, text) in enumerate(zip(made.cells, texts, strict=True), 1):
+                cell.execution_count = count
+                cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
+            nbformat.write(made, tmp_path / f"{file}.ipynb")
+        assert (
+            differences(tmp_path / f"committed{tagged}.ipynb", tmp_path / f"fresh{tagged}.ipynb")
+            == found
+        )
+    words = ["pytest", "-p", "no:xdist", "-p", "no:cacheprovider", "-rf", "--nbval-lax"]
+    words += ["committed0.ipynb", "committed1.ipynb"]
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    failed = re.findall(r"^FAILED (\w+)\.ipynb::(?:.*)Cell (\d)", done.stdout, re.M)
+    assert failed == [("committed1", "1")], done.stdout[:6000]
 
 
 def test_every_lesson_links_to_solutions_that_exist():

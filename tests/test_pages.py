@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from hagan_lite import runs
-from hagan_lite.system.paths import COMMITTED, ROOT
+from hagan_lite.system.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import pages  # scripts/pages.py
@@ -15,11 +14,6 @@ GENERATED = {str(page.relative_to(ROOT)): page for page in pages.pages()}
 WRITTEN = ["CONTRIBUTING.md", "data/README.md", "figures/README.md", "notebooks/README.md"]
 WRITTEN += ["notebooks/glossary.md", "notebooks/handout.md"]
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)<?([^)>#\s]+)")
-
-
-@pytest.fixture(scope="module")
-def records():
-    return runs.load_records(COMMITTED)
 
 
 @pytest.mark.parametrize("name", GENERATED)

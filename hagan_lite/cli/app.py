@@ -218,12 +218,16 @@ def test(
     pytest_arguments: Annotated[
         list[str] | None, typer.Argument(help="passed on to pytest")
     ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="leave out what trains, or needs a notebook or a browser")
+    ] = False,
 ) -> None:
     """Lint, then run every test; the notebooks are executed by tests."""
+    selection = ["-m", "not slow"] if fast else []
     for words in (
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["pytest", *(pytest_arguments or [])],
+        ["pytest", *selection, *(pytest_arguments or [])],
     ):
         code = subprocess.run([sys.executable, "-m", *words], cwd=ROOT).returncode
         if code:

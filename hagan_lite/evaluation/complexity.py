@@ -8,6 +8,7 @@ iterations of spectral norm count nothing.
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -90,6 +91,7 @@ def _padded(layer: SelfAttention, x: Tensor) -> int:
     return B * (H * W) ** 2 * (C - d)
 
 
+@cache  # it takes seconds, and Table I, the ledger and the pages ask for the same models
 def costs(e: Experiment) -> dict[str, Cost]:
     """Return the costs of the networks of an experiment's model: "G", "D" and "all".
 
