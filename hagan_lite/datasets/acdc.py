@@ -12,6 +12,7 @@ of street scenes.
 import re
 from pathlib import Path
 
+from hagan_lite.datasets.folder import volume
 from hagan_lite.datasets.sources import DataError, Listing, Source
 
 HELP = (
@@ -60,9 +61,9 @@ def _frames(patient: Path) -> tuple[list[Source], list[str]]:
         if phase not in numbers:
             missing.append(f"Info.cfg does not say which frame is {phase}")
     for number in sorted({int(n) for n in numbers.values()}):  # from 1
-        if single := _file(patient, f"{name}_frame{number:02d}"):
+        if single := volume(patient, f"{name}_frame{number:02d}"):
             sources.append(Source(single, name, crop=True))
-        elif cycle := _file(patient, f"{name}_4d"):
+        elif cycle := volume(patient, f"{name}_4d"):
             sources.append(Source(cycle, name, frame=number - 1, crop=True))
         else:
             missing.append(f"neither {name}_frame{number:02d} nor {name}_4d")
@@ -76,9 +77,3 @@ def _frames_without_info(patient: Path) -> tuple[list[Source], list[str]]:
     if not files:
         return [], ["no Info.cfg and no frame's file"]
     return [Source(path, name, crop=True) for path in files], []
-
-
-def _file(folder: Path, stem: str) -> Path | None:
-    """Return `folder`/`stem`.nii.gz or .nii, or None where there is neither."""
-    paths = (folder / f"{stem}.nii.gz", folder / f"{stem}.nii")
-    return next((path for path in paths if path.is_file()), None)

@@ -7,6 +7,7 @@ them, and the first 6528.
 
 from pathlib import Path
 
+from hagan_lite.datasets.folder import volume
 from hagan_lite.datasets.sources import DataError, Listing, Source
 
 SLICES, LIMIT = 23, 6528
@@ -29,7 +30,7 @@ def find(root: Path, variant: str = "") -> Listing:
         raise DataError(f"no HGG/*/ or LGG/*/ below {place}; {HELP}")
     sources, left_out = [], []
     for case in cases:
-        path = _file(case, f"{case.name}_{modality}")
+        path = volume(case, f"{case.name}_{modality}")
         if path:
             sources.append(Source(path, case.name, slices=SLICES))
         else:
@@ -45,9 +46,3 @@ def _cases(place: Path) -> list[Path]:
             folders = place.glob(f"{depth}{grade}/*")
             cases += sorted(path for path in folders if path.is_dir())
     return cases
-
-
-def _file(folder: Path, stem: str) -> Path | None:
-    """Return `folder`/`stem`.nii.gz or .nii, or None where there is neither."""
-    paths = (folder / f"{stem}.nii.gz", folder / f"{stem}.nii")
-    return next((path for path in paths if path.is_file()), None)

@@ -79,6 +79,12 @@ def kind(path: Path) -> str:
         return "dicom"  # so that reading it says what is wrong
 
 
+def volume(folder: Path, stem: str) -> Path | None:
+    """Return `folder`/`stem`.nii.gz or .nii, or None where there is neither."""
+    paths = (folder / f"{stem}.nii.gz", folder / f"{stem}.nii")
+    return next((path for path in paths if path.is_file()), None)
+
+
 def groups(files: list[Path]) -> list[str]:
     """Return a group for each file: its first folder below the one they share, else its name.
 
