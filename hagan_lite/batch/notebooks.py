@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hagan_lite.config import DATASETS, Experiment
 from hagan_lite.runs.folder import finished, in_short, read_log
-from hagan_lite.system.paths import BUILD, RECORDS, ROOT
+from hagan_lite.system.paths import BUILD, RECORDS, ROOT, short
 from hagan_lite.system.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
             cwd=ROOT,
             kernel_name="python3",
             progress_bar=False,
-            request_save_on_cell_execute=False,
+            # A user's own folder is taken out only at the end, so nothing is written before.
+            request_save_on_cell_execute=parameters.get("dataset", "mni152") in DATASETS,
+            autosave_cell_every=20,
             # Papermill ends an idle kernel by an interrupt, which the kernel would log as an error.
             extra_arguments=["--IPKernelApp.log_level=50"],
         )
@@ -118,14 +120,18 @@ def widget_errors(notebook: "nbformat.NotebookNode") -> list[str]:
 def progress(run: Path, steps: int, label: str) -> Iterator[None]:
     """Show a progress bar in the terminal while a notebook's kernel trains.
 
-    It follows the run's log.
+    It follows the run's log, and says where the first grid of samples lies as soon as it is there.
     """
     done = threading.Event()
 
     def follow() -> None:
         with tqdm(total=steps, desc=label, unit="step", mininterval=1, dynamic_ncols=True) as bar:
+            waiting_for_samples = True
             while not done.wait(1):
                 _advance(bar, run)
+                if waiting_for_samples and (grids := sorted(run.glob("samples/step_*.png"))):
+                    bar.write(f"first samples: {short(grids[0])}, and in run_experiment.ipynb")
+                    waiting_for_samples = False
             _advance(bar, run)
 
     thread = threading.Thread(target=follow, daemon=True)

@@ -22,10 +22,9 @@ from hagan_lite.cli.options import (
     Strict,
     located,
     parse,
-    short,
 )
 from hagan_lite.config import Experiment
-from hagan_lite.system.paths import BUILD, ROOT
+from hagan_lite.system.paths import BUILD, ROOT, short
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__

@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hagan_lite.cli.options import (
-    Change,
-    Compile,
-    Curve,
-    Device,
-    Precision,
-    Preset,
-    located,
-    parse,
-    short,
-)
+from hagan_lite.cli.options import Change, Compile, Curve, Device, Precision, Preset, located, parse
 from hagan_lite.config import MODELS, Experiment
-from hagan_lite.system.paths import COMMITTED, ROOT
+from hagan_lite.system.paths import COMMITTED, ROOT, short
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from hagan_lite.cli.options import Strict, located, short
+from hagan_lite.cli.options import Strict, located
 from hagan_lite.config import DATASETS
 from hagan_lite.paper import paper_name
+from hagan_lite.system.paths import short
 
 app = typer.Typer(help=__doc__)
 

@@ -73,8 +73,3 @@ def located(dataset: str) -> str:
     The notebook's kernel has another working directory than the user's shell.
     """
     return dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
-
-
-def short(path: Path) -> Path:
-    """Return a path relative to the working directory where it lies below it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

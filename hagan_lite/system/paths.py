@@ -14,3 +14,8 @@ COMMITTED = ROOT / "data" / "results"
 """Records that were committed; those of this machine are in RECORDS."""
 SEARCHED, SEARCH_SEED = COMMITTED / "search", 3
 """Committed records by which something was chosen, and their seed: no table of rows reports it."""
+
+
+def short(path: Path) -> Path:
+    """Return a path relative to the working directory where it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
