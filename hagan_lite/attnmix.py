@@ -19,9 +19,9 @@ Shares = Float[Tensor, " B"]
 def box_masks(n: int, size: int, rng: torch.Generator) -> Float[Tensor, "{n} 1 {size} {size}"]:
     """Draw n masks of 0. and 1., on the device of `rng`: 1 is a real pixel, 0 a fake one.
 
-    The paper leaves the mask's law open; this is CutMix's: the fake box has area 1 - a with a
-    uniform in [0, 1], its centre is uniform, it is clipped at the border, and half of the masks are
-    inverted.
+    The paper leaves the distribution of masks open; this is CutMix's. The fake box covers a share
+    1 - a of the image, with a uniform in [0, 1]; its centre is uniform, what lies beyond the border
+    is cut off, and half of the masks are inverted.
     """
 
     def uniform(*shape: int) -> Tensor:
@@ -43,9 +43,9 @@ def mix(x: Images, fake: Images, M: Maps) -> Images:
 
 
 def to_image_size(saliency: Float[Tensor, "B h w"], size: int) -> Maps:
-    """Return a map, at least 0, as A of Eq. 3, `size` pixels a side: bilinear, detached.
+    """Return a map, which is nowhere negative, as A of Eq. 3: `size` pixels a side, no gradient.
 
-    Its scale drops out of Eq. 3.
+    It is resized bilinearly. Eq. 3 divides by its sum, so it needs no normalising.
 
     Open in the paper: what "the attention map" of a layer is. Experiment.saliency says which
     reading is taken, and SelfAttention.with_saliency computes it.
@@ -55,7 +55,7 @@ def to_image_size(saliency: Float[Tensor, "B h w"], size: int) -> Maps:
 
 
 class Labels(NamedTuple):
-    """Shares of "real" in mixed images, each in [0, 1]."""
+    """Hold the shares of "real" in mixed images, each in [0, 1]."""
 
     lambda_0: Shares  # of the area
     lambda_1: Shares  # of the saliency
@@ -67,8 +67,8 @@ def mixed_labels(M: Maps, A: Maps | None, alpha: float = 0.5) -> Labels:
 
     A is non-negative; A=None is CutMix's label, lambda_0 alone. lambda_0 is the mask's own mean,
     not the area that was drawn: clipping at the border changes it. alpha = 1/2 (as in TransMix; the
-    paper gives no number) makes lambda a share again. A map without mass says nothing: there
-    lambda_1 = lambda_0.
+    paper gives no number) makes lambda the mean of the two. Where A is 0 everywhere, lambda_1 is
+    lambda_0.
     """
     lambda_0 = M.mean((1, 2, 3))
     if A is None:
@@ -82,7 +82,7 @@ def mixed_labels(M: Maps, A: Maps | None, alpha: float = 0.5) -> Labels:
 
 @dataclass
 class Mixed:
-    """One batch of AttnMix as it was trained on; images in [-1, 1]."""
+    """Hold one batch of AttnMix as D was trained on it; images in [-1, 1]."""
 
     fake: Images
     real: Images

@@ -11,7 +11,7 @@ Images = Float[Tensor, "B C H W"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One draw of T for a batch: calling it augments images, `move` moves what lies over them.
+    """Hold one draw of T for a batch: a call augments images, `move` translates maps of them.
 
     The parameters are kept so that the saliency map can follow its image. Real and fake images get
     the same policy and independent draws: were T for the real ones alone, G would learn the
@@ -37,7 +37,7 @@ class Augmentation:
         return x
 
     def move(self, x: Images, fill: float | None = 0.0) -> Images:
-        """Translate images or maps; `fill` comes in at the border, or (None) the edge."""
+        """Translate images or maps; uncovered pixels get `fill`, or with None repeat the edge."""
         if self.shift is None:
             return x
         B, C, H, W = x.shape

@@ -36,8 +36,8 @@ MODELS = ("hagan", *sorted(p.stem for p in (Path(__file__).parent / "baselines")
 PRESETS: dict[str, dict[str, Any]] = {
     # Seconds: it shows that everything runs, and nothing more.
     "smoke": dict(width=8, steps=20, batch_size=4, ema=0.8),
-    # Five to eight minutes on two cores. On the alike slices of mni152 G needs, and stands, the
-    # paper's learning rate.
+    # Five to eight minutes on two cores. The slices of mni152 look alike; on them G learns at the
+    # paper's rate and stays stable.
     "quick": dict(width=32, steps=500, lr_g=1e-3),
     # About ten minutes on two cores.
     "cpu": dict(width=32, steps=800),
@@ -85,13 +85,16 @@ class Experiment:
     pixel_kernel: int = choice(3, "kernel of the pixel branch", one_of=(1, 3))
     # AttnMix and T
     mix: str = choice(
-        "attnmix", "the mixed label's law", "Eq. 1-4", one_of=("attnmix", "cutmix", "off")
+        "attnmix",
+        "label of mixed images; off: none",
+        "Eq. 1-4",
+        one_of=("attnmix", "cutmix", "off"),
     )
-    # The paper's Figure 7 speaks for "output": notebook 14.
+    # The paper's Figure 7 fits better with "output": notebook 14.
     saliency: str = choice(
         "output", "A: attention's output, or attention received", one_of=("output", "received")
     )
-    alpha: float = choice(0.5, "1/2 keeps the mixed label a share", "Eq. 4; open", low=0, high=0.5)
+    alpha: float = choice(0.5, "factor of lambda_0 + lambda_1", "Eq. 4; open", low=0, high=0.5)
     augment: str = choice(
         "brightness,contrast,translation", "the policy of T", "III-E; open", any_of=AUGMENTATIONS
     )
@@ -100,7 +103,7 @@ class Experiment:
     adversarial: str = choice(
         "ls", "least squares or non-saturating adversarial loss", "III-E", one_of=("ls", "ns")
     )
-    # At the cpu preset the pixel branch stays near chance; with weight 1 its gradient draws grain.
+    # At the preset cpu the pixel branch stays near chance; with weight 1 G's images get noisy.
     beta: float = choice(0.1, "weight of the pixel branch in G's loss", "Eq. 8; open", low=0)
     beta1: float = choice(1.0, "weight of the pixel branch in D's loss", "Eq. 7; open", low=0)
     beta2: float = choice(1.0, "weight of the consistency terms in D's loss", "Eq. 7; open", low=0)
@@ -115,9 +118,9 @@ class Experiment:
         None, "first step with T and AttnMix; None: after a fifth", "IV-A: 100 epochs", low=0
     )
     fresh_noise: bool = choice(False, "new noise for G's update, not the images D has judged")
-    ramp: int = choice(0, "steps after phase_two in which beta2 grows from 0; 0 is a switch", low=0)
-    # The presets paper and quick have the paper's. In 800 steps on COVID-CT G then runs away from a
-    # D that stays near chance, and seeds end far apart; a slower G brought them together.
+    ramp: int = choice(0, "steps after phase_two in which beta2 grows from 0 to its weight", low=0)
+    # The presets paper and quick have the paper's. With it, in 800 steps on COVID-CT, D stays near
+    # chance and runs of different seeds end far apart; a slower G brought them together.
     lr_g: float = choice(4e-4, "G's learning rate", "IV-A: 0.001", low=0)
     lr_d: float = choice(1e-3, "D's learning rate", "IV-A: 0.001", low=0)
     adam_beta1: float = choice(0.5, "Adam's decay of the gradient's mean", low=0, high=1)
@@ -137,7 +140,7 @@ class Experiment:
             raise ValueError(f"model={self.model!r}: {make} makes its experiments")
         if self.phase_two is None:
             object.__setattr__(self, "phase_two", self.steps // 5)
-        # Without AttnMix no label asks for a map.
+        # Without AttnMix no map is used: runs that are equal shall compare equal.
         unused = self.UNUSED if self.mix == "attnmix" else (*self.UNUSED, "saliency")
         for field in dataclasses.fields(self):
             if field.name in unused:
@@ -205,9 +208,9 @@ class Experiment:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Return the fields in which this differs from its model at its preset.
+        """Return the fields that `make` needs beside model, dataset, preset and seed.
 
-        ``make`` with them makes it again:
+        With them it makes this experiment again:
         ``make(e.model, e.dataset, e.preset, seed=e.seed, **e.changes) == e``.
         """
         given: dict[str, Any] = {}

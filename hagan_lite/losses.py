@@ -21,7 +21,8 @@ def d_loss(score: Scores, target: Targets, kind: str = "ls") -> Scalar:
 
     ls (the paper's "basic L2"): (s - t)^2. ns: cross-entropy of sigmoid(s) with t.
     hinge (SAGAN's, for lesson 06; no experiment takes it): t relu(1-s) + (1-t) relu(1+s).
-    A soft label is a mixture of the two hard losses, up to a constant, in all three.
+    In all three, the loss of a label t is t times the loss of 1 plus (1 - t) times the loss of 0,
+    up to a constant.
     """
     if not isinstance(target, Tensor):
         # Filled where it is needed: a copy from the host would make CUDA wait.
@@ -40,7 +41,7 @@ def g_loss(score: Scores, kind: str = "ls") -> Scalar:
 
 
 class MixedJudgement(NamedTuple):
-    """D's judgement of mixed images, and their labels: lam per image, M per pixel."""
+    """Hold D's judgement of mixed images, and their labels: lam per image, M per pixel."""
 
     judgement: Judgement
     lam: Shares
@@ -48,7 +49,7 @@ class MixedJudgement(NamedTuple):
 
 
 class DiscriminatorLoss(NamedTuple):
-    """Eq. 7, L_D = L_img + beta1 L_pix + beta2 L_cons, and its terms."""
+    """Hold Eq. 7, L_D = L_img + beta1 L_pix + beta2 L_cons, and its terms."""
 
     total: Scalar
     image: Scalar
@@ -61,6 +62,8 @@ def discriminator_loss(
 ) -> DiscriminatorLoss:
     """Return Eq. 7 with the weights of `e`; `mixed` is None in phase one.
 
+    L_img is the loss of real images with label 1, of fakes with label 0 and, times `mixed_weight`,
+    of mixed images with label lam; L_pix is the same with the labels 1, 0 and M of each pixel.
     `ramp` in [0, 1] multiplies beta2. Without a pixel branch, and without mixed images, the terms
     that need them are 0.
     """
@@ -93,7 +96,7 @@ def consistency_loss(
 
 
 class GeneratorLoss(NamedTuple):
-    """Eq. 8, L_G = L_img + beta L_pix, and its terms."""
+    """Hold Eq. 8, L_G = L_img + beta L_pix, and its terms."""
 
     total: Scalar
     image: Scalar
@@ -101,7 +104,10 @@ class GeneratorLoss(NamedTuple):
 
 
 def generator_loss(fake: Judgement, e: Experiment) -> GeneratorLoss:
-    """Return Eq. 8 with the weight of `e`; the pixel term is 0 without a pixel branch."""
+    """Return Eq. 8 with the weight of `e`; mixed images and consistency are D's alone.
+
+    The pixel term is 0 without a pixel branch.
+    """
     image = g_loss(fake.image, e.adversarial)
     pixel = g_loss(fake.pixel, e.adversarial) if e.pixel_branch else image.new_zeros(())
     return GeneratorLoss(image + e.beta * pixel, image, pixel)
@@ -121,7 +127,7 @@ def pixel_consistency(mixed: Judgement, real: Judgement, fake: Judgement, M: Map
 
 
 def feature_l2(mixed: Judgement, real: Judgement, fake: Judgement, M: Maps) -> Scalar:
-    """Return the contrastive term's first reading, the mean over levels of a distance.
+    """Return the contrastive term read as a distance (feature_loss="l2"), the mean over levels.
 
     ||F(i) - (M' F(x) + (1-M') F(G(z)))||^2, where M' is M at the level's resolution.
     """
@@ -136,7 +142,7 @@ def feature_l2(mixed: Judgement, real: Judgement, fake: Judgement, M: Maps) -> S
 def feature_nce(
     mixed: Judgement, real: Judgement, fake: Judgement, lam: Shares, temperature: float = 0.1
 ) -> Scalar:
-    """Return the contrastive term's second reading, InfoNCE, the mean over levels.
+    """Return the contrastive term read as InfoNCE (feature_loss="nce"), the mean over levels.
 
     Features are pooled to (B, C) and normalised; among all reals and fakes of the batch, the mixed
     image should find its own real (weight lam) and its own fake (weight 1 - lam).

@@ -23,7 +23,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class Diverged(RuntimeError):
-    """Raised where the loss became NaN or exploded; the last good checkpoint is kept."""
+    """Say that the loss became NaN or exploded; the last good checkpoint is kept."""
 
 
 def train(
@@ -41,7 +41,7 @@ def train(
     A run that was stopped (Ctrl-C, SIGTERM, SIGKILL, a crash) and resumed ends with the same
     weights, bit for bit on the CPU, as one that ran through. `on_log` gets each log line; `device`,
     `precision` and `compiled` are no part of the experiment, nor is `history`, which saves a
-    generator at every tenth for the learning curve.
+    generator after every tenth of the steps for the learning curve.
 
     Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run,
     RuntimeError where another process trains there.
@@ -81,7 +81,7 @@ def _train(
             last = done == e.steps
             logging = last or done % log_every == 0
             saving = last or done % checkpoint_every == 0 or stopped()
-            if logging or saving:  # nothing is saved that was not looked at
+            if logging or saving:  # losses are checked before every save
                 line = _log_line(done, logs | model.gates())
                 _check(line, run)
             if logging:
@@ -137,7 +137,7 @@ def _log_line(step: int, logs: Logs) -> dict:
 
 
 def _check(line: dict, run: Path) -> None:
-    """Raise Diverged where a loss of a log line is no number, or beyond all measure."""
+    """Raise Diverged where a loss of a log line is NaN or above 10,000."""
     bad = [k for k in ("d", "g") if k in line and not abs(line[k]) <= 1e4]
     if not bad:
         return

@@ -32,7 +32,13 @@ MARK = re.compile(
 )
 
 FULL = "+ training strategy = hagan"
-IN_THE_README = (FULL, "sagan with T", "base with T", "base")
+IN_THE_README = {
+    FULL: "hagan",
+    "sagan with T": "sagan with T",
+    "base with T": "base with T",
+    "base": "base",
+}
+"""Rows of the README's table, and what they are called there."""
 ELSEWHERE = {
     FULL: "hagan",
     "sagan with T": "sagan with T",
@@ -102,13 +108,13 @@ def distances(rows: Rows, heading: str, records: Records, short: bool = False) -
 
 def differences(rows: Rows, records: Records) -> str:
     """Return the verdict on each of PAIRS that has records on both sides, and the spread of runs."""
-    known = runs.by_row(rows, records)
-    told = []
+    measured = runs.by_row(rows, records)
+    lines = []
     for row, rival in PAIRS:
-        if row in known and rival in known:
-            finding = claims_measured.better(known, row, [rival])
+        if row in measured and rival in measured:
+            finding = claims_measured.better(measured, row, [rival])
             numbers = finding.because.replace(f" ({rival})", "")
-            told.append(
+            lines.append(
                 {
                     "has a lower FD": row,
                     "than": rival,
@@ -116,13 +122,13 @@ def differences(rows: Rows, records: Records) -> str:
                     "numbers": numbers,
                 }
             )
-    if not told:
+    if not lines:
         return NOTHING
-    any_record = next(iter(known.values()))[0]
-    sd, freedom = claims_measured.spread(known, any_record)
+    any_record = next(iter(measured.values()))[0]
+    sd, freedom = claims_measured.spread(measured, any_record)
     scatter = f"{sd:.1f}, with {freedom} degrees of freedom."
     return (
-        tables.markdown(pd.DataFrame(told))
+        tables.markdown(pd.DataFrame(lines))
         + f"\nStandard deviation of the runs of one row, pooled over all rows: {scatter}\n"
     )
 
@@ -143,7 +149,7 @@ def _is_untrained(record: dict[str, Any]) -> bool:
 
 def label_chances(records: Records) -> str:
     """Return each run's chance that three labels move as little as Figure 7 prints, where it has it."""
-    told = []
+    lines = []
     for r in records:
         if "figure_7" in r:
             e = Experiment.from_dict(r["experiment"])
@@ -152,11 +158,11 @@ def label_chances(records: Records) -> str:
                 "seed": e.seed,
                 "trained with the map": e.saliency,
             }
-            told.append(
+            lines.append(
                 row
                 | {f"chance, {name} map": f"{chance:.2g}" for name, chance in r["figure_7"].items()}
             )
-    return tables.markdown(pd.DataFrame(told)) if told else NOTHING
+    return tables.markdown(pd.DataFrame(lines)) if lines else NOTHING
 
 
 def search(records: Records) -> str:
@@ -193,15 +199,15 @@ def printed_cells(records: Records) -> str:
     table = table1.table_1()
     # HAGAN's image branch has a row of its own, which is compared with D's printed cells a second time.
     table = table[~table["network"].str.contains(",")]
-    told = pd.concat([table[column] for column in table if column.endswith(": verdict")])
-    found = told[told != ""].value_counts()
+    cells = pd.concat([table[column] for column in table if column.endswith(": verdict")])
+    counted = cells[cells != ""].value_counts()
     kinds = {
         "agrees": "agree",
         "as a sum": "agree as a sum of rounded numbers",
         "differs": "differ",
     }
-    row = {"printed cells": int(found.sum())} | {
-        shown: int(found.get(kind, 0)) for kind, shown in kinds.items()
+    row = {"printed cells": int(counted.sum())} | {
+        shown: int(counted.get(kind, 0)) for kind, shown in kinds.items()
     }
     return tables.markdown(pd.DataFrame([row]))
 
@@ -210,7 +216,7 @@ def papers_budget(records: Records) -> str:
     """Return steps and counted FLOPs of HAGAN's and SAGAN's training at `paper`, and HAGAN's hours."""
     del records
     sizes = {"covid-ct": [64, 256], "acdc": [64, 256], "brats2018": [64]}
-    told = []
+    lines = []
     for size in (64, 256):
         changes = {} if size == 64 else AT_256
         for data in (name for name, papers in sizes.items() if size in papers):
@@ -223,16 +229,14 @@ def papers_budget(records: Records) -> str:
                 "steps": f"{hagan.steps:,}",
                 "PFLOP": work / 1e15,
             }
-            told.append(row | {"hours": work / SUSTAINED / 3600, "SAGAN's PFLOP": less / 1e15})
-    return tables.markdown(pd.DataFrame(told))
+            lines.append(row | {"hours": work / SUSTAINED / 3600, "SAGAN's PFLOP": less / 1e15})
+    return tables.markdown(pd.DataFrame(lines))
 
 
 STEP = "row of Table IV, or a control"
 LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
 PARTS: dict[str, Callable[[Records], str]] = dict(
-    four=partial(
-        distances, named(LADDER, {name: name for name in IN_THE_README}), "row", short=True
-    ),
+    four=partial(distances, named(LADDER, IN_THE_README), "row", short=True),
     counts=counts,
     measured=partial(distances, LADDER, STEP),
     measured_pairs=partial(differences, LADDER),

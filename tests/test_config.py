@@ -172,7 +172,7 @@ def test_hagan_fields_lists_every_field_without_loading_torch():
     ).stdout
     for field in dataclasses.fields(Experiment):
         assert f"\n{field.name} = " in f"\n{listed}"
-    assert "alpha = 0.5    in [0, 0.5]\n    1/2 keeps the mixed label a share" in listed
+    assert "alpha = 0.5    in [0, 0.5]\n" in listed
 
 
 def test_hagan_fields_of_a_model_lists_its_own_with_its_defaults():

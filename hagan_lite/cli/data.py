@@ -83,18 +83,16 @@ def fetch(
     Only covid-ct may be downloaded by a program.
     """
     from hagan_lite import datasets
-    from hagan_lite.datasets import acdc, brats2018, fetch, lgg
+    from hagan_lite.datasets import fetch
 
-    advice = {"covid-ct": "", "acdc": acdc.HELP, "brats2018": brats2018.HELP, "lgg": lgg.HELP}
-    base = paper_name(name)
-    if base not in advice:
+    if name not in DATASETS or name.startswith("mni152"):
+        others = ", ".join(other for other in DATASETS if not other.startswith("mni152"))
         raise ValueError(
-            f"{name}: nothing to fetch; there are {', '.join(advice)}, "
-            "and mni152, which is embedded"
+            f"{name}: nothing to fetch; there are {others}, and mni152, which is embedded"
         )
-    if advice[base]:
+    if paper_name(name) != "covid-ct":
         raise ValueError(
-            f"{base} may not be fetched by a program: {advice[base]}; "
+            f"{name} may not be fetched by a program: {datasets.where_to_get(name)}; "
             f"that folder is {datasets.data_root()}"
         )
     place, checksum = fetch.fetch_covid_ct(datasets.data_root(), url or fetch.URL)

@@ -6,6 +6,7 @@ import os
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -117,14 +118,30 @@ def find(name: str) -> Listing:
 
 
 def _find_named(name: str) -> Listing:
-    """Ask the data set's own file, with the variant in its name ("1798" of "acdc-1798")."""
-    base = paper_name(name)
-    variant = name[len(base) + 1 :]
-    module = importlib.import_module(f"hagan_lite.datasets.{base.replace('-', '_')}")
+    """Ask the data set's own file for its images."""
+    file, variant = _file_and_variant(name)
     try:
-        return module.find(data_root(), variant)
+        return file.find(data_root(), variant)
     except DataError as error:
         raise DataError(f"{name}: {error}; {EMBEDDED}") from error
+
+
+def where_to_get(name: str) -> str:
+    """Return what the file of a named data set says about where to get it."""
+    return _file_and_variant(name)[0].HELP
+
+
+def _file_and_variant(name: str) -> tuple[ModuleType, str]:
+    """Return the file of a data set, and the variant in its name.
+
+    Of "acdc-1798" they are acdc.py and "1798", of "covid-ct" covid_ct.py and "".
+    """
+    words = name.split("-")
+    for n in range(len(words), 0, -1):
+        file = f"hagan_lite.datasets.{'_'.join(words[:n])}"
+        if importlib.util.find_spec(file):
+            return importlib.import_module(file), "-".join(words[n:])
+    raise DataError(f"{name}: there is no file datasets/{'_'.join(words)}.py that finds its images")
 
 
 def _load_embedded(name: str, size: int, channels: int) -> Dataset:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hagan_lite.paper import paper_name
-
 if TYPE_CHECKING:
     from hagan_lite.datasets._tiff import Series
 
@@ -19,7 +17,8 @@ SOURCES = {
 
 def source_of(dataset: str) -> str:
     """Return who must be named beside images of a data set, or "" where nobody must."""
-    return SOURCES.get(paper_name(dataset), "")
+    sources = (who for name, who in SOURCES.items() if f"{dataset}-".startswith(f"{name}-"))
+    return next(sources, "")
 
 
 def titled(title: str, dataset: str) -> str:
