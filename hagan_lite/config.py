@@ -85,10 +85,7 @@ class Experiment:
     pixel_kernel: int = choice(3, "kernel of the pixel branch", one_of=(1, 3))
     # AttnMix and T
     mix: str = choice(
-        "attnmix",
-        "label of mixed images; off: none",
-        "Eq. 1-4",
-        one_of=("attnmix", "cutmix", "off"),
+        "attnmix", "the label of mixed images", "Eq. 1-4", one_of=("attnmix", "cutmix", "off")
     )
     # The paper's Figure 7 fits better with "output": notebook 14.
     saliency: str = choice(
