@@ -32,8 +32,8 @@ def dcgan_init(conv: nn.Module) -> nn.Module:
     """Return `conv` with weights from N(0, 0.02), DCGAN's initialisation; for G's and D's trunks.
 
     The paper is silent, and it matters behind spectral norm: with torch's default D could not tell
-    real from fake, with orthogonal weights G kept a grain of noise. Attention keeps torch's
-    default: with 0.02 its maps start flat.
+    real from fake, and with orthogonal weights G's images kept pixel noise. Attention keeps torch's
+    default: with 0.02 it starts almost uniform.
     """
     nn.init.normal_(conv.weight, 0.0, 0.02)
     return conv
@@ -58,7 +58,7 @@ class SelfAttention(nn.Module):
         return x + self.gamma * self.output(x)
 
     def output(self, x: Features) -> Features:
-        """Return v A^T, what attention gathers at every pixel; the fused kernel never makes A."""
+        """Return v A^T, what attention gathers at every pixel; no N x N matrix is stored."""
         q, k, v = (_pixels(conv, x) for conv in (self.query, self.key, self.value))
         # Zero padding changes no q.k; without it the CPU's fused kernel falls back to the N x N
         # matrix.
@@ -83,7 +83,7 @@ class SelfAttention(nn.Module):
     def received(self, x: Features, chunk: int = 256) -> Saliency:
         """Return how much each pixel is looked at, the mean of A over its queries, summing to 1.
 
-        A exists here, `chunk` queries at a time.
+        A is computed here, for `chunk` queries at a time.
         """
         q, k = _pixels(self.query, x), _pixels(self.key, x)
         received = torch.zeros_like(k[..., 0], dtype=torch.float32)

@@ -29,7 +29,8 @@ class Hagan(Model):
     """
 
     mixed: Mixed | None = None  # the last AttnMix batch, for snapshots
-    few: tuple[Tensor, list[Tensor] | None] | None = None  # G's last input, four of it, for the log
+    # For the log: the first four of G's last z, and D's features with skip="instance".
+    few: tuple[Tensor, list[Tensor] | None] | None = None
 
     def __init__(
         self, e: Experiment, device: torch.device, precision: str = "auto", compiled: bool = False
@@ -56,7 +57,7 @@ class Hagan(Model):
     def update(self, x: Tensor, t: int) -> Logs:
         """Take one step of Figure 2: G draws, D judges and learns, G learns from D's judgement.
 
-        From step `phase_two` on with T, mixed images and consistency (Section III-E).
+        From step `phase_two` on, T, mixed images and consistency are used as well (Section III-E).
         """
         fake, saliency = self._generate(x, want_map=self._mixes(t) and self.e.attention)
         logs, real_features = self._update_d(x, fake.detach(), saliency, t)
@@ -64,14 +65,17 @@ class Hagan(Model):
             fake, _ = self._generate(x, want_map=False)
         logs |= self._update_g(fake, self._is_phase_two(t))
         if self.e.skip == "ema":
-            # A mean over hundreds of images, at a batch of two as well: over twenty, G drew the
-            # same for every z.
+            # The running mean covers some 320 images whatever the batch size. Where it covered
+            # only 20 (momentum 0.1, batches of 2), G drew the same image for every z.
             self.G.update_skip(real_features, min(0.1, len(x) / 320))
         return logs
 
     def _generate(self, x: Tensor, want_map: bool) -> tuple[Tensor, Tensor | None]:
-        """Return as many fakes as x has images, float32, and the last attention layer's map."""
-        z, real_features = draw_z(len(x), self.e, self.rng), self._instance(x)
+        """Return as many fakes as x has images, float32, and the last attention layer's map.
+
+        The map (B, h, w) is None unless `want_map`.
+        """
+        z, real_features = draw_z(len(x), self.e, self.rng), self._features_for_g(x)
         few_features = None if real_features is None else [f[:4] for f in real_features]
         self.few = z[:4], few_features
         with self.autocast():
@@ -90,28 +94,29 @@ class Hagan(Model):
         """
         T_real = self._draw_T(len(x), self._is_phase_two(t))
         T_fake = self._draw_T(len(x), self._is_phase_two(t))
-        x, fake = T_real(x), T_fake(fake)
+        x, fake = T_real(x), T_fake(fake)  # D sees nothing else
         mixed, logs = None, {}
         if self._mixes(t):
             M, labels = self._labels(x, fake, saliency, T_fake)
-            real, judged, judged_mix = self._judge(x, fake, attnmix.mix(x, fake, M))
-            mixed = losses.MixedJudgement(judged_mix, labels.lam, M)
+            on_real, on_fake, on_mixed = self._judge(x, fake, attnmix.mix(x, fake, M))
+            mixed = losses.MixedJudgement(on_mixed, labels.lam, M)
             if saliency is not None:
                 logs["shift"] = labels.lam - labels.lambda_0
         else:
-            real, judged = self._judge(x, fake)
-        loss = losses.discriminator_loss(real, judged, mixed, self.e, self._ramp(t))
+            on_real, on_fake = self._judge(x, fake)
+        loss = losses.discriminator_loss(on_real, on_fake, mixed, self.e, self._ramp(t))
         self.descend(self.opt_d, loss.total)
         logs |= dict(d=loss.total, d_img=loss.image, d_pix=loss.pixel, d_cons=loss.consistency)
-        logs |= dict(d_real=real.image.mean(), d_fake=judged.image.mean())
-        return logs, [level.detach() for level in real.features]
+        logs |= dict(d_real=on_real.image.mean(), d_fake=on_fake.image.mean())
+        return logs, [level.detach() for level in on_real.features]
 
     def _labels(
         self, x: Tensor, fake: Tensor, saliency: Tensor | None, T: augment.Augmentation
     ) -> tuple[Tensor, attnmix.Labels]:
         """Draw masks (B, 1, H, W); return them and the labels of the images they mix (Eq. 1-4).
 
-        T has moved the fake image, so its map moves with it. The batch is kept in `mixed`.
+        T has moved the fake images, and their maps move with them. Where there is a map, `mixed`
+        keeps the batch.
         """
         e = self.e
         M = attnmix.box_masks(len(x), e.size, self.rng)
@@ -125,11 +130,12 @@ class Hagan(Model):
     def _update_g(self, fake: Tensor, phase_two: bool) -> Logs:
         """Move G by Eq. 8. The gradient reaches G through T; D's weights need none."""
         T = self._draw_T(len(fake), phase_two)
-        loss = losses.generator_loss(self.judged(T(fake)), self.e)
+        loss = losses.generator_loss(self.judge_fakes(T(fake)), self.e)
         self.descend(self.opt_g, loss.total)
         return dict(g=loss.total, g_img=loss.image, g_pix=loss.pixel)
 
     def _is_phase_two(self, t: int) -> bool:
+        """Return whether step t belongs to the second phase (Section III-E)."""
         return t >= self.e.phase_two
 
     def _mixes(self, t: int) -> bool:
@@ -151,8 +157,8 @@ class Hagan(Model):
             return judge(self._D, *batches)
 
     @torch.no_grad()
-    def _instance(self, x: Tensor) -> list[Tensor] | None:
-        """Return D's features of x where G is given them, with skip="instance"."""
+    def _features_for_g(self, x: Tensor) -> list[Tensor] | None:
+        """Return D's features of x where G is given them, with skip="instance", and else None."""
         return self.D.image(x)[1] if self.e.skip == "instance" else None
 
     def averaged(self, batches: int = 16) -> Generator:
@@ -163,7 +169,7 @@ class Hagan(Model):
         return copy.deepcopy(self.ema) if self.e.skip == "instance" else super().averaged(batches)
 
     def gates(self) -> Logs:
-        """Return attention's gammas, the skip's gates and the entropy of the last A, to log."""
+        """Return attention's gammas, the skip's gates and the last layer's entropy, to log."""
         logs = {}
         for i, layer in self.G.attention.items():
             logs[f"gamma_{4 * 2 ** int(i)}"] = layer.gamma.detach()

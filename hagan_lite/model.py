@@ -31,8 +31,8 @@ class Model:
     """Hold one training's networks, optimisers and random state; `step` moves them by a batch.
 
     `ema` is the average of G's parameters that is sampled. torch.optim.swa_utils.AveragedModel is
-    not used for it: it reads its counter back twice in every step, and no step here waits for the
-    device.
+    not used for it: it reads its counter back from the device twice in every step, which makes the
+    host wait, and no step here does.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -80,7 +80,7 @@ class Model:
         self.opt_g = self._optimiser(self.G, e.lr_g)
         self.opt_d = None if D is None else self._optimiser(self.D, e.lr_d)
         self.rng = torch.Generator(device).manual_seed(e.seed)
-        self._G, self._D = self.G, self.D  # as the step calls them
+        self._G, self._D = self.G, self.D  # as the step calls them: compiled if asked for
         if compiled:
             self._G = torch.compile(self.G)
             self._D = None if D is None else torch.compile(self.D)
@@ -112,8 +112,8 @@ class Model:
         """Return what G learns from: the images D has just judged; new ones with `fresh_noise`."""
         return self.fakes(len(fake)) if self.e.fresh_noise else fake
 
-    def judged(self, fake: Tensor) -> Any:
-        """Return D's judgement of fakes, for G's update: the gradient passes D, not its weights."""
+    def judge_fakes(self, fake: Tensor) -> Any:
+        """Return D's judgement of fakes for G's update: D's weights get no gradient."""
         self.D.requires_grad_(False)
         with self.autocast():
             judgement = self._D(fake)

@@ -107,7 +107,7 @@ class Model(Base):
         if e.fresh_noise:
             latent = self.latent(len(x), e, self.rng)
             fake = self._images(latent)
-        guess = self.judged(fake)
+        guess = self.judge_fakes(fake)
         g_img, g_info = losses.g_loss(guess.image, kind), self._info(guess, latent)
         self.descend(self.opt_g, g_img + g_info)
         return logs | dict(g=g_img + g_info, g_img=g_img, g_info=g_info)

@@ -87,7 +87,7 @@ class Model(Base):
         logs = dict(d=loss, d_img=loss_img, d_pix=loss_pix, d_cons=loss_cons)
         logs |= dict(d_real=real.image.mean(), d_fake=fake_.image.mean())
 
-        judged = self.judged(self.fakes_for_g(fake))
+        judged = self.judge_fakes(self.fakes_for_g(fake))
         g_img, g_pix = losses.g_loss(judged.image, kind), losses.g_loss(judged.pixel, kind)
         self.descend(self.opt_g, g_img + g_pix)
         return logs | dict(g=g_img + g_pix, g_img=g_img, g_pix=g_pix)

@@ -86,7 +86,7 @@ class Model(Base):
         for _ in range(self.e.critic_steps):
             fake = self.fakes(len(x))
             logs = self._critic_step(x, fake.detach())
-        loss = -self.judged(self.fakes_for_g(fake)).float().mean()
+        loss = -self.judge_fakes(self.fakes_for_g(fake)).float().mean()
         self.descend(self.opt_g, loss)
         return logs | dict(g=loss)
 
