@@ -1,9 +1,6 @@
 """Join near duplicates: one picture in two files must not be on both sides of a split."""
 
 import numpy as np
-from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 ALIKE, COPIES = 0.97, 0.995
 """From these correlations on two pictures are near duplicates, and copies.
@@ -19,6 +16,8 @@ def thumbnail(plane: np.ndarray) -> np.ndarray:
 
     These are 32 x 32 means of the grey picture less their mean.
     """
+    from PIL import Image
+
     grey = Image.fromarray(plane.mean(0, dtype=np.float32))
     means = np.asarray(grey.resize((32, 32), Image.Resampling.BOX)).ravel()
     means = means - means.mean()
@@ -47,6 +46,9 @@ def merge(small: np.ndarray, groups: np.ndarray, patients: bool) -> tuple[np.nda
 
 def _joined(groups: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return `groups` (N,) with those connected by `edges` (2, n) made one, counted from 0."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     count = groups.max(initial=-1) + 1
     graph = coo_array((np.ones(edges.shape[1]), tuple(edges)), (count, count))
     return connected_components(graph, directed=False)[1][groups]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hagan_lite.config import DATASETS
-from hagan_lite.datasets import cache, folder, mni152
+from hagan_lite.datasets import arrays, cache, folder, mni152
 from hagan_lite.datasets.reading import Reading, below, read_files
 from hagan_lite.datasets.sources import DataError, Listing
 from hagan_lite.paper import PAPER_IMAGES, paper_name
@@ -67,15 +67,19 @@ def data_root() -> Path:
 def load(name: str, size: int = 64, channels: int = 1, strict: bool = False) -> Dataset:
     """Load a named data set, or a folder of images, at size x size pixels and 1 or 3 channels.
 
-    Decoded arrays are cached below build/cache and mapped from there. A warning names files that
-    cannot be read. Raises DataError where no image is left, the data set is missing, or, with
-    `strict`, any file was left out.
+    Decoded arrays are cached below build/cache and mapped from there. A ready array of a named data
+    set (arrays.py) is taken before any files. A warning names files that cannot be read. Raises
+    DataError where no image is left, the data set is missing, or, with `strict`, any file was left
+    out.
     """
     if size < 1 or channels not in (1, 3):
         raise DataError(
             f"{name}: {size} pixels a side and {channels} channels; "
             "choose 1 or more pixels, 1 or 3 channels"
         )
+    ready = arrays.path_of(data_root(), name, size, channels)
+    if name in DATASETS and ready.is_file():
+        return Dataset(**arrays.read(ready, VERSION))
     if name in ("mni152", "mni152-all"):
         return _load_embedded(name, size, channels)
     listing = find(name)

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, TiffImagePlugin
 from torch import Tensor
+
+if TYPE_CHECKING:  # a machine that trains on ready arrays needs no Pillow
+    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ def decode(path: Path, size: int, channels: int) -> np.ndarray:
     float images carry no window, so their minimum becomes black and their maximum white. Raises
     ValueError with the remedy for several pages, deep colours, NaN; what Pillow raises for damage.
     """
+    from PIL import Image, ImageOps
+
     with Image.open(path) as opened:
         pages = getattr(opened, "n_frames", 1)
         if pages > 1:
@@ -49,7 +54,7 @@ def decode(path: Path, size: int, channels: int) -> np.ndarray:
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
 
 
-def _values(image: Image.Image, stored: Stored) -> np.ndarray:
+def _values(image: "Image.Image", stored: Stored) -> np.ndarray:
     """Return the pixels (H, W) float32 of a grey image, white above black.
 
     Raises ValueError for NaN and infinity.
@@ -67,14 +72,18 @@ def _values(image: Image.Image, stored: Stored) -> np.ndarray:
     return -values if stored.inverted else values
 
 
-def _own_range(values: np.ndarray) -> Image.Image:
+def _own_range(values: np.ndarray) -> "Image.Image":
     """Return values (H, W) as a picture from their minimum, black, to their maximum, white."""
+    from PIL import Image
+
     low, high = float(values.min()), float(values.max())
     return Image.fromarray(np.uint8(np.round((values - low) / max(high - low, 1e-9) * 255)))
 
 
-def _stored(path: Path, opened: Image.Image) -> Stored:
+def _stored(path: Path, opened: "Image.Image") -> Stored:
     """Return how a PNG or TIFF file stores its pixels; other formats have 8 unsigned bits."""
+    from PIL import TiffImagePlugin
+
     if opened.format == "PNG":
         with path.open("rb") as file:
             return Stored(bits=file.read(25)[24])
@@ -127,6 +136,8 @@ def isotropic(plane: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
     `spacing` is (down, across) in any unit. Raises ValueError for one that no scanner has: one
     more than twenty times the other, zero, or not finite.
     """
+    from PIL import Image
+
     down, across = spacing
     positive = np.isfinite([down, across]).all() and min(spacing) > 0
     if not positive or max(spacing) > 20 * min(spacing):
@@ -145,13 +156,17 @@ def resize(plane: np.ndarray, size: int) -> np.ndarray:
 
     Halves are rounded up, not to even as in `to_uint8`: every committed record's images are.
     """
+    from PIL import Image
+
     image = Image.fromarray(plane.astype(np.float32))
     image = image.resize((size, size), Image.Resampling.BICUBIC)
     return np.uint8(np.clip(np.asarray(image), 0, 1) * 255 + 0.5)
 
 
-def to_image(image: np.ndarray) -> Image.Image:
+def to_image(image: np.ndarray) -> "Image.Image":
     """Return uint8 pixels (1 or 3, H, W) as a picture in mode L or RGB."""
+    from PIL import Image
+
     return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
 
 
