@@ -25,13 +25,14 @@ SLOW = {
     "test_book",
     "test_cli",
     "test_cuda",
+    "test_gpu",
     "test_notebooks",
     "test_others_data",
     "test_train",
     "test_ui",
 }
 """Files whose tests train, execute notebooks, compile, or open a browser; `hagan test --fast` leaves them out."""
-APART = {"test_baselines", "test_cli", "test_cuda", "test_train"}
+APART = {"test_baselines", "test_cli", "test_cuda", "test_gpu", "test_train"}
 """Files whose tests take long and share nothing: each goes to the first free process."""
 TOGETHER = {"test_claims": "ledger", "test_pages": "ledger", "test_results": "ledger"}
 """Files that draw tables from the same records: one process counts the networks' costs for all of them."""

@@ -3,9 +3,11 @@ dtype but no data: a value read back by the host, or a tensor that crosses to th
 a real device."""
 
 import collections
+import contextlib
+import os
+import signal
 from unittest import mock
 
-import jaxtyping
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -17,10 +19,15 @@ from hagan_lite.config import MODELS, Experiment
 from hagan_lite.datasets import pixels
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
-from hagan_lite.system import runtime
+from hagan_lite.system import graphs, runtime
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+no_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+
+def needs_cuda(test):
+    """Skip a test without a CUDA device, and mark it as one that scripts/gpu.sh runs where there is one."""
+    return pytest.mark.gpu(no_cuda(test))
 
 
 def tiny(**changes):
@@ -154,7 +161,10 @@ def test_every_activation_is_channels_last():
 @pytest.fixture
 def unchecked(monkeypatch):
     """Switch the checks of shapes off (conftest.py): torch.compile cannot look into beartype's."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with contextlib.suppress(ImportError):
+        import jaxtyping
+
+        monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def test_compiled_networks_are_whole_graphs_and_compute_the_same(unchecked, monkeypatch):
@@ -198,6 +208,35 @@ def test_a_step_in_float32_is_the_cpus_step():
     assert cpu.step(real(), 0)["d"].item() == pytest.approx(
         gpu.step(real().to(CUDA), 0)["d"].item(), rel=0.2
     )
+
+
+@needs_cuda
+@pytest.mark.parametrize("changes", [{}, dict(ramp=2), dict(mix="cutmix"), dict(model="sagan")])
+def test_a_recorded_step_on_a_real_gpu_trains_as_the_step_does(changes):
+    e = tiny(phase_two=6, steps=16, **changes)
+    models = Hagan(e, CUDA), Hagan(e, CUDA)
+    steps, x = (models[0].step, graphs.step_of(models[1], recorded=True)), real().to(CUDA)
+    for t in range(e.steps):
+        one, other = (step(x, t) for step in steps)
+        for name in one:
+            torch.testing.assert_close(one[name], other[name], atol=2e-2, rtol=2e-2)
+    states = [model.state_dict() for model in models]
+    assert torch.equal(states[0]["rng"], states[1]["rng"])  # the replays have drawn as many numbers
+    assert not any(group["capturable"] for group in states[1]["opt_d"]["param_groups"])
+
+
+@needs_cuda
+def test_a_recorded_run_goes_on_where_it_stopped_and_on_another_device(tmp_path):
+    e, run = tiny(steps=20), tmp_path / "run"
+
+    def stop(line):
+        if line["step"] == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        train.train(e, run, device="cuda", on_log=stop, recorded=True)
+    train.train(e, run, device="cpu")
+    assert runs.finished(run)
 
 
 @needs_cuda
