@@ -1,9 +1,10 @@
 """A training step recorded as a CUDA graph: one launch for all of its kernels.
 
-A step at 64x64 is more than a thousand small kernels, and a GPU finishes each before the host has
-launched the next. Recording takes two seconds, where torch.compile takes a minute or more; the two
-can be combined. torch.compile cannot take the whole step, for it breaks at each draw from a
-torch.Generator, and its own graphs (mode="reduce-overhead") end where its graphs do.
+A step of HAGAN is some 700 operations that compute something, each one kernel or several, and at
+64x64 a GPU may well finish each before the host has launched the next. torch.compile cannot take
+the whole step: it breaks at each draw from a torch.Generator, and its own CUDA graphs
+(mode="reduce-overhead") end where its graphs do. So the step is recorded by hand here, whether the
+networks in it are compiled or not. None of this was run on a GPU yet (docs/gpu.md).
 """
 
 import warnings

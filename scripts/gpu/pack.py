@@ -49,7 +49,8 @@ def pack(out: Path, most: int, stand_in: bool = False) -> Path:
                 if path.suffix in (".py", ".json"):
                     tar.add(path, str(path.relative_to(ROOT)))
         _add(tar, "COMMIT", commit().encode())
-        _add(tar, "flops.json", json.dumps(_flops()).encode())
+        # A rehearsal reports no speed, and counting takes ten seconds.
+        _add(tar, "flops.json", json.dumps({} if stand_in else _flops()).encode())
         with tempfile.TemporaryDirectory() as folder:
             for name, size in WANTED:
                 if stand_in and (name, size) == WANTED[-1]:

@@ -18,7 +18,7 @@ import collect
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-WEIGHTS = {1: 50, 2: 150, 3: 220, 4: 80, 5: 60}
+WEIGHTS = {1: 80, 2: 150, 3: 200, 4: 75, 5: 55}
 """Seconds of each stage when there are 560; other times are shared out in proportion, and what a
 stage does not need goes to those after it."""
 COLLECTING = 15.0  # seconds kept for the end

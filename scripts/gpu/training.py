@@ -49,8 +49,6 @@ def main() -> None:
     parser.add_argument("--steps-256", type=int, default=4000)
     parser.add_argument("--rehearsal", action="store_true")
     options = parser.parse_args()
-    # While a run trains, a signal waits for the end of a step; before and after, it stops this.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     torch.backends.cudnn.benchmark = "benchmark" in options.mode
     deadline = time.monotonic() + options.seconds
     experiments = cases.runs_of(options.stage, options.rehearsal, options.steps_256)
@@ -84,7 +82,11 @@ def train_within(
 
 @contextlib.contextmanager
 def _stopping_after(seconds: float) -> Iterator[None]:
-    """Send SIGTERM to this process after so many seconds of the block: a training stops by it."""
+    """Stop the block after so many seconds, or by a signal: a training ends between two steps.
+
+    Raises KeyboardInterrupt in the block; a training waits with it until a step is whole.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     timer = threading.Timer(max(0.1, seconds), os.kill, (os.getpid(), signal.SIGTERM))
     timer.daemon = True
     timer.start()
@@ -92,6 +94,7 @@ def _stopping_after(seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+        signal.signal(signal.SIGTERM, before)
 
 
 def export(run: Path, out: Path, dataset: Dataset, device: torch.device) -> int:
