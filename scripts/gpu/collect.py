@@ -6,6 +6,7 @@ matters most comes first, and what there is no room for is named in left-out.txt
 
 import io
 import tarfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 MIB = 1 << 20
@@ -15,13 +16,20 @@ SMALL = MIB
 ORDER = ("samples.npz", "generator.safetensors", "curve.npz")
 
 
-def collect(results: Path, out: Path, part: int = PART, parts: int = PARTS) -> list[Path]:
-    """Write the files below `results` as parts of one archive into `out`, and return the parts."""
+def collect(
+    results: Path, out: Path, wanted: str = "*", part: int = PART, parts: int = PARTS
+) -> list[Path]:
+    """Write the files below `results` as parts of one archive into `out`, and return the parts.
+
+    `wanted` is a pattern of their paths below `results`, such as "runs/acdc-*".
+    """
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("results.tar.*"):
         old.unlink()
     room, taken, left_out = part * parts - 64 * 1024, [], []
-    for path in sorted((p for p in results.rglob("*") if p.is_file()), key=_importance):
+    files = [p for p in results.rglob("*") if p.is_file()]
+    files = [p for p in files if fnmatch(p.relative_to(results).as_posix(), wanted)]
+    for path in sorted(files, key=_importance):
         size = path.stat().st_size + 2048  # with the archive's headers
         if size <= room:
             taken.append(path)

@@ -41,7 +41,8 @@ def main() -> None:
         elif group == "child":
             at_once_child(options)
         elif group == "at-once":
-            add(options.out, at_once(options))
+            if not any(line["case"] == "at once" for line in lines(options.out)):
+                add(options.out, at_once(options))
         else:
             time_group(group, options, deadline)
 

@@ -38,7 +38,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", "build/gpu/out")))
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "gpu" / "work")
     parser.add_argument("--seconds", type=float, default=560, help="for everything")
-    parser.add_argument("--stages", default="1,2,3,4,5")
+    parser.add_argument("--stages", default="1,2,3,4,5", help="'' for none: collect alone")
+    parser.add_argument("--collect", default="*", help="results wanted, such as 'runs/acdc-*'")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--mode", help="how trainings run; default: what stage 2 found fastest")
     parser.add_argument("--at-once", type=int, help="trainings at once; default: what stage 2 says")
@@ -66,7 +67,7 @@ class Stages:
 
     def run(self) -> None:
         """Run each stage in its share of the time left, whatever became of the one before."""
-        stages = [int(number) for number in self.options.stages.split(",")]
+        stages = [int(number) for number in self.options.stages.split(",") if number]
         does = {1: self.check, 2: self.speed, 3: self.train, 4: self.train, 5: self.train}
         for i, stage in enumerate(stages):
             left = self.deadline - time.monotonic()
@@ -84,7 +85,7 @@ class Stages:
                     done.touch()
             except Exception as error:  # the next stage is still wanted
                 self.say(f"stage {stage} failed: {type(error).__name__}: {error}")
-        for part in collect.collect(self.results, self.options.out):
+        for part in collect.collect(self.results, self.options.out, self.options.collect):
             self.say(f"{part.name}: {part.stat().st_size / collect.MIB:.1f} MiB")
 
     def check(self, stage: int, seconds: float) -> bool:

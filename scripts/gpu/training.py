@@ -8,6 +8,7 @@ that the time cut off is exported as what it is, an experiment of fewer steps.
 import argparse
 import contextlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -34,6 +35,8 @@ from hagan_lite.train import Diverged, train
 EXPORTING = 6.0  # seconds that an export may take, kept free of each run's time
 LARGEST_GENERATOR = 15 << 20
 """Bytes of a generator that is exported: of a larger one, its images alone are carried back."""
+LARGEST_CURVE = 32 << 20
+"""Bytes of a learning curve's images: of more there are fewer points, and at 256x256 none."""
 
 
 def main() -> None:
@@ -137,16 +140,18 @@ def averaged(run: Path, device: torch.device) -> tuple[Experiment, nn.Module, in
 
 
 def curve(run: Path, e: Experiment, n: int, device: torch.device) -> dict[str, np.ndarray]:
-    """Return n images of every generator that was saved during the training, by its step.
+    """Return n images of generators that were saved during the training, by their steps.
 
-    They are those that evaluation.learning_curve draws.
+    They are those that evaluation.learning_curve draws, evenly spaced where all would be too many.
     """
+    saved = sorted((run / "history").glob("step_*.safetensors"), reverse=True)
+    most = LARGEST_CURVE // (n * e.channels * e.size**2)
+    if most < 2:
+        return {}
     drawn = {}
-    for path in sorted((run / "history").glob("step_*.safetensors")):
+    for path in reversed(saved[:: math.ceil(len(saved) / most) or 1]):
         step = int(path.stem.split("_")[1])
-        if step <= e.steps:
-            G = runs.load_generator(run, str(device), step)
-            drawn[str(step)] = runs.generate(G, e, n)
+        drawn[str(step)] = runs.generate(runs.load_generator(run, str(device), step), e, n)
     return drawn
 
 
