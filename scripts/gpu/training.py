@@ -33,6 +33,7 @@ from hagan_lite.system.storage import load_checkpoint, write_json
 from hagan_lite.train import Diverged, train
 
 EXPORTING = 6.0  # seconds that an export may take, kept free of each run's time
+LEAST = 3.0  # seconds: in less no training reaches anything
 LARGEST_GENERATOR = 15 << 20
 """Bytes of a generator that is exported: of a larger one, its images alone are carried back."""
 LARGEST_CURVE = 32 << 20
@@ -59,10 +60,13 @@ def main() -> None:
     for i, name in enumerate(names):
         share = (deadline - time.monotonic()) / (len(names) - i) - EXPORTING
         run, e = options.work / name, experiments[name]
-        dataset = load(e.dataset, e.size, e.channels)
         done = options.out / name / "experiment.json"
         if done.exists() and "stopped" not in json.loads(done.read_text()):
             continue
+        if share < LEAST:
+            print(f"{name}: no time left")
+            continue
+        dataset = load(e.dataset, e.size, e.channels)
         began = time.monotonic()
         try:
             train_within(share, e, run, dataset, options)
