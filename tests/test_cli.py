@@ -8,18 +8,14 @@ import time
 
 import layouts
 import pytest
+from helpers import hagan
 from PIL import Image
 from pydicom.data import get_testdata_file
-from typer.testing import CliRunner
 
 from hagan_lite import runs
-from hagan_lite.cli import app, options
+from hagan_lite.cli import options
 from hagan_lite.system.paths import RECORDS, ROOT, RUNS
 from hagan_lite.system.storage import read_json
-
-
-def hagan(*words):
-    return CliRunner().invoke(app.app, words)
 
 
 def test_sample_writes_one_png_per_image(smoke_run, tmp_path):

@@ -2,51 +2,22 @@
 dtype but no data: a value read back by the host, or a tensor that crosses to the device, shows. The rest waits for
 a real device."""
 
-import collections
 from unittest import mock
 
 import jaxtyping
 import pytest
 import torch
+from helpers import CPU, Watch, real, tiny
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from hagan_lite import datasets, runs, train
-from hagan_lite.config import MODELS, Experiment
-from hagan_lite.datasets import pixels
+from hagan_lite import runs, train
+from hagan_lite.config import MODELS
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
 from hagan_lite.system import runtime
 
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+CUDA = torch.device("cuda")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-
-def tiny(**changes):
-    return Experiment.make(**(dict(preset="smoke", width=8, batch_size=4, steps=12) | changes))
-
-
-def real(n=4):
-    return torch.from_numpy(pixels.to_tensor_range(datasets.load("mni152").images[40 : 40 + n]))
-
-
-class Watch(TorchDispatchMode):
-    """Notes the device of every tensor that an operation takes or makes, and the dtype of what is computed."""
-
-    def __init__(self):
-        super().__init__()
-        self.elsewhere, self.convolutions, self.calls = [], collections.Counter(), 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        self.calls += 1
-        tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, torch.Tensor)]
-        if {x.device.type for x in tensors} - {"cuda"}:
-            self.elsewhere.append(str(function))
-        if "convolution" in str(function):
-            self.convolutions[out.dtype] += 1
-        return out
 
 
 class FakeRng(torch.Generator):

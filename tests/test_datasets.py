@@ -11,12 +11,11 @@ import layouts
 import nibabel as nib
 import numpy as np
 import pytest
+from helpers import hagan
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from PIL import Image
-from typer.testing import CliRunner
 
 from hagan_lite import datasets, drawing
-from hagan_lite.cli import app
 from hagan_lite.config import DATASETS
 from hagan_lite.datasets import _tiff, brats2018, loading
 from hagan_lite.datasets.sources import source_of, titled
@@ -446,7 +445,7 @@ def test_a_contact_sheet_names_the_source(root, monkeypatch):
     monkeypatch.setattr(
         drawing, "gallery", lambda *a, **kw: drawn.append(real(*a, **kw)) or drawn[-1]
     )
-    done = CliRunner().invoke(app.app, ["data", "check", "lgg", "--sheet", str(root / "sheet.png")])
+    done = hagan("data", "check", "lgg", "--sheet", str(root / "sheet.png"))
     assert done.exit_code == 0, done.output
     assert (
         drawn[0].get_suptitle()

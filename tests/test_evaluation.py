@@ -4,11 +4,10 @@ import inception_weights
 import numpy as np
 import pytest
 import torch
+from helpers import hagan
 from PIL import Image
-from typer.testing import CliRunner
 
 from hagan_lite import datasets, evaluation, runs
-from hagan_lite.cli.app import app
 from hagan_lite.evaluation import features
 
 
@@ -85,10 +84,8 @@ def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
     images = datasets.load("mni152").images
     real, fake = save(images[:24:2], tmp_path / "real"), save(images[1:24:2], tmp_path / "fake")
     names = "efficientnet-lite0,inception-768"
-    done = CliRunner().invoke(
-        app, ["evaluate", str(real), str(fake), "--extractor", names], catch_exceptions=False
-    )
-    assert done.exit_code == 0
+    done = hagan("evaluate", str(real), str(fake), "--extractor", names)
+    assert done.exit_code == 0, done.exception
     printed = [
         line.split()[0] for line in done.output.splitlines() if line and not line[0].isspace()
     ]
@@ -98,12 +95,8 @@ def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
 
 
 def test_a_run_is_evaluated_with_spread_floor_and_audit(smoke_run):
-    done = CliRunner().invoke(
-        app,
-        ["evaluate", str(smoke_run), "--sets", "2", "--extractor", "efficientnet-lite0"],
-        catch_exceptions=False,
-    )
-    assert done.exit_code == 0
+    done = hagan("evaluate", str(smoke_run), "--sets", "2", "--extractor", "efficientnet-lite0")
+    assert done.exit_code == 0, done.exception
     for words in (
         "FD ",
         "mean of 2 fresh sets",
@@ -123,16 +116,14 @@ def test_two_folders_are_compared_and_a_copying_one_is_caught(tmp_path):
     images = datasets.load("mni152").images
     real = save(images[::2], tmp_path / "real")
     fake = save(np.clip(images[::2].astype(int) + 2, 0, 255).astype(np.uint8), tmp_path / "fake")
-    done = CliRunner().invoke(
-        app, ["evaluate", str(real), str(fake), "--extractor", "efficientnet-lite0"]
-    )
-    assert done.exit_code == 0, done.output
+    done = hagan("evaluate", str(real), str(fake), "--extractor", "efficientnet-lite0")
+    assert done.exit_code == 0, done.exception
     assert "audit in pixels: suspicious" in done.output
     assert "audit in efficientnet-lite0: suspicious" in done.output
 
 
 def test_three_folders_are_one_too_many(tmp_path):
-    done = CliRunner().invoke(app, ["evaluate", "a", "b", "c"])
+    done = hagan("evaluate", "a", "b", "c")
     assert isinstance(done.exception, ValueError)
     assert "two folders" in str(done.exception)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from helpers import SCORE
 
 from hagan_lite import datasets, evaluation, paper, runs
 from hagan_lite.config import Experiment
@@ -15,11 +16,6 @@ from hagan_lite.report.experiments import EARLIER, ladder, tried
 from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED
 from hagan_lite.system.storage import read_json
 from hagan_lite.train import train
-
-SCORE = dict(
-    extractor="efficientnet-lite0", resize="r", n_real=113, n_fake=113, seed=0, fd=200.0, floor=40.0
-)
-SCORE |= dict(n_floor=56, fd_at_floor_n=210.0)
 
 
 @pytest.fixture
