@@ -1,4 +1,4 @@
-"""What several test files share: a small experiment, real images, a watch on tensors, the command."""
+"""What test files share: a small experiment, real images, a watch on tensors, the command."""
 
 import collections
 import traceback

@@ -1,4 +1,4 @@
-"""Each baseline learns, resumes, stays on its device and is itself; one test file for all of them."""
+"""Each baseline learns, resumes, stays on its device and is itself: one file for all of them."""
 
 import ast
 import shutil
@@ -281,7 +281,7 @@ assert runs.sample(train(e, "run"), 2).shape == (2, 1, 32, 32)
 
 
 def test_a_model_is_added_by_adding_a_file(tmp_path):
-    """The example of CONTRIBUTING.md, put into a copy of the package, trains, samples and can be set."""
+    """CONTRIBUTING.md's example, put into a copy of the package, trains and can be set."""
 
     page = (ROOT / "CONTRIBUTING.md").read_text()
     _, _, rest = page.partition("```python\n")

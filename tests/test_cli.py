@@ -101,7 +101,7 @@ def test_the_command_in_a_process_of_its_own_prints_one_line_too():
 
 
 def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
-    """The changes reach the training; nothing that is written names the folder, a file or a patient."""
+    """Changes reach the training; nothing that is written names folder, file or patient."""
     scans = tmp_path / "patient-smith"
     scans.mkdir()
     for i in range(5):
@@ -138,7 +138,7 @@ def test_runs_are_compared_in_one_picture(smoke_run, tmp_path):
 
 
 def test_a_run_of_a_model_without_a_discriminator():
-    """HAGAN and DCGAN go through the notebook in test_batch.py; test_baselines.py trains the rest."""
+    """HAGAN and DCGAN go through the notebook in test_batch.py, the rest trains elsewhere."""
     changes = ["--set", "size=32", "--set", "steps=6", "--set", "ddim_steps=2"]
     done = hagan("run", "--model", "ddpm", "--preset", "smoke", *changes)
     assert done.exit_code == 0, done.output

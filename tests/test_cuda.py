@@ -1,6 +1,9 @@
-"""The GPU path. What can be seen without a GPU is checked on fake CUDA tensors, which have a device, a shape and a
-dtype but no data: a value read back by the host, or a tensor that crosses to the device, shows. The rest waits for
-a real device."""
+"""The GPU path.
+
+What can be seen without a GPU is checked on fake CUDA tensors, which have a device, a shape and a
+dtype but no data: a value read back by the host, or a tensor that crosses to the device, shows.
+The rest waits for a real device.
+"""
 
 from unittest import mock
 
@@ -37,7 +40,7 @@ class FakeRng(torch.Generator):
 
 @pytest.fixture
 def fake_step():
-    """fake_step(experiment): one step of each phase on fake CUDA tensors; returns the Watch and the logs."""
+    """Make a step of each phase on fake CUDA tensors; return the Watch and the logs."""
 
     def run(e, precision="auto"):
         cpu, rand, randn = model_of(e)(e, CPU), torch.rand, torch.randn
@@ -162,7 +165,7 @@ def test_no_step_waits_for_a_real_gpu(unchecked, compiled):
 
 @needs_cuda
 def test_a_step_in_float32_is_the_cpus_step():
-    """Same weights; z, T and masks differ from device to device, so the losses agree only roughly."""
+    """Weights are the same; z, T and masks are not, so the losses agree only roughly."""
     cpu, gpu = Hagan(tiny(), CPU), Hagan(tiny(), CUDA, precision="fp32")
     for a, b in zip(cpu.G.parameters(), gpu.G.parameters(), strict=True):
         assert torch.equal(a, b.cpu())

@@ -294,7 +294,7 @@ def test_near_duplicates_of_two_patients_are_one_group(tmp_path):
 
 
 def test_slices_that_are_all_neighbours_do_not_become_one_group(tmp_path):
-    """But a copy of one of them is one with it, and a note says that likeness told nothing."""
+    """But a copy of one of them is one with it, and a note says that likeness means nothing."""
     for i, image in enumerate(datasets.load("mni152").images[30:70:2, 0]):
         save(tmp_path, f"{i:02d}.png", image)
     save(tmp_path, "again.png", datasets.load("mni152").images[40, 0])

@@ -117,9 +117,9 @@ def test_acdc_1798_is_the_first_1798_slices(root, monkeypatch):
     assert np.array_equal(
         datasets.load("acdc-1798").images, every.images
     )  # of fewer than 1798 slices it takes all
-    found = datasets.find("acdc-1798")
-    assert found.limit == 1798 and datasets.find("acdc").limit is None
-    monkeypatch.setattr(loading, "find", lambda name: dataclasses.replace(found, limit=17))
+    source = datasets.find("acdc-1798")
+    assert source.limit == 1798 and datasets.find("acdc").limit is None
+    monkeypatch.setattr(loading, "find", lambda name: dataclasses.replace(source, limit=17))
     some = datasets.load("acdc-1798")
     assert len(some) == 17 and np.array_equal(some.images, every.images[:17])
     assert some.groups.tolist() == [0] * 10 + [1] * 7
@@ -153,9 +153,9 @@ def test_the_real_acdc(acdc):
         len(np.unique(fewer.groups)) == 95
     )  # patient096 is cut short, patient097 to patient100 are absent
     assert not any("the paper used" in note for note in fewer.notes)
-    for found in (d, fewer):
-        train, heldout = found.split(0.1)
-        assert not set(found.groups[train]) & set(found.groups[heldout])
+    for every in (d, fewer):
+        train, heldout = every.split(0.1)
+        assert not set(every.groups[train]) & set(every.groups[heldout])
 
 
 # BraTS
@@ -674,13 +674,13 @@ def test_frames_of_one_file_have_spacing_window_and_rescaling_of_their_own(tmp_p
     from pydicom.sequence import Sequence
 
     def group(**named):
-        found = Dataset()
+        outer = Dataset()
         for name, tags in named.items():
             inner = Dataset()
             for tag, value in tags.items():
                 setattr(inner, tag, value)
-            setattr(found, name, Sequence([inner]))
-        return found
+            setattr(outer, name, Sequence([inner]))
+        return outer
 
     frames = np.int16(
         np.stack([plane[::2], plane[::2] * 0 + 7, plane[::2] > 300, 500 - plane[::2] / 2])
@@ -751,11 +751,11 @@ def test_dicom_files_without_an_image_and_damaged_ones_are_left_out(tmp_path, pl
     (tmp_path / "text.dcm").write_text("no DICOM")
     d = own(tmp_path)
     assert len(d) == 1
-    told = "\n".join(d.left_out)
+    reasons = "\n".join(d.left_out)
     assert (
-        "report.dcm: a DICOM file without an image" in told
-        and "cut.dcm: " in told
-        and "text.dcm: " in told
+        "report.dcm: a DICOM file without an image" in reasons
+        and "cut.dcm: " in reasons
+        and "text.dcm: " in reasons
     )
 
 

@@ -41,34 +41,34 @@ def test_several_extractors_score_the_same_images_and_the_first_one_is_the_main_
     images = datasets.load("mni152")
     fake = images.images[::-1, :, :, ::-1].copy()
     names = "efficientnet-lite0,inception-768,inception"
-    found = evaluation.of_images(images, fake, names, device="cpu")
+    result = evaluation.of_images(images, fake, names, device="cpu")
     alone = evaluation.of_images(images, fake, "efficientnet-lite0", device="cpu")
-    assert found.metrics == alone.metrics and alone.also == {}
-    assert list(found.also) == ["inception-768", "inception"]
+    assert result.metrics == alone.metrics and alone.also == {}
+    assert list(result.also) == ["inception-768", "inception"]
     for name, key in (("inception-768", "fid768"), ("inception", "fid")):
-        scores = found.also[name]
-        renamed = {k.replace("fd", key) for k in found.metrics}
+        scores = result.also[name]
+        renamed = {k.replace("fd", key) for k in result.metrics}
         assert set(scores) == renamed
         assert scores["extractor"] == name
         assert [scores[k] for k in ("n_real", "n_fake", "n_floor")] == [113, 113, 56]
         assert scores == evaluation.of_images(images, fake, name, device="cpu").metrics
-    assert set(found.audits) == {"efficientnet-lite0", "pixels"}
+    assert set(result.audits) == {"efficientnet-lite0", "pixels"}
     record = runs.make_record(
-        smoke_run, found.metrics, also=found.also, audit=evaluation.summaries(found.audits)
+        smoke_run, result.metrics, also=result.also, audit=evaluation.summaries(result.audits)
     )
     runs.save_record(record, "a", tmp_path)
-    (kept,) = runs.load_records(tmp_path)
-    assert (kept["metrics"], kept["also"]) == (found.metrics, found.also)
+    (written,) = runs.load_records(tmp_path)
+    assert (written["metrics"], written["also"]) == (result.metrics, result.also)
     assert "also" not in runs.make_record(smoke_run, alone.metrics, also=alone.also)
 
 
 def test_a_run_evaluated_by_several_extractors_keeps_and_prints_each(cheap_inception, smoke_run):
-    found = evaluation.of_run(smoke_run, "efficientnet-lite0,inception-768", sets=2, device="cpu")
-    kept = json.loads((smoke_run / "evaluation.json").read_text())
-    assert kept["metrics"] == found.metrics
-    assert kept["also"] == found.also
-    assert len(found.also["inception-768"]["fid768_sets"]) == 2
-    lines = evaluation.in_words(found).splitlines()
+    result = evaluation.of_run(smoke_run, "efficientnet-lite0,inception-768", sets=2, device="cpu")
+    written = json.loads((smoke_run / "evaluation.json").read_text())
+    assert written["metrics"] == result.metrics
+    assert written["also"] == result.also
+    assert len(result.also["inception-768"]["fid768_sets"]) == 2
+    lines = evaluation.in_words(result).splitlines()
     assert [line.split()[0] for line in lines if line.startswith("F")] == ["FD", "FID-768"]
 
 
@@ -106,10 +106,10 @@ def test_a_run_is_evaluated_with_spread_floor_and_audit(smoke_run):
         "audit in pixels: ",
     ):
         assert words in done.output
-    kept = json.loads((smoke_run / "evaluation.json").read_text())
-    assert kept["metrics"]["n_fake"] == 113
-    assert set(kept["audit"]) == {"efficientnet-lite0", "pixels"}
-    assert "verdict" in kept["audit"]["pixels"]
+    written = json.loads((smoke_run / "evaluation.json").read_text())
+    assert written["metrics"]["n_fake"] == 113
+    assert set(written["audit"]) == {"efficientnet-lite0", "pixels"}
+    assert "verdict" in written["audit"]["pixels"]
 
 
 def test_two_folders_are_compared_and_a_copying_one_is_caught(tmp_path):
@@ -137,5 +137,5 @@ def test_a_run_is_not_judged_by_other_images(smoke_run, tmp_path):
 def test_where_nothing_can_be_held_out_the_audit_says_so():
     images = datasets.load("mni152")
     few = datasets.Dataset("folder", images.images[:20], images.groups[:20] * 0, "x")
-    found = evaluation.of_images(few, images.images[20:40], "efficientnet-lite0", device="cpu")
-    assert "not audited" in found.audits["pixels"]
+    result = evaluation.of_images(few, images.images[20:40], "efficientnet-lite0", device="cpu")
+    assert "not audited" in result.audits["pixels"]

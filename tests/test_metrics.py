@@ -37,9 +37,9 @@ def test_the_frechet_distance_is_torchmetrics_and_torch_fidelitys(n, m, d):
     other = fid_statistics_to_metric(
         fid_features_to_statistics(a), fid_features_to_statistics(b), False
     )
-    found = metrics.frechet_distance(a, b)
-    assert found == pytest.approx(float(theirs.compute()), rel=1e-3)
-    assert found == pytest.approx(other["frechet_inception_distance"], rel=1e-3)
+    ours = metrics.frechet_distance(a, b)
+    assert ours == pytest.approx(float(theirs.compute()), rel=1e-3)
+    assert ours == pytest.approx(other["frechet_inception_distance"], rel=1e-3)
 
 
 def test_a_singular_covariance_is_no_trouble():

@@ -212,7 +212,7 @@ def test_gradients_reach_the_generator_through_T():
 @pytest.mark.parametrize("model", ["hagan", "dcgan", "unetgan", "infogan", "wgan"])
 @pytest.mark.parametrize("fresh_noise", [False, True])
 def test_g_learns_from_the_images_that_d_has_judged_unless_noise_is_fresh(model, fresh_noise):
-    """One pass of G a step, or one more for G's update; the last images that D sees are then others."""
+    """A step has one pass of G, or one more for G's update: D then sees other images last."""
     e = tiny(model=model, fresh_noise=fresh_noise, flips=False, augment="", phase_two=12)
     trained, made, seen = model_of(e)(e, CPU), [], []
     trained.G.register_forward_hook(lambda G, z, out: made.append(out.detach()))

@@ -51,7 +51,7 @@ def served(command, environment, log, ready):
 
 
 def own_folders(home):
-    """Jupyter's settings and data in a temporary folder: nothing of this machine's user is read or written."""
+    """Return an environment with Jupyter's settings and data in a temporary folder."""
     names = dict(
         JUPYTER_CONFIG_DIR="config",
         JUPYTER_DATA_DIR="data",
