@@ -158,9 +158,12 @@ def test_too_few_images_are_refused_before_the_training(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
 def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
-    words = ["run", "--preset", "smoke", "--set", "width=4", "--set", "batch_size=4"]
-    words += ["--set", "steps=4000"]
-    environment = os.environ | {"HAGAN_BUILD": str(tmp_path)}
+    for i in range(5):
+        Image.effect_noise((40, 40), 60 + i).save(tmp_path / f"{i}.png")
+    words = ["run", "--dataset", str(tmp_path), "--preset", "smoke", "--set", "width=4"]
+    words += ["--set", "batch_size=4", "--set", "steps=4000"]
+    build = tmp_path / "build"
+    environment = os.environ | {"HAGAN_BUILD": str(build)}
     how = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     # Tests in the background of a shell inherit an ignored SIGINT; a user's terminal does not.
     how |= dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
@@ -168,7 +171,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
         [sys.executable, "-m", "hagan_lite.cli", *words], cwd=ROOT, env=environment, **how
     )
     deadline = time.monotonic() + 120
-    while not [line for run in (tmp_path / "runs").glob("*") for line in runs.read_log(run)]:
+    while not [line for run in build.glob("runs/*") for line in runs.read_log(run)]:
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
@@ -176,7 +179,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
     assert process.returncode == 130
     assert "give the same command again" in out
     assert "Traceback" not in err
-    assert list((tmp_path / "runs").glob("*/checkpoint.pt"))
+    assert list(build.glob("runs/*/checkpoint.pt"))
 
 
 def test_environment_yml_is_what_pyproject_says():

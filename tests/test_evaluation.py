@@ -4,10 +4,10 @@ import inception_weights
 import numpy as np
 import pytest
 import torch
-from helpers import hagan
+from helpers import hagan, tiny
 from PIL import Image
 
-from hagan_lite import datasets, evaluation, runs
+from hagan_lite import datasets, evaluation, runs, train
 from hagan_lite.evaluation import features
 
 
@@ -18,11 +18,21 @@ def save(images, folder):
     return folder
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """Return a folder of 24 slices of the brain."""
+    return save(datasets.load("mni152").images[:96:4], tmp_path_factory.mktemp("few") / "scans")
+
+
+@pytest.fixture(scope="module")
+def run(few, tmp_path_factory):
+    """Return a finished run on the folder of 24 images."""
+    return train.train(tiny(dataset=str(few)), tmp_path_factory.mktemp("few") / "run")
+
+
 @pytest.fixture
 def cheap_inception(monkeypatch):
-    """Stands in for both of Inception's layers: means and spreads of rows and columns, without
-    weights.
-    """
+    """Stand in for both of Inception's layers: means and spreads of rows and columns."""
 
     class Rows(torch.nn.Module):
         def forward(self, x):
@@ -36,9 +46,9 @@ def cheap_inception(monkeypatch):
 
 
 def test_several_extractors_score_the_same_images_and_the_first_one_is_the_main_one(
-    cheap_inception, tmp_path, smoke_run
+    cheap_inception, tmp_path, few, run
 ):
-    images = datasets.load("mni152")
+    images = datasets.load(str(few))
     fake = images.images[::-1, :, :, ::-1].copy()
     names = "efficientnet-lite0,inception-768,inception"
     result = evaluation.of_images(images, fake, names, device="cpu")
@@ -50,21 +60,22 @@ def test_several_extractors_score_the_same_images_and_the_first_one_is_the_main_
         renamed = {k.replace("fd", key) for k in result.metrics}
         assert set(scores) == renamed
         assert scores["extractor"] == name
-        assert [scores[k] for k in ("n_real", "n_fake", "n_floor")] == [113, 113, 56]
+        assert [scores[k] for k in ("n_real", "n_fake", "n_floor")] == [24, 24, 12]
         assert scores == evaluation.of_images(images, fake, name, device="cpu").metrics
     assert set(result.audits) == {"efficientnet-lite0", "pixels"}
     record = runs.make_record(
-        smoke_run, result.metrics, also=result.also, audit=evaluation.summaries(result.audits)
+        run, result.metrics, also=result.also, audit=evaluation.summaries(result.audits)
     )
     runs.save_record(record, "a", tmp_path)
     (written,) = runs.load_records(tmp_path)
     assert (written["metrics"], written["also"]) == (result.metrics, result.also)
-    assert "also" not in runs.make_record(smoke_run, alone.metrics, also=alone.also)
+    assert "also" not in runs.make_record(run, alone.metrics, also=alone.also)
 
 
-def test_a_run_evaluated_by_several_extractors_keeps_and_prints_each(cheap_inception, smoke_run):
-    result = evaluation.of_run(smoke_run, "efficientnet-lite0,inception-768", sets=2, device="cpu")
-    written = json.loads((smoke_run / "evaluation.json").read_text())
+def test_a_run_evaluated_by_several_extractors_keeps_and_prints_each(cheap_inception, few, run):
+    names = "efficientnet-lite0,inception-768"
+    result = evaluation.of_run(run, names, sets=2, device="cpu", dataset=str(few))
+    written = json.loads((run / "evaluation.json").read_text())
     assert written["metrics"] == result.metrics
     assert written["also"] == result.also
     assert len(result.also["inception-768"]["fid768_sets"]) == 2
@@ -72,10 +83,10 @@ def test_a_run_evaluated_by_several_extractors_keeps_and_prints_each(cheap_incep
     assert [line.split()[0] for line in lines if line.startswith("F")] == ["FD", "FID-768"]
 
 
-def test_an_unknown_extractor_is_refused_before_anything_is_sampled(smoke_run, monkeypatch):
+def test_an_unknown_extractor_is_refused_before_anything_is_sampled(run, monkeypatch):
     monkeypatch.setattr(runs, "sample", lambda *_: pytest.fail("sampled"))
     with pytest.raises(ValueError, match="choose auto"):
-        evaluation.of_run(smoke_run, "efficientnet-lite0,vgg")
+        evaluation.of_run(run, "efficientnet-lite0,vgg")
 
 
 def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
@@ -94,8 +105,9 @@ def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
     assert "audit in inception-768" not in done.output
 
 
-def test_a_run_is_evaluated_with_spread_floor_and_audit(smoke_run):
-    done = hagan("evaluate", str(smoke_run), "--sets", "2", "--extractor", "efficientnet-lite0")
+def test_a_run_is_evaluated_with_spread_floor_and_audit(few, run):
+    words = ["--dataset", str(few), "--sets", "2", "--extractor", "efficientnet-lite0"]
+    done = hagan("evaluate", str(run), *words)
     assert done.exit_code == 0, done.exception
     for words in (
         "FD ",
@@ -106,8 +118,8 @@ def test_a_run_is_evaluated_with_spread_floor_and_audit(smoke_run):
         "audit in pixels: ",
     ):
         assert words in done.output
-    written = json.loads((smoke_run / "evaluation.json").read_text())
-    assert written["metrics"]["n_fake"] == 113
+    written = json.loads((run / "evaluation.json").read_text())
+    assert written["metrics"]["n_fake"] == 24
     assert set(written["audit"]) == {"efficientnet-lite0", "pixels"}
     assert "verdict" in written["audit"]["pixels"]
 
@@ -128,14 +140,16 @@ def test_three_folders_are_one_too_many(tmp_path):
     assert "two folders" in str(done.exception)
 
 
-def test_a_run_is_not_judged_by_other_images(smoke_run, tmp_path):
+def test_a_run_is_not_judged_by_other_images(run, tmp_path):
     other = save(datasets.load("mni152").images[:8], tmp_path / "other")
     with pytest.raises(ValueError, match="other images"):
-        evaluation.of_run(smoke_run, dataset=str(other))
+        evaluation.of_run(run, dataset=str(other))
 
 
 def test_where_nothing_can_be_held_out_the_audit_says_so():
     images = datasets.load("mni152")
-    few = datasets.Dataset("folder", images.images[:20], images.groups[:20] * 0, "x")
-    result = evaluation.of_images(few, images.images[20:40], "efficientnet-lite0", device="cpu")
+    one_group = datasets.Dataset("folder", images.images[:20], images.groups[:20] * 0, "x")
+    result = evaluation.of_images(
+        one_group, images.images[20:40], "efficientnet-lite0", device="cpu"
+    )
     assert "not audited" in result.audits["pixels"]

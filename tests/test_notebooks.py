@@ -1,6 +1,8 @@
 """Every notebook runs, is clean as committed, and prints what it printed when it was committed."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -26,19 +28,31 @@ CHECKED = "nbval-check-output"
 """Tag of a cell whose output no machine may change: nbval's own, which can be run by hand."""
 
 
+FOR_THE_BOOK = os.environ.get("HAGAN_EXECUTED")
+"""A folder for copies of the executed notebooks; .ci/run makes the book of them."""
+
+
 @cache
 def _once(name):
     """Execute a notebook once per process; return the executed notebook's path, or the error.
 
-    conftest.py keeps all tests of one notebook in one process.
+    conftest.py keeps all tests of one notebook in one process. Kernels have a build folder of their
+    own, in which no other test leaves runs or records.
     """
     committed = notebooks.NOTEBOOKS / f"{name}.ipynb"
     before = committed.read_bytes()
     try:
-        output = notebooks.execute(name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HAGAN_BUILD", str(BUILD / "lessons"))
+            output = notebooks.execute(name)
     except notebooks.NotebookError as error:
         return error
     assert committed.read_bytes() == before  # never in place
+    if FOR_THE_BOOK:
+        copy = ROOT / FOR_THE_BOOK / f"{name}.ipynb"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(output, copy.with_suffix(".unfinished"))
+        os.replace(copy.with_suffix(".unfinished"), copy)
     return output
 
 
