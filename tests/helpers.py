@@ -66,7 +66,7 @@ class Watch(TorchDispatchMode):
         tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, torch.Tensor)]
         if {x.device.type for x in tensors} - {"cuda"}:
             self.elsewhere.append(str(function))
-        if "convolution" in str(function):
+        if "convolution" in str(function) and isinstance(out, torch.Tensor):  # forward passes
             self.convolutions[out.dtype] += 1
         if isinstance(out, torch.Tensor) and out.ndim >= 3:
             self.largest = max(self.largest, out.shape[-1] * out.shape[-2])
