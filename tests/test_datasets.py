@@ -212,7 +212,7 @@ def find(root, variant=""):
     sources = [Source(p, p.stem[0]) for p in sorted(place.glob("*.png"))]
     return Listing(place, sources, [], patients=True, limit=int(variant) if variant else None)
 """
-"""The file of a data set as CONTRIBUTING.md describes it: pictures whose names begin with a patient's letter."""
+"""A data set's file as CONTRIBUTING.md describes it: names begin with a patient's letter."""
 
 
 def test_a_data_set_is_added_by_a_file_and_a_line(root, tmp_path_factory, monkeypatch):
