@@ -36,6 +36,11 @@ def hagan(*words: str) -> Result:
     return CliRunner().invoke(app.app, words)
 
 
+def noted(images: datasets.Dataset, *parts: str) -> bool:
+    """Return whether one note of a data set has all these parts: a count, what was counted."""
+    return any(all(part in note for part in parts) for note in images.notes)
+
+
 def without_times(log: list[dict]) -> list[dict]:
     """Return a run's log without the seconds, which differ from run to run."""
     return [{k: v for k, v in line.items() if k != "seconds"} for line in log]

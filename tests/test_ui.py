@@ -34,7 +34,7 @@ def served(command, environment, log, ready):
     with open(log, "w") as out:
         server = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
         try:
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + 300
             while True:
                 try:
                     urllib.request.urlopen(ready, timeout=60).close()
