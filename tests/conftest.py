@@ -1,8 +1,10 @@
 """Every test runs offline, in any order, and writes below a temporary folder, on one thread."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 # Before hagan_lite and torch are imported; notebooks' kernels and every subprocess inherit it.
 os.environ["HAGAN_BUILD"] = tempfile.mkdtemp(prefix="hagan-test-")
@@ -10,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 from hagan_lite import runs
 from hagan_lite.config import Experiment
@@ -34,52 +37,72 @@ SLOW = {
     "test_ui",
 }
 """Files whose tests train, execute notebooks, compile, or open a browser: not for test-fast."""
-GROUPS = {
-    "test_claims": "ledger",
-    "test_complexity": "ledger",
-    "test_pages": "ledger",
-    "test_results": "ledger",
+RECORDS = "records"
+GROUPS = dict.fromkeys(
+    ("test_cells", "test_claims", "test_complexity", "test_explorers", "test_figure7")
+    + ("test_figures", "test_pages", "test_results", "test_runs"),
+    RECORDS,
+)
+"""Files that need a finished run, or count what the networks cost: one process does it for all."""
+OF_A_RUN = {
+    "test_sample_writes_one_png_per_image",
+    "test_runs_are_compared_in_one_picture",
+    "test_the_log_holds_gates_entropy_and_the_shifts_quantiles",
+    "test_snapshots_hold_what_figure_7_needs",
 }
-"""Files that count the networks' costs: one process counts them for all of these files."""
+"""Tests of other files that need the finished run."""
 APART = {"test_baselines", "test_cli", "test_cuda", "test_train"}
 """Files whose tests take long and share nothing: each goes to the first free process."""
-LESSONS = {"07": "a run", "08": "a run", "09": "a run", "14": "a run"}
+LESSONS = dict.fromkeys(("07", "08", "09", "14"), "a run")
 """Lessons that train HAGAN at smoke and measure it: one process does that for all of them."""
-FIRST = ("test_batch", "a run", "test_bench", "test_ui", "ledger", "smoke_run", "test_datasets")
+FIRST = ("test_batch", RECORDS, "a run", "test_bench", "test_ui", "test_datasets")
 """Groups that take longest, begun first, so that both processes end at the same time."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark slow tests, group those that share something, and put the longest groups first.
+class Scheduler(LoadScopeScheduling):
+    """Let pytest-xdist run the tests of a group in one process, in the order of collection.
 
-    pytest-xdist runs a group in one process, in the order of collection: --no-loadscope-reorder.
+    Its own --dist loadgroup does nothing with pytest 9.2, which forgets the group's mark.
     """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    return Scheduler(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """Return the group of a test; one that shares nothing is its own."""
+    path, _, test = nodeid.partition("::")
+    name, _, parameters = test.partition("[")
+    file = Path(path).stem
+    lesson = re.match(r"(?:solutions/)?(\d\d)_\w+", parameters)
+    if file == "test_notebooks" and lesson:
+        return LESSONS.get(lesson[1], lesson[0])
+    if name in OF_A_RUN:
+        return RECORDS
+    return nodeid if file in APART else GROUPS.get(file, file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, and put the longest groups first."""
     for item in items:
-        if item.path.stem in SLOW or "smoke_run" in item.fixturenames:
+        needs_run = "smoke_run" in item.fixturenames
+        if item.path.stem in SLOW or needs_run:
             item.add_marker("slow")
-        if _group(item):
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
+        if needs_run and group_of(item.nodeid) != RECORDS:
+            raise pytest.UsageError(f"{item.nodeid} needs smoke_run: name it in {OF_A_RUN=}")
 
     def place(item: pytest.Item) -> int:
-        group = _group(item)
+        group = group_of(item.nodeid)
         if group in FIRST:
             return FIRST.index(group)
         return len(FIRST) + (item.path.stem not in SLOW)
 
     items.sort(key=place)
-
-
-def _group(item: pytest.Item) -> str | None:
-    """Return the name of the group of tests that run in one process, None for a test alone."""
-    file = item.path.stem
-    if "smoke_run" in item.fixturenames:
-        return "smoke_run"
-    if file == "test_notebooks":
-        name = item.callspec.params.get("name", file) if hasattr(item, "callspec") else file
-        number = name.removeprefix("solutions/")[:2]
-        return LESSONS.get(number, name)
-    return None if file in APART else GROUPS.get(file, file)
 
 
 @pytest.fixture
