@@ -8,7 +8,7 @@ import sys
 import helpers
 import pytest
 import torch
-from helpers import CPU, Watch, without_times
+from helpers import CPU, Watch, real, without_times
 
 from hagan_lite import datasets, runs, train
 from hagan_lite.baselines import infogan, unetgan, wgan
@@ -23,11 +23,7 @@ BASELINES = [m for m in MODELS if m != "hagan"]
 
 
 def tiny(model, **changes):
-    return helpers.tiny(model, **(dict(size=32, width=8, steps=6) | changes))
-
-
-def real(n=4):
-    return helpers.real(n, size=32)
+    return helpers.tiny(model, **(dict(width=8, steps=6) | changes))
 
 
 def test_there_are_six_and_each_file_keeps_the_protocol():

@@ -177,4 +177,4 @@ def test_a_step_in_float32_is_the_cpus_step():
 @needs_cuda
 def test_a_run_on_cuda(tmp_path):
     run = train.train(tiny(), tmp_path / "run", device="cuda")
-    assert runs.sample(run, 4, device="cuda").shape == (4, 1, 64, 64)
+    assert runs.sample(run, 4, device="cuda").shape == (4, 1, 32, 32)

@@ -60,7 +60,7 @@ def test_a_record_keeps_the_training_thinned(record, smoke_run):
 
 
 def test_the_learning_curve_ends_with_the_number_that_is_reported(smoke_run, tmp_path):
-    whole = datasets.load("mni152")
+    whole = datasets.load("mni152", 32)
     assert evaluation.learning_curve(smoke_run, whole) == {}  # nobody asked it to keep any
     few = datasets.Dataset("folder", whole.images[::8], whole.groups[::8], "x")
     run = train(tiny(), tmp_path / "run", few, history=True)

@@ -228,7 +228,8 @@ def test_g_learns_from_the_images_that_d_has_judged_unless_noise_is_fresh(model,
 def test_with_the_outputs_map_no_pass_of_a_step_makes_the_matrix():
     most = {}
     for saliency in ("output", "received"):
-        model, x = Hagan(tiny(phase_two=0, saliency=saliency), CPU), real()
+        e = tiny(size=64, phase_two=0, saliency=saliency)
+        model, x = Hagan(e, CPU), real(size=64)
         with Watch() as watch:
             model.step(x, 0)
         most[saliency] = watch.largest
@@ -252,7 +253,7 @@ def test_the_map_that_labels_a_mixed_image_moves_with_T(monkeypatch):
         maps[name] = model.mixed.saliency
     assert torch.equal(
         maps["moved"],
-        fixed_T(len(maps["still"]), 64, ("translation",), None, 0).move(maps["still"]),
+        fixed_T(len(maps["still"]), 32, ("translation",), None, 0).move(maps["still"]),
     )
     assert not torch.equal(maps["moved"], maps["still"])
 
@@ -267,14 +268,14 @@ def test_the_generator_is_judged_on_T_of_its_images(monkeypatch):
         )
         model._update_g(model.fakes(4), phase_two=True)
     assert torch.equal(
-        seen["brightness"], fixed_T(len(seen[""]), 64, ("translation",), None, 0)(seen[""])
+        seen["brightness"], fixed_T(len(seen[""]), 32, ("translation",), None, 0)(seen[""])
     )
 
 
 def test_drawing_pictures_leaves_the_training_alone():
     model = Hagan(tiny(skip="instance"), CPU)
     before = {k: v.clone() for k, v in model.D.state_dict().items()}
-    skip = runs.real_features(model.D, torch.zeros(4, 1, 64, 64, dtype=torch.uint8))
+    skip = runs.real_features(model.D, torch.zeros(4, 1, 32, 32, dtype=torch.uint8))
     skip(2, torch.Generator().manual_seed(0))
     assert model.D.training
     assert all(torch.equal(v, before[k]) for k, v in model.D.state_dict().items())
