@@ -130,7 +130,7 @@ def test_a_wrong_value_is_named(changes, named):
     "changes", [dict(), dict(size=256), dict(size=128, steps=5000), dict(mix="cutmix", ramp=3)]
 )
 def test_changes_make_the_experiment_again(preset, changes):
-    """`hagan run --set size=256` hands a notebook these fields, and the notebook makes the experiment from them."""
+    """`hagan run --set size=256` hands a notebook fields, which make the experiment again."""
     changes = changes | ({"phase_two": 2} if "steps" in changes else {})
     e = Experiment.make("hagan", "covid-ct", preset, seed=3, **changes)
     assert Experiment.make(e.model, e.dataset, e.preset, seed=e.seed, **e.changes) == e

@@ -1,8 +1,10 @@
-"""The GPU path. What can be seen without a GPU is checked on fake CUDA tensors, which have a device, a shape and a
-dtype but no data: a value read back by the host, or a tensor that crosses to the device, shows. The rest waits for
-a real device."""
+"""The GPU path.
 
-import collections
+What can be seen without a GPU is checked on fake CUDA tensors, which have a device, a shape and a
+dtype but no data: a value read back by the host, or a tensor that crosses to the device, shows.
+The rest waits for a real device.
+"""
+
 import contextlib
 import os
 import signal
@@ -10,50 +12,22 @@ from unittest import mock
 
 import pytest
 import torch
+from helpers import CPU, Watch, real, tiny
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from hagan_lite import datasets, runs, train
-from hagan_lite.config import MODELS, Experiment
-from hagan_lite.datasets import pixels
+from hagan_lite import runs, train
+from hagan_lite.config import MODELS
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
 from hagan_lite.system import graphs, runtime
 
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+CUDA = torch.device("cuda")
 no_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 def needs_cuda(test):
-    """Skip a test without a CUDA device, and mark it as one that scripts/gpu.sh runs where there is one."""
+    """Skip a test without a CUDA device, and mark it for scripts/gpu.sh."""
     return pytest.mark.gpu(no_cuda(test))
-
-
-def tiny(**changes):
-    return Experiment.make(**(dict(preset="smoke", width=8, batch_size=4, steps=12) | changes))
-
-
-def real(n=4):
-    return torch.from_numpy(pixels.to_tensor_range(datasets.load("mni152").images[40 : 40 + n]))
-
-
-class Watch(TorchDispatchMode):
-    """Notes the device of every tensor that an operation takes or makes, and the dtype of what is computed."""
-
-    def __init__(self):
-        super().__init__()
-        self.elsewhere, self.convolutions, self.calls = [], collections.Counter(), 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        self.calls += 1
-        tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, torch.Tensor)]
-        if {x.device.type for x in tensors} - {"cuda"}:
-            self.elsewhere.append(str(function))
-        if "convolution" in str(function):
-            self.convolutions[out.dtype] += 1
-        return out
 
 
 class FakeRng(torch.Generator):
@@ -73,7 +47,7 @@ class FakeRng(torch.Generator):
 
 @pytest.fixture
 def fake_step():
-    """fake_step(experiment): one step of each phase on fake CUDA tensors; returns the Watch and the logs."""
+    """Make a step of each phase on fake CUDA tensors; return the Watch and the logs."""
 
     def run(e, precision="auto"):
         cpu, rand, randn = model_of(e)(e, CPU), torch.rand, torch.randn
@@ -186,7 +160,7 @@ def test_compiled_networks_are_whole_graphs_and_compute_the_same(unchecked, monk
 
 @needs_cuda
 def test_a_step_in_float32_is_the_cpus_step():
-    """Same weights; z, T and masks differ from device to device, so the losses agree only roughly."""
+    """Weights are the same; z, T and masks are not, so the losses agree only roughly."""
     cpu, gpu = Hagan(tiny(), CPU), Hagan(tiny(), CUDA, precision="fp32")
     for a, b in zip(cpu.G.parameters(), gpu.G.parameters(), strict=True):
         assert torch.equal(a, b.cpu())
@@ -227,7 +201,7 @@ def test_a_recorded_run_goes_on_where_it_stopped_recorded_or_not(tmp_path):
 @needs_cuda
 def test_a_run_on_cuda(tmp_path):
     run = train.train(tiny(), tmp_path / "run", device="cuda")
-    assert runs.sample(run, 4, device="cuda").shape == (4, 1, 64, 64)
+    assert runs.sample(run, 4, device="cuda").shape == (4, 1, 32, 32)
 
 
 @needs_cuda

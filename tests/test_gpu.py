@@ -1,4 +1,4 @@
-"""What a lent GPU needs: training with few packages, ready arrays, and scripts/gpu.sh rehearsed on the CPU."""
+"""What a lent GPU needs: training with few packages, ready arrays, scripts/gpu.sh rehearsed."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""A recorded step without a GPU: a stand-in for the CUDA graph runs the step again at each replay."""
+"""A recorded step without a GPU: a stand-in for the CUDA graph takes the step at each replay."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 class StandIn:
-    """Record a step: as with a CUDA graph, nothing is executed until it is replayed, on the batch's own place."""
+    """Record a step: as with a CUDA graph, nothing is executed until it is replayed."""
 
     def __init__(self, step, model, stream):
         self.step, self.logs = step, {}

@@ -14,7 +14,7 @@ RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "base-with-T": ("dcgan", dict(flips=False, augment=T)),
     "hagan-cutmix": ("hagan", dict(mix="cutmix")),
 }
-"""Rows of Table IV's ladder (hagan_lite/report/experiments.py) that are trained, by a short name."""
+"""Rows of Table IV's ladder (report/experiments.py) that are trained, by a short name."""
 AT_256 = ("hagan", "sagan-with-T")
 SMOKE = dict(preset="smoke", width=4, batch_size=2, steps=6, phase_two=2)
 """A rehearsal's trainings: everything happens in them, and nothing takes long."""

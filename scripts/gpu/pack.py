@@ -19,7 +19,8 @@ from hagan_lite.system.runtime import commit
 MIB = 1 << 20
 WANTED = (("mni152", 64), ("covid-ct", 64), ("acdc", 64), ("covid-ct", 256), ("acdc", 256))
 """The arrays in their order of importance: those for which there is no room are left out."""
-FILES = ("pyproject.toml", "scripts/gpu.sh", "tests/conftest.py", "tests/test_cuda.py")
+FILES = ("pyproject.toml", "scripts/gpu.sh")
+FILES += ("tests/conftest.py", "tests/helpers.py", "tests/test_cuda.py")
 FOLDERS = ("hagan_lite", "scripts/gpu")
 
 

@@ -43,7 +43,7 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = Few
 
 
 def main() -> None:
-    """Rehearse in a temporary folder, or in --folder; fail where a stage did not come to its end."""
+    """Rehearse in a temporary folder, or in --folder; fail where a stage did not finish."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="where everything stays, to look at")
     parser.add_argument("--seconds", type=float, default=900, help="for all stages")
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def unpacked(folder: Path) -> Path:
-    """Pack with embedded slices in every data set's place, and unpack beside; return that folder."""
+    """Pack with embedded slices in every data set's place, unpack beside, return that folder."""
     there = folder / "there"
     with tarfile.open(pack.pack(folder / "pack.tar", 48 << 20, stand_in=True)) as tar:
         tar.extractall(there, filter="data")

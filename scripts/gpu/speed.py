@@ -66,7 +66,7 @@ def time_group(group: str, options: argparse.Namespace, deadline: float) -> None
 
 
 def matmul(device: torch.device, n: int) -> dict[str, Any]:
-    """Return the FLOP/s of a product of two n x n matrices of random numbers, in both precisions."""
+    """Return the FLOP/s of a product of two random n x n matrices, in both precisions."""
     rates = {}
     for name, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
         a, b = (torch.rand(n, n, device=device).to(dtype) for _ in range(2))

@@ -132,7 +132,7 @@ def export(run: Path, out: Path, dataset: Dataset, device: torch.device) -> int:
 
 
 def averaged(run: Path, device: torch.device) -> tuple[Experiment, nn.Module, int]:
-    """Return a run's experiment, its averaged generator as it stands, and the steps it has taken."""
+    """Return a run's experiment, its averaged generator as it stands, and its steps so far."""
     e = runs.experiment_of(run)
     if runs.finished(run):
         return e, runs.load_generator(run, str(device)), e.steps
