@@ -100,7 +100,7 @@ def _random_numbers_of_the_cpu(model: Model) -> Iterator[None]:
 
 
 def _compared(one: list[dict], two: list[dict]) -> dict:
-    """Return the largest differences in the first and last five steps, and whether they are small."""
+    """Return the largest differences in the first and last five steps; say if they are small."""
     differences = [
         max(abs(a[name] - b[name]) / max(1.0, abs(a[name])) for name in a)
         for a, b in zip(one, two, strict=True)
