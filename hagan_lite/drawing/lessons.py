@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -15,7 +16,10 @@ from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, REAL, _figure, _pictu
 LARGE = 11
 """Font size, in points, that is legible from the last row of a class room."""
 
-_ANSWERS = sns.blend_palette([(0.97, 0.78, 0.5), (1, 1, 1), (0.55, 0.75, 0.92)], as_cmap=True)
+# Eleven bands, not a gradient: their borders are seen from afar, and few colours keep PNGs exact.
+_ANSWERS = ListedColormap(
+    sns.blend_palette([(0.96, 0.74, 0.42), (1, 1, 1), (0.48, 0.71, 0.91)], 11).as_hex()
+)
 
 
 class Panel(NamedTuple):
@@ -178,13 +182,14 @@ def planes(parts: list[Plane], limit: float = 2.0, reach: float = 0.5, side: flo
     """Draw planes side by side in the window [-limit, limit]^2, with one colour scale.
 
     Blue is where D says real, orange where it says fake, white is 1/2. All arrows share one scale:
-    the longest has the length `reach`, in units of the plane. `side` is a picture's, in inches.
+    nine in ten are at most `reach` long, in units of the plane. Longer ones are cut off at twice
+    that, and those too short to have a direction are left out. `side` is a picture's, in inches.
     """
     figure, axes = _figure(1, len(parts), side * len(parts) + 0.9, side + 0.7)
-    pushes = [np.asarray(part.push) for part in parts if part.push is not None]
-    longest = max((float(np.hypot(*push.T).max()) for push in pushes), default=0.0)
+    lengths = [np.hypot(*np.asarray(part.push).T) for part in parts if part.push is not None]
+    long = float(np.quantile(np.concatenate(lengths), 0.9)) if lengths else 0.0
     for axis, part in zip(axes[0], parts, strict=True):
-        _plane(axis, part, limit, reach / longest if longest else 1.0)
+        _plane(axis, part, limit, reach, long or 1.0)
     axes[0, 0].set_yticks([-int(limit), 0, int(limit)])
     _legible(axes)
     shown = [axis.images[0] for axis in axes[0] if axis.images]
@@ -197,8 +202,8 @@ def planes(parts: list[Plane], limit: float = 2.0, reach: float = 0.5, side: flo
     return figure
 
 
-def _plane(axis: Axes, part: Plane, limit: float, scale: float) -> None:
-    """Draw D's answers, then the points, then the arrows, each `scale` times as long as it is."""
+def _plane(axis: Axes, part: Plane, limit: float, reach: float, long: float) -> None:
+    """Draw D's answers, then the points, then the arrows; one of length `long` is `reach` long."""
     if part.surface is not None:
         how = dict(cmap=_ANSWERS, vmin=0, vmax=1, origin="lower", interpolation="bilinear")
         axis.imshow(np.asarray(part.surface), extent=(-limit, limit, -limit, limit), **how)
@@ -206,14 +211,23 @@ def _plane(axis: Axes, part: Plane, limit: float, scale: float) -> None:
     for label, points, colour, marker in kinds:
         if points is not None:
             edge = sns.dark_palette(colour, 3)[1]
-            how = dict(s=16, marker=marker, color=[colour], edgecolors=[edge], linewidths=0.5)
+            how = dict(s=18, marker=marker, color=[colour], edgecolors=[edge], linewidths=0.6)
             axis.scatter(*np.asarray(points).T, label=label, zorder=2, **how)
     if part.push is not None:
-        how = dict(angles="xy", scale_units="xy", scale=1, width=0.008, zorder=3)
-        arrows = np.asarray(part.push) * scale
-        axis.quiver(*np.asarray(part.fake).T, *arrows.T, label="G's push on a fake", **how)
+        _arrows(axis, np.asarray(part.fake), np.asarray(part.push) * reach / long, reach)
     axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=part.title)
     axis.set(xticks=[-int(limit), 0, int(limit)], yticks=[])
+
+
+def _arrows(axis: Axes, starts: np.ndarray, arrows: np.ndarray, reach: float) -> None:
+    """Draw arrows (N, 2), at most twice `reach` long; leave out those shorter than a tenth."""
+    length = np.hypot(*arrows.T)
+    drawn = length > reach / 10
+    shrink = np.minimum(1, 2 * reach / length[drawn])[:, None]
+    how = dict(angles="xy", scale_units="xy", scale=1, width=0.009, minlength=0, zorder=3)
+    axis.quiver(*starts[drawn].T, *(arrows[drawn] * shrink).T, **how)
+    how = dict(marker=r"$\rightarrow$", ms=16, mew=0.3, ls="", color="black")
+    axis.plot([], [], label="G's push on a fake", **how)
 
 
 class Lines(NamedTuple):
