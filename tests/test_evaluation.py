@@ -41,7 +41,7 @@ def cheap_inception(monkeypatch):
 
     for name in ("inception-768", "inception"):
         monkeypatch.setitem(
-            features.EXTRACTORS, name, features.EXTRACTORS[name]._replace(build=Rows)
+            features.EXTRACTORS, name, features.EXTRACTORS[name]._replace(build=Rows, digest=str)
         )
 
 

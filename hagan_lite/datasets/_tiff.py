@@ -22,7 +22,7 @@ class Series:
         self.files = tuple(files)
 
     @functools.cached_property
-    def windows(self) -> dict[np.dtype, tuple[float, float]]:
+    def grey_windows(self) -> dict[np.dtype, tuple[float, float]]:
         """Return which grey value becomes black and which white, for each kind of pixel.
 
         They are percentiles over all files of that kind. Files that cannot be read do not count;
@@ -45,8 +45,8 @@ def slices(path: Path, series: Series, size: int, notes: Counter[str]) -> Iterat
     """
     plane = read_plane(path)
     if plane.min() < plane.max():
-        low, high = series.windows[plane.dtype]
-        if len(series.windows) > 1:
+        low, high = series.grey_windows[plane.dtype]
+        if len(series.grey_windows) > 1:
             notes["slices of examinations whose files differ in bits, windowed by kind"] += 1
         shown = np.clip((plane.astype(np.float32) - low) / (high - low), 0, 1)
         pixels = resize(pad_to_square(shown, 0), size)
