@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 from tqdm.auto import tqdm
 
 ALIKE, COPIES = 0.97, 0.995
@@ -18,8 +17,6 @@ embedded brain, a millimetre apart, have 0.985 to 0.999.
 """
 BLOCK = 256
 """So many pictures are compared with others at a time: memory grows with their number alone."""
-AXES = 8
-"""So many principal axes are indexed; more would tell apart little more and be slower."""
 
 
 def thumbnail(plane: np.ndarray) -> np.ndarray:
@@ -81,35 +78,41 @@ def _joined(groups: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def _pairs(small: np.ndarray, alike: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield indices (a, b), (n,) each, of pictures that correlate by `alike` or more.
 
-    Such pictures are no farther apart than sqrt(2 - 2 alike), and no farther in a projection:
-    an index of a few principal axes leaves few to compare, unless all are alike.
+    Such pictures are no farther apart than sqrt(2 - 2 alike), and no farther in any projection. So
+    pictures are sorted along one axis and compared with those within reach, by 8 x 8 means first.
     """
-    points = _projected(small)
-    tree, reach = cKDTree(points), float(np.sqrt(2 - 2 * alike)) + 1e-4
-    for start in tqdm(
-        range(0, len(small), BLOCK), desc="looking for near duplicates", leave=False, delay=2
-    ):
-        rows = np.arange(start, min(start + BLOCK, len(small)))
-        counts = tree.query_ball_point(points[rows], reach, return_length=True)
-        if counts.sum() > 0.1 * len(rows) * len(small):  # a product is faster than a long list
-            a, b = np.nonzero(small[rows] @ small.T >= alike)
-            yield a + start, b
-            continue
-        near = tree.query_ball_point(points[rows], reach, return_sorted=False)
-        a, b = rows.repeat(counts), np.concatenate(near).astype(int)
-        later = a < b
-        a, b = a[later], b[later]
-        close = np.concatenate(
-            [
-                np.einsum("nd,nd->n", small[a[i : i + 4096]], small[b[i : i + 4096]]) >= alike
-                for i in range(0, len(a), 4096)
-            ]
-            or [np.zeros(0, bool)]
-        )
-        yield a[close], b[close]
+    reach = float(np.sqrt(2 - 2 * alike)) + 1e-4
+    coarse = _coarse(small)
+    axis = np.linalg.eigh(coarse.T @ coarse)[1][:, -1]
+    order = np.argsort(coarse @ axis, kind="stable")
+    small, coarse = small[order], coarse[order]
+    place, lengths = coarse @ axis, (coarse**2).sum(axis=1)
+    blocks = range(0, len(small), BLOCK)
+    for start in tqdm(blocks, desc="looking for near duplicates", leave=False, delay=2):
+        rows = slice(start, start + BLOCK)
+        first, last = place[rows].min() - reach, place[rows].max() + reach
+        near = slice(*np.searchsorted(place, (first, last)))
+        squares = lengths[rows, None] + lengths[near] - 2 * coarse[rows] @ coarse[near].T
+        a, b = np.nonzero(squares <= reach**2)
+        if len(a) > 0.02 * squares.size:  # one product is faster than many small ones
+            a, b = np.nonzero(small[rows] @ small[near].T >= alike)
+        else:
+            a, b = _correlated(small[rows], small[near], a, b, alike)
+        yield order[a + start], order[b + near.start]
 
 
-def _projected(small: np.ndarray) -> np.ndarray:
-    """Return thumbnails (N, 1024) on their first principal axes, (N, AXES)."""
-    axes = np.linalg.eigh(small.T @ small)[1][:, -AXES:]
-    return small @ axes
+def _coarse(small: np.ndarray) -> np.ndarray:
+    """Return thumbnails (N, 1024) projected to 8 x 8 means, (N, 64), in the same unit."""
+    blocks = small.reshape(-1, 8, 4, 8, 4)
+    return blocks.sum(axis=(2, 4)).reshape(-1, 64) / 4  # 16 values, of which each has weight 1/4
+
+
+def _correlated(
+    small: np.ndarray, others: np.ndarray, a: np.ndarray, b: np.ndarray, alike: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return those of the pairs (a, b), (n,) each, that correlate by `alike` or more."""
+    close = np.zeros(len(a), bool)
+    for start in range(0, len(a), 1024):
+        part = slice(start, start + 1024)
+        close[part] = np.einsum("nd,nd->n", small[a[part]], others[b[part]]) >= alike
+    return a[close], b[close]

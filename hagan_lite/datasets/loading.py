@@ -17,7 +17,7 @@ from hagan_lite.datasets import cache, folder, mni152
 from hagan_lite.datasets.reading import Reading, below, read_files
 from hagan_lite.datasets.sources import DataError, Listing
 from hagan_lite.paper import PAPER_IMAGES, paper_name
-from hagan_lite.system.paths import ROOT
+from hagan_lite.system.paths import chosen
 
 VERSION = 3  # of the preprocessing: raise it when the images that it makes change
 FEW, LARGE = 10, 0.2
@@ -70,11 +70,8 @@ class Dataset:
 
 
 def data_root() -> Path:
-    """Return the folder of data sets: HAGAN_DATA, else data/.
-
-    A relative path starts at the checkout: it means the same in a shell and in a notebook.
-    """
-    return ROOT / os.environ.get("HAGAN_DATA", "data")
+    """Return the folder of data sets: HAGAN_DATA, else data/."""
+    return chosen("HAGAN_DATA", "data")
 
 
 def load_for(e: Experiment, dataset: str = "", strict: bool = False) -> Dataset:
