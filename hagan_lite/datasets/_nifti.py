@@ -3,6 +3,7 @@
 One volume is in memory at most.
 """
 
+import contextlib
 import logging
 import math
 from collections import Counter
@@ -63,7 +64,12 @@ def _opened(path: Path) -> nib.Nifti1Image:
         is_so, name = ("", ".nii.gz") if compressed else ("not ", ".nii")
         raise ValueError(f"it is {is_so}compressed, against its name; let the name end in {name}")
     # With the file closed, each slice would unpack a .nii.gz from its start.
-    return nib.load(path, keep_file_open=True)
+    if path.name.endswith((".nii", ".nii.gz")):
+        return nib.load(path, keep_file_open=True)
+    for kind in (nib.Nifti1Image, nib.Nifti2Image):  # nibabel knows no .Nii.Gz
+        with contextlib.suppress(nib.spatialimages.HeaderDataError):
+            return kind.from_file_map(kind.make_file_map({"image": path}), keep_file_open=True)
+    raise ValueError("no NIfTI file, whatever its name says; save it again as .nii")
 
 
 def _evenly_spaced(values: np.ndarray, n: int) -> np.ndarray:
