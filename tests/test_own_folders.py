@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hagan_lite import datasets
+from hagan_lite import datasets, runs
+from hagan_lite.cli.options import located
+from hagan_lite.config import Experiment
 from hagan_lite.datasets import _duplicates, loading
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -500,3 +502,48 @@ def test_what_is_said_names_file_and_remedy(tmp_path, plane, capfd):
     assert "pixdim" not in capfd.readouterr().err
     for reason in said.values():
         assert "\n" not in reason and "cannot identify" not in reason
+
+
+def test_an_empty_name_is_refused():
+    for name in ("", " "):
+        with pytest.raises(ValueError, match="empty data set"):
+            located(name)
+        with pytest.raises(datasets.DataError, match="an empty name"):
+            datasets.load(name)
+
+
+def test_a_run_of_ones_own_folder_asks_for_its_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    e = Experiment.from_dict(Experiment.make(dataset=str(tmp_path), preset="smoke").to_dict())
+    with pytest.raises(datasets.DataError, match="kept nowhere: give it by --dataset PATH"):
+        datasets.load_for(e)
+
+
+def test_patient_and_masks_are_in_an_experiment_only_where_they_are_set(tmp_path):
+    plain = Experiment.make(dataset=str(tmp_path))
+    assert not {"patient", "masks"} & plain.to_dict().keys()
+    e = Experiment.make(dataset=str(tmp_path), patient="(p.)", masks=True)
+    assert Experiment.from_dict(e.to_dict()).hash == e.hash != plain.hash
+    assert e.changes == dict(patient="(p.)", masks=True)
+    with pytest.raises(ValueError, match="for a folder of your own"):
+        Experiment.make(dataset="mni152", masks=True)
+
+
+def test_an_experiments_folder_is_read_as_it_says(tmp_path):
+    noise(tmp_path, [f"p{p}-{i}.png" for p in range(3) for i in range(2)] + ["p0-1_mask.png"])
+    d = datasets.load_for(Experiment.make(dataset=str(tmp_path), patient=r"p\d", masks=True))
+    assert len(d) == 7 and len(set(d.groups.tolist())) == 3
+
+
+def test_other_images_under_one_name_are_refused(tmp_path):
+    """As many as were trained on count, too; a record of others is not written over."""
+    record = dict.fromkeys(runs.NEEDED, "x") | dict(hash="h", data=dict(fingerprint="f", n=5))
+    runs.save_record(record, "a", tmp_path)
+    runs.save_record(record | dict(minutes=3), "a", tmp_path)
+    for data in (dict(fingerprint="f", n=8), dict(fingerprint="g", n=5)):
+        with pytest.raises(ValueError, match="of other images"):
+            runs.save_record(record | dict(data=data), "a", tmp_path)
+    (tmp_path / "experiment.json").write_text('{"data": {"fingerprint": "f", "n": 5}}')
+    images = np.zeros((8, 1, 4, 4), np.uint8)
+    with pytest.raises(ValueError, match="5 of f, and here are 8 of f"):
+        runs.check_data(tmp_path, datasets.Dataset("folder", images, np.arange(8), "f"))

@@ -17,7 +17,7 @@ from nibabel.orientations import io_orientation
 from hagan_lite.datasets.pixels import crop_to_square, isotropic, pad_to_square, window_of
 from hagan_lite.datasets.sources import Source
 
-nib.imageglobals.logger.setLevel(logging.ERROR)  # what it mends in a header names no file
+nib.imageglobals.logger.setLevel(logging.CRITICAL)  # what it mends in a header names no file
 SAMPLE = 2_000_000
 """At most so many voxels of a volume decide its window."""
 
@@ -68,7 +68,8 @@ def _opened(path: Path) -> nib.Nifti1Image:
         return nib.load(path, keep_file_open=True)
     for kind in (nib.Nifti1Image, nib.Nifti2Image):  # nibabel knows no .Nii.Gz
         with contextlib.suppress(nib.spatialimages.HeaderDataError):
-            return kind.from_file_map(kind.make_file_map({"image": path}), keep_file_open=True)
+            holder = nib.FileHolder(str(path))
+            return kind.from_file_map({"image": holder}, keep_file_open=True)
     raise ValueError("no NIfTI file, whatever its name says; save it again as .nii")
 
 
