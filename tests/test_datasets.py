@@ -120,7 +120,7 @@ def test_acdc_1798_is_the_first_1798_slices(root, monkeypatch):
     )  # of fewer than 1798 slices it takes all
     found = datasets.find("acdc-1798")
     assert found.limit == 1798 and datasets.find("acdc").limit is None
-    monkeypatch.setattr(loading, "find", lambda name: dataclasses.replace(found, limit=17))
+    monkeypatch.setattr(loading, "find", lambda name, *_: dataclasses.replace(found, limit=17))
     some = datasets.load("acdc-1798")
     assert len(some) == 17 and np.array_equal(some.images, every.images[:17])
     assert some.groups.tolist() == [0] * 10 + [1] * 7
@@ -355,7 +355,8 @@ def test_slices_of_lgg_that_cannot_be_used_are_named_with_the_remedy_and_the_res
     assert "save FLAIR alone as grey" in said["two"]
     assert said["deep"].startswith("three channels of 16 bits; save")
     assert said["pages"] == "2 pages in one file; save each slice as a file of its own"
-    for name in ("cut", "empty", "text", "hole"):
+    assert said["empty"] == "an empty file; copy it again"
+    for name in ("cut", "text", "hole"):
         assert said[name].startswith("the TIFF file is damaged (") and said[name].endswith(
             "from where you have it"
         )
@@ -756,7 +757,7 @@ def test_dicom_files_without_an_image_and_damaged_ones_are_left_out(tmp_path, pl
     assert len(d) == 1
     told = "\n".join(d.left_out)
     assert (
-        "report.dcm: a DICOM file without an image" in told
+        "report.dcm: no picture of a patient but a structured report" in told
         and "cut.dcm: " in told
         and "text.dcm: " in told
     )

@@ -3,6 +3,7 @@
 pydicom decodes, rescales and applies lookup tables; what a file says amiss is mended here.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from hagan_lite.datasets._dicom_kinds import check_is_a_picture, is_overview
 from hagan_lite.datasets._picture import Picture
 from hagan_lite.datasets.pixels import isotropic, pad_to_square, window_of
 
+logging.getLogger("pydicom").setLevel(logging.ERROR)  # what it warns of names no file
 WINDOW_SHOWS_NOTHING = "DICOM frames whose own window shows nothing: their percentiles were used"
 SLOPE_OF_ZERO = "DICOM frames whose rescaling makes all values one: stored values were used"
 

@@ -4,6 +4,7 @@ One volume is in memory at most.
 """
 
 import contextlib
+import gzip
 import logging
 import math
 from collections import Counter
@@ -63,6 +64,8 @@ def _opened(path: Path) -> nib.Nifti1Image:
     if compressed != path.name.lower().endswith(".gz"):
         is_so, name = ("", ".nii.gz") if compressed else ("not ", ".nii")
         raise ValueError(f"it is {is_so}compressed, against its name; let the name end in {name}")
+    if compressed:
+        _check_sum(path)
     # With the file closed, each slice would unpack a .nii.gz from its start.
     if path.name.endswith((".nii", ".nii.gz")):
         return nib.load(path, keep_file_open=True)
@@ -71,6 +74,13 @@ def _opened(path: Path) -> nib.Nifti1Image:
             holder = nib.FileHolder(str(path))
             return kind.from_file_map({"image": holder}, keep_file_open=True)
     raise ValueError("no NIfTI file, whatever its name says; save it again as .nii")
+
+
+def _check_sum(path: Path) -> None:
+    """Raise what gzip raises where a file's checksum is wrong: slices alone never reach its end."""
+    with gzip.open(path) as file:
+        while file.read(1 << 20):
+            pass
 
 
 def _evenly_spaced(values: np.ndarray, n: int) -> np.ndarray:

@@ -26,6 +26,8 @@ def decode(path: Path) -> np.ndarray:
     pages, deep colours, NaN; what Pillow raises for damage.
     """
     with Image.open(path) as opened:
+        if opened.format == "PNG":
+            _check_sums(path)
         pages = getattr(opened, "n_frames", 1)
         if pages > 1:
             raise ValueError(f"{pages} pages or frames in one file; save them as one file each")
@@ -44,6 +46,15 @@ def decode(path: Path) -> np.ndarray:
             black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
             image = Image.alpha_composite(black, rgba)
         return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+
+
+def _check_sums(path: Path) -> None:
+    """Raise what Pillow raises where a chunk of a PNG file is not what its checksum says.
+
+    While it decodes Pillow does not look at the sums of pixels.
+    """
+    with Image.open(path) as opened:
+        opened.verify()
 
 
 def stretch(pixels: np.ndarray, size: int, channels: int) -> np.ndarray:

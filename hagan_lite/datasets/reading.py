@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -47,11 +48,13 @@ def read_files(
         room = None if listing.limit is None else listing.limit - len(people)
         said: Counter[str] = Counter()
         try:
-            patient, pictures = read_file(source, said)
-            images = [
-                (picture.square(size, channels), picture.digest())
-                for picture in itertools.islice(pictures, room)
-            ]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what libraries warn of names no file
+                patient, pictures = read_file(source, said)
+                images = [
+                    (picture.square(size, channels), picture.digest())
+                    for picture in itertools.islice(pictures, room)
+                ]
         except Exception as error:  # PIL, nibabel, zlib, pydicom raise two dozen kinds for damage
             failures.add(index, source.path, error)
             continue
