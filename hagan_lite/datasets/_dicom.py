@@ -49,6 +49,8 @@ def _read(path: Path):
 
     ds = pydicom.dcmread(path, force=True)
     if "SOPClassUID" not in ds and "Rows" not in ds:
+        if getattr(ds, "preamble", None):
+            raise ValueError("a DICOM file without an image (no SOP class)")
         raise ValueError("no DICOM file, whatever its name says; delete it or copy it again")
     if not getattr(ds, "file_meta", None):
         ds.file_meta = pydicom.dataset.FileMetaDataset()
@@ -79,7 +81,7 @@ def _planes(ds, notes: Counter[str]) -> Iterator[np.ndarray]:
             continue
         yield _square(plane, _spacing(of))
     if empty == count:
-        raise ValueError("all pixels have one value: there is nothing to see")
+        raise ValueError("all pixels have nearly one value: there is nothing to see")
     notes["constant slices, dropped"] += empty
 
 
