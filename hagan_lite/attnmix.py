@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor
+
+from hagan_lite.system.shapes import Float
 
 Images = Float[Tensor, "B C H W"]
 Maps = Float[Tensor, "B 1 H W"]

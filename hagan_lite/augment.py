@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
+
+from hagan_lite.system.shapes import Float, Int
 
 Images = Float[Tensor, "B C H W"]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hagan_lite.paper import PAPER_IMAGES, paper_name
+from hagan_lite.system import own_folder
 from hagan_lite.system.choices import check_limits, check_types, choice, field_names
 
 DATASETS = {
@@ -45,13 +46,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": dict(width=64, lr_g=1e-3, ema=0.995),
 }
 SIZES = (32, 64, 128, 256, 512, 1024)
-OF_A_FOLDER = {"patient", "masks"}
-"""Fields that say how a user's own folder is read; they decide nothing of a named data set."""
 AUGMENTATIONS = ("brightness", "contrast", "translation")
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(own_folder.OwnFolder):
     """Name every choice of one run. Make one with :meth:`make`; the defaults are HAGAN's at `cpu`.
 
     Raises ValueError, naming the field and what it may be, for a value that no code path
@@ -73,10 +72,6 @@ class Experiment:
     heldout: float = choice(
         0.0, "share kept from training: patients, volumes or blocks", "ours", low=0, high=0.9
     )
-    patient: str = choice(
-        "", "in a folder of your own: a regular expression that finds the patient in a path"
-    )
-    masks: bool = choice(False, "in a folder of your own: keep files that are named as masks are")
     flips: bool = choice(False, "mirror real images and shift them by up to 1/16", "IV-A")
     border: str = choice("edge", "what a shift of `flips` brings in", one_of=("edge", "black"))
     # networks
@@ -149,8 +144,8 @@ class Experiment:
             if field.name in unused:
                 object.__setattr__(self, field.name, field.default)
         check_limits(self)
-        if self.dataset in DATASETS and (self.patient or self.masks):
-            raise ValueError(f"{self.dataset}: patient and masks are for a folder of your own")
+        if self.dataset in DATASETS:
+            own_folder.refuse_for(self.dataset, self)
         if self.phase_two > self.steps:
             raise ValueError(f"phase_two={self.phase_two}: must be in [0, {self.steps}], the steps")
         if self.mix == "attnmix" and not self.attention:
@@ -191,12 +186,9 @@ class Experiment:
         Raises ValueError for a field too many and for one too few: another version wrote that file.
         """
         kind = choices_of(fields["model"])
-        names = field_names(kind)
-        wrong = [f"no field {name}" for name in sorted(set(fields) - names)]
-        wrong += [
-            f"a field {name}, which is missing"
-            for name in sorted(names - set(fields) - OF_A_FOLDER)
-        ]
+        names, given = field_names(kind), set(fields) | own_folder.FIELDS
+        wrong = [f"no field {name}" for name in sorted(given - names)]
+        wrong += [f"a field {name}, which is missing" for name in sorted(names - given)]
         if wrong:
             raise ValueError(
                 f"{fields['model']} has {', '.join(wrong)}: another version of hagan_lite wrote "
@@ -234,12 +226,9 @@ class Experiment:
         return given
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields, with the path of a user's own folder left out.
-
-        OF_A_FOLDER's are in it only where they are set: records of named data sets lack them.
-        """
+        """Return all fields, with the path of a user's own folder left out."""
         fields = dataclasses.asdict(self) | {"dataset": self.data_label}
-        return {k: v for k, v in fields.items() if v or k not in OF_A_FOLDER}
+        return own_folder.only_where_set(fields)
 
     @functools.cached_property
     def hash(self) -> str:

@@ -4,11 +4,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from hagan_lite.generator import Levels, dcgan_init, level_channels
+from hagan_lite.system.shapes import Float
 
 Images = Float[Tensor, "B C H W"]
 Scores = Float[Tensor, " B"]

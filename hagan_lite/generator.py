@@ -7,9 +7,10 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from hagan_lite.system.shapes import Float
 
 Noise = Float[Tensor, "B Z"]
 Images = Float[Tensor, "B C S S"]

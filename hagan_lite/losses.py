@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor
 
 from hagan_lite.attnmix import Maps, Shares, mix
 from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Judgement
+from hagan_lite.system.shapes import Float
 
 Scalar = Float[Tensor, ""]
 Scores = Float[Tensor, "*shape"]

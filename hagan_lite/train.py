@@ -14,12 +14,16 @@ from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import Dataset, load_for
 from hagan_lite.model import Logs, Model, model_of
-from hagan_lite.system import storage
+from hagan_lite.system import graphs, storage
 from hagan_lite.system.runtime import keep_heap, pick_device
 from hagan_lite.system.stopping import stop_requests
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Of lambda - lambda_0 within a batch, in this order, in the log's field "shift"."""
+
+
+OnLog = Callable[[dict], None] | None
+"""What gets each line of the log as it is written."""
 
 
 class Diverged(RuntimeError):
@@ -33,15 +37,17 @@ def train(
     device: str = "auto",
     precision: str = "auto",
     compiled: bool = False,
-    on_log: Callable[[dict], None] | None = None,
+    on_log: OnLog = None,
     history: bool = False,
+    recorded: bool = False,
 ) -> Path:
     """Train `e`, or go on where an earlier call stopped, and return the run folder.
 
     A run that was stopped (Ctrl-C, SIGTERM, SIGKILL, a crash) and resumed ends with the same
     weights, bit for bit on the CPU, as one that ran through. `on_log` gets each log line; `device`,
-    `precision` and `compiled` are no part of the experiment, nor is `history`, which saves a
-    generator after every tenth of the steps for the learning curve.
+    `precision`, `compiled` and `recorded` are no part of the experiment, nor is `history`, which
+    saves a generator after every tenth of the steps for the learning curve. torch compiles the
+    networks where `compiled`; a `recorded` step is replayed as a CUDA graph (graphs.py).
 
     Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run,
     RuntimeError where another process trains there.
@@ -54,19 +60,21 @@ def train(
     with storage.only_writer(run):
         runs.open_run(run, e, dataset, where, precision)
         if not runs.finished(run):
-            _train(model_of(e)(e, where, precision, compiled), run, dataset, on_log, history)
+            model = model_of(e)(e, where, precision, compiled)
+            _train(model, graphs.step_of(model, recorded), run, dataset, on_log, history)
     return run
 
 
 def _train(
-    model: Model, run: Path, dataset: Dataset, on_log: Callable[[dict], None] | None, history: bool
+    model: Model, step: graphs.Step, run: Path, dataset: Dataset, on_log: OnLog, history: bool
 ) -> None:
     e, where = model.e, model.device
     start = _resume(run, model)
     trained_on, _ = dataset.split(e.heldout)
     images = torch.from_numpy(dataset.images[trained_on]).to(where)  # once, as uint8
     log_every, picture_every = max(1, e.steps // 100), max(5, e.steps // 10)
-    checkpoint_every = min(picture_every, 250)
+    # A GPU takes 250 steps in a second or two, and a checkpoint takes nearly as long.
+    checkpoint_every = picture_every if where.type == "cuda" else min(picture_every, 250)
 
     began, spent = time.monotonic(), _seconds_spent(run)
     title = f"{e.model} on {e.data_label}"
@@ -75,7 +83,7 @@ def _train(
         for t in range(start, e.steps):
             index = batch_indices(len(images), e.batch_size, e.seed, t)
             x = images[index.to(where, non_blocking=True)].float() / 127.5 - 1
-            logs = model.step(x, t)
+            logs = step(x, t)
             done = t + 1
             bar.update()
             last = done == e.steps
@@ -151,15 +159,13 @@ def _check(line: dict, run: Path) -> None:
 
 def _pictures(run: Path, model: Model, step: int, images: torch.Tensor, history: bool) -> None:
     """Save a grid of samples, the last AttnMix batch and, with `history`, the generator."""
-    e = model.e
-    skip = runs.real_features(model.D, images) if e.skip == "instance" else None
+    skip = runs.real_features(model.D, images) if model.e.skip == "instance" else None
     G = model.averaged()
     if history:
         runs.save_generator(run, G, step)
-    grid = runs.generate(G, e, 64, seed=0, skip=skip)
+    grid = runs.generate(G, model.e, 64, seed=0, skip=skip)
     runs.save_grid(run / "samples" / f"step_{step:06d}.png", grid)
-    mixed = getattr(model, "mixed", None)
-    if mixed is not None:
+    if mixed := getattr(model, "mixed", None):
         runs.save_snapshot(run, step, mixed)
 
 

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def environment() -> str:
-    """The conda environment: Python and pip from conda, every dependency by pip, for several are on PyPI alone."""
+    """Return the conda environment: every dependency by pip, for several are on PyPI alone."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     packages = project["dependencies"] + project["optional-dependencies"]["dev"]
     lines = [

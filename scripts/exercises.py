@@ -29,8 +29,8 @@ if __name__ == "__main__":
     parser.add_argument("--hint", required=True)
     parser.add_argument("--digits", type=int, default=3)
     a = parser.parse_args()
-    known = json.loads(FILE.read_text()) if FILE.exists() else {}
-    known[a.name] = dict(
+    exercises = json.loads(FILE.read_text()) if FILE.exists() else {}
+    exercises[a.name] = dict(
         hint=a.hint, digits=a.digits, digests=[digest(a.name, x, a.digits) for x in a.answers]
     )
-    write_json(FILE, dict(sorted(known.items())))
+    write_json(FILE, dict(sorted(exercises.items())))

@@ -1,8 +1,9 @@
-"""Executes the notebooks at smoke and writes them back curated; with --check, only says what is wrong with them.
+"""Execute the notebooks at smoke and write them back curated; --check only says what is wrong.
 
     python scripts/notebooks.py [--check] [NOTEBOOK ...]
 
-Committed outputs are made on the embedded data, and carry no widget state, no timing, no stderr and no local path.
+Committed outputs are made on the embedded data, and carry no widget state, no timing, no stderr
+and no local path.
 """
 
 import argparse
@@ -28,7 +29,7 @@ LOCAL = re.compile(r"(?<![\w.])/(home|root|work|Users|tmp|usr|opt)/")
 
 
 def curate(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drops what only this execution knew: widgets, stderr, times, papermill's notes."""
+    """Drop what only this execution knew: widgets, stderr, times, papermill's notes."""
     notebook.metadata = {
         k: v for k, v in notebook.metadata.items() if k in ("kernelspec", "language_info")
     }
@@ -50,50 +51,50 @@ def curate(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """One printed text where a busy machine delivered it in pieces."""
-    found: list[nbformat.NotebookNode] = []
+    """Return one printed text where a busy machine delivered it in pieces."""
+    whole: list[nbformat.NotebookNode] = []
     for output in outputs:
-        if found and output.output_type == found[-1].output_type == "stream":
-            found[-1].text += output.text
+        if whole and output.output_type == whole[-1].output_type == "stream":
+            whole[-1].text += output.text
         else:
-            found.append(output)
-    return found
+            whole.append(output)
+    return whole
 
 
 def _palette(png: str) -> str:
-    """The same picture in 128 colours: a quarter of the bytes, and noise is what most generated images start as."""
+    """Return the same picture in 128 colours: a quarter of the bytes."""
     picture, small = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), io.BytesIO()
     picture.quantize(128, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return base64.b64encode(small.getvalue()).decode()
 
 
 def problems(path: Path) -> list[str]:
-    """What is wrong with a committed notebook, one sentence each; an empty list means that nothing is."""
-    notebook, found = nbformat.read(path, as_version=4), []
+    """Return what is wrong with a committed notebook, one sentence each."""
+    notebook, wrong = nbformat.read(path, as_version=4), []
     cells = notebook.cells
     code = [c for c in cells if c.cell_type == "code"]
     lesson = path.parent.name != "solutions" and not path.name.startswith("explore")
     if lesson:
-        found += [f"its first cell lacks {part}" for part in HEADER if part not in cells[0].source]
-        found += [f"its last cell lacks {part}" for part in FOOTER if part not in cells[-1].source]
+        wrong += [f"its first cell lacks {part}" for part in HEADER if part not in cells[0].source]
+        wrong += [f"its last cell lacks {part}" for part in FOOTER if part not in cells[-1].source]
         if sum("parameters" in c.metadata.get("tags", []) for c in code) != 1:
-            found.append("it has not one cell tagged 'parameters'")
+            wrong.append("it has not one cell tagged 'parameters'")
     for cell in code:
         if "parameters" in cell.metadata.get("tags", []) and not _literals_only(cell.source):
-            found.append("its parameters cell holds more than literals")
+            wrong.append("its parameters cell holds more than literals")
     if path.stat().st_size > MOST_BYTES:
-        found.append(f"it has {path.stat().st_size:,} bytes, more than {MOST_BYTES:,}")
+        wrong.append(f"it has {path.stat().st_size:,} bytes, more than {MOST_BYTES:,}")
     if "widgets" in notebook.metadata:
-        found.append("it stores widget state")
+        wrong.append("it stores widget state")
     if any(c.execution_count is None for c in code):
-        found.append("it has cells that were not executed")
+        wrong.append("it has cells that were not executed")
     if not any(c.outputs for c in code):
-        found.append("it has no outputs")
+        wrong.append("it has no outputs")
     for cell in code:
         first = cell.source.split("\n")[0][:50]
         if len(cell.source.split("\n")) > MOST_LINES:
-            found.append(f"a cell has more than {MOST_LINES} lines: {first}")
-        found += [
+            wrong.append(f"a cell has more than {MOST_LINES} lines: {first}")
+        wrong += [
             f"it defines {name}, which hagan_lite has"
             for name in _defined(cell.source) & _public_names()
         ]
@@ -102,12 +103,12 @@ def problems(path: Path) -> list[str]:
                 [output.get("text", ""), *(output.get("data", {}).get("text/plain", ""),)]
             )
             if output.output_type == "error" or _of_one_run_only(output):
-                found.append(f"an error, stderr or widget output under: {first}")
+                wrong.append(f"an error, stderr or widget output under: {first}")
             if match := TIMING.search(text) if "inspect" not in cell.source else None:
-                found.append(f"a timing ({match[0]}) under: {first}")
+                wrong.append(f"a timing ({match[0]}) under: {first}")
             if LOCAL.search(text):
-                found.append(f"a local path under: {first}")
-    return found
+                wrong.append(f"a local path under: {first}")
+    return wrong
 
 
 def _of_one_run_only(output: nbformat.NotebookNode) -> bool:

@@ -85,7 +85,7 @@ def named(rows: Rows, names: dict[str, str]) -> Rows:
 
 
 def distances(rows: Rows, heading: str, records: Records, short: bool = False) -> str:
-    """Return the table of those `rows` that have records; `short` leaves out columns about how many."""
+    """Return the table of the `rows` with records; `short` leaves out how many they are."""
     table = tables.with_records(tables.of_rows(rows, records, {}))
     if table.empty:
         return NOTHING
@@ -100,14 +100,14 @@ def distances(rows: Rows, heading: str, records: Records, short: bool = False) -
     headings |= {f"{also} of real halves": f"{also} of real halves"}
     left_out = {"KID's runs", f"{label} at their n", f"{also}'s runs"} if short else set()
     columns = [column for column in headings if column in table and column not in left_out]
-    # markdown() chooses decimals by the column's name, so the headings change after it wrote the cells.
+    # markdown() chooses decimals by the column's name: headings change after it wrote the cells.
     head, *lines = tables.markdown(table[columns]).splitlines()
     head = "| " + " | ".join(headings[column] for column in columns) + " |"
     return "\n".join([head, *lines]) + "\n"
 
 
 def differences(rows: Rows, records: Records) -> str:
-    """Return the verdict on each of PAIRS that has records on both sides, and the spread of runs."""
+    """Return the verdict on each of PAIRS with records on both sides, and the spread of runs."""
     measured = runs.by_row(rows, records)
     lines = []
     for row, rival in PAIRS:
@@ -148,7 +148,7 @@ def _is_untrained(record: dict[str, Any]) -> bool:
 
 
 def label_chances(records: Records) -> str:
-    """Return each run's chance that three labels move as little as Figure 7 prints, where it has it."""
+    """Return each run's chance that three labels move as little as Figure 7 prints."""
     lines = []
     for r in records:
         if "figure_7" in r:
@@ -197,7 +197,7 @@ def printed_cells(records: Records) -> str:
     """Return how many printed cells of Table I agree with what is counted from the networks."""
     del records
     table = table1.table_1()
-    # HAGAN's image branch has a row of its own, which is compared with D's printed cells a second time.
+    # The row of HAGAN's image branch is compared with D's printed cells a second time.
     table = table[~table["network"].str.contains(",")]
     cells = pd.concat([table[column] for column in table if column.endswith(": verdict")])
     counted = cells[cells != ""].value_counts()
@@ -213,7 +213,7 @@ def printed_cells(records: Records) -> str:
 
 
 def papers_budget(records: Records) -> str:
-    """Return steps and counted FLOPs of HAGAN's and SAGAN's training at `paper`, and HAGAN's hours."""
+    """Return steps and FLOPs of HAGAN's and SAGAN's training at `paper`, and HAGAN's hours."""
     del records
     sizes = {"covid-ct": [64, 256], "acdc": [64, 256], "brats2018": [64]}
     lines = []
@@ -264,7 +264,7 @@ def parts_of(text: str) -> list[str]:
 
 
 def drawn(text: str, records: Records) -> str:
-    """Return a page's text with every part drawn anew. Raises ValueError for a part not in PARTS."""
+    """Return a page's text with every part drawn anew; raise ValueError for one not in PARTS."""
 
     def draw(mark: re.Match) -> str:
         name = mark["name"]

@@ -1,8 +1,9 @@
-"""Makes data/checkpoints/NAME from a finished run and its record: float16 weights, log, record and a few snapshots.
+"""Make data/checkpoints/NAME from a finished run and its record.
 
     python scripts/pretrained.py RUN
 
-What is shipped is a run folder that every function of hagan_lite.runs reads; its training state stays behind.
+What is shipped is a run folder that every function of hagan_lite.runs reads: float16 weights, log,
+record and a few snapshots. Its training state stays behind.
 """
 
 import argparse

@@ -1,20 +1,30 @@
-"""Every test runs offline, in any order, and writes below a temporary folder; networks here compute on one thread."""
+"""Every test runs offline, in any order, and writes below a temporary folder, on one thread."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
-# Before hagan_lite and torch are imported, and inherited by notebooks' kernels and by every subprocess.
+# Before hagan_lite and torch are imported; notebooks' kernels and every subprocess inherit it.
 os.environ["HAGAN_BUILD"] = tempfile.mkdtemp(prefix="hagan-test-")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
 
+try:
+    from xdist.scheduler import LoadScopeScheduling
+except ImportError:  # where scripts/gpu.sh runs tests/test_cuda.py, in one process
+    LoadScopeScheduling = object
+
 from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.system.paths import COMMITTED, ROOT
+from hagan_lite.system.runtime import keep_heap
 from hagan_lite.train import train
+
+keep_heap()  # as train() does: tests that make steps of their own are quicker
 
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -25,33 +35,79 @@ SLOW = {
     "test_book",
     "test_cli",
     "test_cuda",
+    "test_gpu",
     "test_notebooks",
     "test_others_data",
     "test_train",
     "test_ui",
 }
-"""Files whose tests train, execute notebooks, compile, or open a browser; `hagan test --fast` leaves them out."""
-APART = {"test_baselines", "test_cli", "test_cuda", "test_train"}
+"""Files whose tests train, execute notebooks, compile, or open a browser: not for test-fast."""
+RECORDS = "records"
+GROUPS = dict.fromkeys(
+    ("test_cells", "test_claims", "test_complexity", "test_explorers", "test_figure7")
+    + ("test_figures", "test_pages", "test_results", "test_runs"),
+    RECORDS,
+)
+"""Files that need a finished run, or count what the networks cost: one process does it for all."""
+OF_A_RUN = {
+    "test_sample_writes_one_png_per_image",
+    "test_runs_are_compared_in_one_picture",
+    "test_the_log_holds_gates_entropy_and_the_shifts_quantiles",
+    "test_snapshots_hold_what_figure_7_needs",
+}
+"""Tests of other files that need the finished run."""
+APART = {"test_baselines", "test_cli", "test_cuda", "test_gpu", "test_train"}
 """Files whose tests take long and share nothing: each goes to the first free process."""
-TOGETHER = {"test_claims": "ledger", "test_pages": "ledger", "test_results": "ledger"}
-"""Files that draw tables from the same records: one process counts the networks' costs for all of them."""
+LESSONS = dict.fromkeys(("07", "08", "09", "14"), "a run")
+"""Lessons that train HAGAN at smoke and measure it: one process does that for all of them."""
+FIRST = ("test_batch", RECORDS, "a run", "test_bench", "test_ui", "test_datasets")
+"""Groups that take longest, begun first, so that both processes end at the same time."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark slow tests, and group tests so that pytest-xdist shares expensive fixtures and balances the rest.
+class Scheduler(LoadScopeScheduling):
+    """Let pytest-xdist run the tests of a group in one process, in the order of collection.
 
-    Each file is a group, except those in APART; all tests of one notebook are a group, for it is executed once.
+    Its own --dist loadgroup does nothing with pytest 9.2, which forgets the group's mark.
     """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    return Scheduler(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """Return the group of a test; one that shares nothing is its own."""
+    path, _, test = nodeid.partition("::")
+    name, _, parameters = test.partition("[")
+    file = Path(path).stem
+    lesson = re.match(r"(?:solutions/)?(\d\d)_\w+", parameters)
+    if file == "test_notebooks" and lesson:
+        return LESSONS.get(lesson[1], lesson[0])
+    if name in OF_A_RUN:
+        return RECORDS
+    return nodeid if file in APART else GROUPS.get(file, file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, and put the longest groups first."""
     for item in items:
-        file = item.path.stem
-        if file in SLOW or "smoke_run" in item.fixturenames:
+        needs_run = "smoke_run" in item.fixturenames
+        if item.path.stem in SLOW or needs_run:
             item.add_marker("slow")
-        name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
-        if file == "test_notebooks" and name:
-            item.add_marker(pytest.mark.xdist_group(name))
-        elif file not in APART:
-            item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file, file)))
+        if needs_run and group_of(item.nodeid) != RECORDS:
+            raise pytest.UsageError(f"{item.nodeid} needs smoke_run: name it in {OF_A_RUN=}")
+
+    def place(item: pytest.Item) -> int:
+        group = group_of(item.nodeid)
+        if group in FIRST:
+            return FIRST.index(group)
+        return len(FIRST) + (item.path.stem not in SLOW)
+
+    items.sort(key=place)
 
 
 @pytest.fixture
@@ -74,18 +130,17 @@ def smoke_run() -> Path:
 
 
 def _point_at_real(monkeypatch: pytest.MonkeyPatch, file: str, size: int) -> None:
-    """Point HAGAN_DATA at the copy of a data set that was measured with: the one in which `file` has `size` bytes.
+    """Point HAGAN_DATA at the copy of a data set that was measured with.
 
-    It is looked for where HAGAN_DATA points already, then in SHARED; without it the test is skipped.
+    It is the one in which `file` has `size` bytes, where HAGAN_DATA points already or in SHARED;
+    without it the test is skipped.
     """
     for root in (ROOT / os.environ.get("HAGAN_DATA", "data"), SHARED):
         if (root / file).is_file() and (root / file).stat().st_size == size:
             monkeypatch.setenv("HAGAN_DATA", str(root))
             return
     name = file.split("/")[0]
-    pytest.skip(
-        f"the copy of {name} that was measured with is not on this machine (data/README.md says which it is)"
-    )
+    pytest.skip(f"no copy of {name} here that was measured with; data/README.md says which it is")
 
 
 @pytest.fixture
@@ -103,6 +158,5 @@ def acdc(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def lgg(monkeypatch: pytest.MonkeyPatch) -> None:
     """Point HAGAN_DATA at the real LGG MRI Segmentation, or skip."""
-    _point_at_real(
-        monkeypatch, "lgg/kaggle_3m/TCGA_HT_A61B_19991127/TCGA_HT_A61B_19991127_26.tif", 33_174
-    )
+    file = "lgg/kaggle_3m/TCGA_HT_A61B_19991127/TCGA_HT_A61B_19991127_26.tif"
+    _point_at_real(monkeypatch, file, 33_174)

@@ -1,4 +1,4 @@
-"""Random weights for torch-fidelity's Inception, in the shape of its files, so that no test needs the real ones."""
+"""Random weights in the shape of torch-fidelity's Inception: no test needs the real ones."""
 
 import functools
 
@@ -9,7 +9,7 @@ from hagan_lite.evaluation import inception
 
 @functools.cache
 def whole() -> dict[str, torch.Tensor]:
-    """All weights, at a scale at which different images still have different features behind fifty layers."""
+    """Return all weights, so large that images still differ behind fifty layers."""
     rng = torch.Generator().manual_seed(0)
     made = {}
     for key, like in inception._without_weights("2048").state_dict().items():
@@ -23,7 +23,7 @@ def whole() -> dict[str, torch.Tensor]:
 
 
 def trunk_of(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights as far as the 768 features."""
+    """Return the weights as far as the 768 features."""
     return {
         key: value
         for key, value in state.items()

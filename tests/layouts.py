@@ -1,4 +1,4 @@
-"""Data sets in the layouts in which they are published, made of real anatomy: the MNI152 template, made coarse."""
+"""Data sets in the layouts in which they are published, made of a coarse MNI152 template."""
 
 import functools
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 @functools.cache
 def brain() -> np.ndarray:
-    """(66, 78, 63) float32 in 0..1, RAS, 3 mm, background 0."""
+    """Return the template, (66, 78, 63) float32 in 0..1, RAS, 3 mm, background 0."""
     from nilearn.datasets import load_mni152_template
 
     volume = load_mni152_template(resolution=1).get_fdata(dtype=np.float32)[::3, ::3, ::3]
@@ -17,7 +17,7 @@ def brain() -> np.ndarray:
 
 
 def patient(number: int) -> np.ndarray:
-    """A brain that is nobody else's: one template, bent and shaded by the patient's number."""
+    """Return a brain of its own for each number: the template, shaded by it."""
     grid = np.indices(brain().shape) / 20
     rng = np.random.default_rng(number)
     shade = sum(
@@ -36,7 +36,10 @@ def nifti(path, array, zooms=(3, 3, 3), affine=None) -> None:
 def acdc(
     root, patients: int = 3, between: str = "", single: bool = True, info: bool = True
 ) -> None:
-    """acdc/[between/]training/patient001/ ...: frames 1 (ED) and 3 (ES) of a cycle of four, short-axis, 10 mm thick."""
+    """Write acdc/[between/]training/patient001/ ... as ACDC has it.
+
+    Frames 1 (ED) and 3 (ES) of a cycle of four; short-axis slices, 10 mm thick.
+    """
     for n in range(1, patients + 1):
         name = f"patient{n:03d}"
         folder = root / "acdc" / between / "training" / name
@@ -53,7 +56,10 @@ def acdc(
 
 
 def brats(root, high: int = 2, low: int = 1, between: str = "") -> None:
-    """brats2018/[between/]HGG|LGG/Brats18_X/: four modalities and a segmentation; skull-stripped, 0 around."""
+    """Write brats2018/[between/]HGG|LGG/Brats18_X/: four modalities and a segmentation.
+
+    Skulls are stripped, and 0 is around the brain.
+    """
     for n in range(high + low):
         name = f"Brats18_{n:03d}"
         folder = root / "brats2018" / between / ("HGG" if n < high else "LGG") / name
@@ -63,7 +69,7 @@ def brats(root, high: int = 2, low: int = 1, between: str = "") -> None:
 
 
 def flair(number: int, darker: int = 1) -> np.ndarray:
-    """Return twelve slices (12, 78, 66) uint8 of one patient, with a noise floor around the head."""
+    """Return twelve slices of a patient, (12, 78, 66) uint8, with noise around the head."""
     planes = np.rot90(patient(number)[:, :, 14:50:3], axes=(0, 1)).transpose(2, 0, 1)
     noise = np.random.default_rng(number).uniform(0, 0.03, planes.shape)
     return np.uint8((planes * 0.8 + noise).clip(0, 1) * 255 / darker)
@@ -77,9 +83,10 @@ def lgg(
     masks: bool = True,
     darker: int = 5,
 ) -> None:
-    """lgg/[between/]TCGA_XX_000n_19960909/: twelve slices a patient, FLAIR in the middle, and a mask beside each.
+    """Write lgg/[between/]TCGA_XX_000n_19960909/: twelve slices a patient, each with its mask.
 
-    The last patient's scanner gives grey levels that are so many times `darker` than the others'.
+    FLAIR is the channel in the middle. The last patient's scanner gives grey levels that are so
+    many times `darker` than the others'.
     """
     place = root / "lgg" / between
     for n in range(1, patients + 1):

@@ -17,34 +17,34 @@ def flat(images):
 def test_a_generator_that_copies_is_caught():
     training, heldout = cloud(200), cloud(80, 1)
     copies = training[:100] + 0.01 * cloud(100, 2)
-    found = audit(training, copies, heldout)
-    assert found.verdict.startswith("suspicious")
-    assert found.nearer > 0.95
-    assert found.nearest.tolist() == list(range(100))
-    assert np.array_equal(found.samples[found.closest(3)], np.sort(found.samples)[:3])
+    result = audit(training, copies, heldout)
+    assert result.verdict.startswith("suspicious")
+    assert result.nearer > 0.95
+    assert result.nearest.tolist() == list(range(100))
+    assert np.array_equal(result.samples[result.closest(3)], np.sort(result.samples)[:3])
 
 
 def test_a_fifth_of_copies_is_caught():
     training, heldout = cloud(300), cloud(250, 1)
     samples = torch.cat([training[:50], cloud(200, 2)])
-    found = audit(training, samples, heldout)
-    assert found.power > 0.9
-    assert found.verdict.startswith("suspicious")
-    assert (found.samples[:50] == 0).all()
+    result = audit(training, samples, heldout)
+    assert result.power > 0.9
+    assert result.verdict.startswith("suspicious")
+    assert (result.samples[:50] == 0).all()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_fresh_images_of_the_same_kind_are_not_suspected(seed):
-    found = audit(cloud(200), cloud(250, 10 + seed), cloud(250, 20 + seed))
-    assert found.verdict.startswith("no sign of copying")
-    assert 0.35 < found.nearer < 0.65
+    result = audit(cloud(200), cloud(250, 10 + seed), cloud(250, 20 + seed))
+    assert result.verdict.startswith("no sign of copying")
+    assert 0.35 < result.nearer < 0.65
 
 
 def test_with_few_heldout_images_the_verdict_says_that_it_cannot_tell():
-    found = audit(cloud(200), cloud(20, 1), cloud(4, 2))
-    assert found.power < 0.8
-    assert found.verdict.startswith("cannot tell")
-    assert "4 held-out" in found.verdict
+    result = audit(cloud(200), cloud(20, 1), cloud(4, 2))
+    assert result.power < 0.8
+    assert result.verdict.startswith("cannot tell")
+    assert "4 held-out" in result.verdict
 
 
 def test_by_folds_a_copier_is_caught_and_real_images_are_not():
@@ -63,8 +63,8 @@ def test_folds_keep_groups_together():
     """
     one = cloud(100)
     images, groups = torch.cat([one, one + 1e-3]), np.tile(np.arange(100), 2)
-    found = audit_by_folds(images, cloud(200, 1), groups)
-    assert found.heldout.min() > 0.1
+    result = audit_by_folds(images, cloud(200, 1), groups)
+    assert result.heldout.min() > 0.1
     with pytest.raises(ValueError, match="five folds need five"):
         audit_by_folds(images, images, np.arange(200) % 4)
 
@@ -75,17 +75,17 @@ def test_an_empty_part_is_refused():
 
 
 def test_real_chest_cts_are_not_suspected_and_copies_of_them_are(covid_ct):
-    found = datasets.load("covid-ct")
-    training, out = found.split(0.3)
+    d = datasets.load("covid-ct")
+    training, out = d.split(0.3)
     half = out[::2], out[1::2]  # one half plays the samples, the other is held out
-    train = flat(found.images[training])
-    assert not audit(
-        train, flat(found.images[half[0]]), flat(found.images[half[1]])
-    ).verdict.startswith("suspicious")
+    train = flat(d.images[training])
+    assert not audit(train, flat(d.images[half[0]]), flat(d.images[half[1]])).verdict.startswith(
+        "suspicious"
+    )
     noisy = (
-        found.images[training][:100].astype(int)
+        d.images[training][:100].astype(int)
         + np.random.default_rng(0).integers(-3, 4, (100, 1, 64, 64))
     ).clip(0, 255)
-    assert audit(train, flat(noisy.astype(np.uint8)), flat(found.images[out])).verdict.startswith(
+    assert audit(train, flat(noisy.astype(np.uint8)), flat(d.images[out])).verdict.startswith(
         "suspicious"
     )

@@ -65,7 +65,7 @@ def test_flips_and_shifts_keep_the_anatomy(rng):
 
 
 def test_a_shift_frames_no_image_unless_asked(rng):
-    """Real images alone are shifted: whatever comes in at the border is learnt as if it were anatomy."""
+    """Real images alone are shifted: what comes in at the border is learnt like anatomy."""
     x = torch.full((64, 1, 32, 32), 0.5)
     assert torch.equal(flips_and_shifts(x, rng), x)
     framed = flips_and_shifts(x, rng, border="black")

@@ -1,4 +1,4 @@
-"""Grids on real workers: whatever is killed, each cell has its record in the end, the one of a run without faults."""
+"""Grids on real workers: whatever is killed, each cell has the record of a run without faults."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from hagan_lite.system.paths import ROOT
 from hagan_lite.system.storage import read_json
 
 STEPS = 80
-GRID = ["table2", "--preset", "smoke", "--models", "hagan,dcgan", "--seeds", "0,1,2,3"]
+GRID = ["table2", "--preset", "smoke", "--models", "hagan,dcgan", "--seeds", "0,1"]
 TINY = ["--set", "size=32", "--set", "width=4"]
 REFERENCE = """if True:
     import sys, torch
@@ -31,28 +31,32 @@ REFERENCE = """if True:
     from hagan_lite.evaluation import metrics
     from hagan_lite.report import experiments
     from hagan_lite.train import train
-    changes = dict(size=32, width=4, steps=int(sys.argv[2]))
-    asked = experiments.experiments("table2", "smoke", [0, 1, 2, 3], ["hagan", "dcgan"], [sys.argv[1]], changes)
+    scans, changes = sys.argv[1], dict(size=32, width=4, steps=int(sys.argv[2]))
+    models, seeds = ["hagan", "dcgan"], [0, 1]
+    asked = experiments.experiments("table2", "smoke", seeds, models, [scans], changes)
     for cell in progress.plan(asked):
         images = progress.load(cell.e.dataset, 32)
         run = train(cell.e, dataset=images)
-        scores = metrics.evaluate(images.images, runs.sample(run, len(images), dataset=images), torch.device("cpu"))
+        fake = runs.sample(run, len(images), dataset=images)
+        scores = metrics.evaluate(images.images, fake, torch.device("cpu"))
         runs.save_record(runs.make_record(run, scores), run.name)
 """
 
 
 class Process(subprocess.Popen):
-    """Python in a process of its own, its output in a file: a pipe that nobody reads would stop it."""
+    """Run Python in a process of its own, its output in a file.
+
+    A pipe that nobody reads would stop it.
+    """
 
     def __init__(self, *words, build):
         self.output = build / f"output-{time.monotonic_ns()}.txt"
         environment = os.environ | {"HAGAN_BUILD": str(build), "PYTHONUNBUFFERED": "1"}
-        how = dict(
-            stdout=self.output.open("w"), stderr=subprocess.STDOUT, cwd=ROOT, env=environment
-        )
+        how = dict(stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
+        how |= dict(stdout=self.output.open("w"))
         super().__init__([sys.executable, *map(str, words)], **how)
 
-    def told(self):
+    def printed(self):
         return self.output.read_text()
 
 
@@ -71,34 +75,32 @@ def scans(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reference(scans, tmp_path_factory):
-    """The eight cells one after another in one process: no notebook, no worker, no fault."""
+    """The four cells one after another in one process: no notebook, no worker, no fault."""
     build = tmp_path_factory.mktemp("reference")
     done = Process("-c", REFERENCE, scans, STEPS, build=build)
-    assert done.wait(timeout=900) == 0, done.told()
+    assert done.wait(timeout=900) == 0, done.printed()
     return build
 
 
 def wait_for(condition, process=None, seconds=600):
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < deadline, "waited in vain"
-        assert process is None or process.poll() is None, process.told()
+        assert process is None or process.poll() is None, process.printed()
         time.sleep(0.03)
-    return found
+    return result
 
 
 def in_mid_run(root):
-    """(worker, kernel, run folder) of a notebook below the process `root` whose training has begun, and goes on."""
+    """Return worker, kernel and run folder of a notebook that trains, below the process `root`."""
     below = psutil.Process(root).children(recursive=True)
     for kernel in below:
         try:
             if "ipykernel_launcher" in kernel.cmdline() and (worker := kernel.parent()) in below:
                 for file in kernel.open_files():
                     run = Path(file.path).parent
-                    if (
-                        file.path.endswith("log.jsonl")
-                        and 5 <= len(runs.read_log(run)) <= STEPS // 2
-                    ):
+                    is_log = file.path.endswith("log.jsonl")
+                    if is_log and 5 <= len(runs.read_log(run)) <= STEPS // 2:
                         return worker, kernel, run
         except psutil.Error:  # it ended while it was looked at
             continue
@@ -113,10 +115,8 @@ def killed_in_mid_run(root, driver):
 
 
 def same_numbers(record, other):
-    return all(
-        record[k] == other[k]
-        for k in ("experiment", "hash", "data", "metrics", "log", "weights", "device")
-    )
+    keys = ("experiment", "hash", "data", "metrics", "log", "weights", "device")
+    return all(record[key] == other[key] for key in keys)
 
 
 def external_cluster(build):
@@ -125,16 +125,8 @@ def external_cluster(build):
     scheduler = Process("-m", "distributed.cli.dask_scheduler", *words, build=build)
     wait_for(address.exists, scheduler)
     uri = read_json(address)["address"]
-    words = [
-        uri,
-        "--nthreads",
-        "1",
-        "--nworkers",
-        "2",
-        "--no-dashboard",
-        "--local-directory",
-        build,
-    ]
+    words = [uri, "--nthreads", "1", "--nworkers", "2", "--no-dashboard"]
+    words += ["--local-directory", build]
     return uri, scheduler, Process("-m", "distributed.cli.dask_worker", *words, build=build)
 
 
@@ -156,60 +148,47 @@ def test_two_workers_and_the_driver_are_killed_and_nothing_is_lost_or_repeated(
         started.append(driver)
         root = workers.pid if where == "elsewhere" else driver.pid
         killed = [killed_in_mid_run(root, driver) for _ in range(2)]
-        psutil.wait_procs([kernel for kernel, _ in killed], timeout=10)
-        assert not [
-            kernel for kernel, _ in killed if kernel.is_running()
-        ]  # it noticed that its worker is gone
+        psutil.wait_procs([kernel for kernel, _ in killed], timeout=60)
+        # Each kernel noticed that its worker is gone.
+        assert not [kernel for kernel, _ in killed if kernel.is_running()]
 
         for _, run in killed:
-            wait_for(lambda run=run: f"goes on  {run.name}" in driver.told(), driver)
+            wait_for(lambda run=run: f"goes on  {run.name}" in driver.printed(), driver)
         wait_for(lambda: list(records.glob("*.json")) and in_mid_run(root), driver)
         driver.kill()
         driver.wait()
         before = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
         again = hagan(*words, build=tmp_path)
         started.append(again)
-        assert again.wait(timeout=900) == 0, again.told()
+        assert again.wait(timeout=900) == 0, again.printed()
     finally:
         for process in started:
             process.kill()
             process.wait()
-    told = again.told()
-    assert re.search(r"8 experiments, [1-7] of them done already", told)
-    assert "[8/8, nothing left]" in told
-    assert "failed" not in told
-    assert {
-        p.name: p.stat().st_mtime_ns for p in records.glob("*.json") if p.name in before
-    } == before
+    printed = again.printed()
+    assert re.search(r"4 experiments, [1-3] of them done already", printed)
+    assert "[4/4, nothing left]" in printed
+    assert "failed" not in printed
+    after = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
+    assert {name: after[name] for name in before} == before
     wanted = {p.name: read_json(p) for p in (reference / "results").glob("*.json")}
-    found = {p.name: read_json(p) for p in records.glob("*.json")}
-    assert len(wanted) == 8 and found.keys() == wanted.keys()
-    for name, record in found.items():
+    made = {p.name: read_json(p) for p in records.glob("*.json")}
+    assert len(wanted) == 4 and made.keys() == wanted.keys()
+    for name, record in made.items():
         assert same_numbers(record, wanted[name]), name
         run = tmp_path / "runs" / name.removesuffix(".json")
-        assert [line["step"] for line in runs.read_log(run)] == list(
-            range(1, STEPS + 1)
-        )  # one writer, no step twice
-        weights = "generator.safetensors"
-        assert (run / weights).read_bytes() == (
-            reference / "runs" / run.name / weights
-        ).read_bytes(), name
+        steps = [line["step"] for line in runs.read_log(run)]
+        assert steps == list(range(1, STEPS + 1))  # one writer, no step twice
+        one, other = (
+            root / "runs" / run.name / "generator.safetensors" for root in (tmp_path, reference)
+        )
+        assert one.read_bytes() == other.read_bytes(), name
 
 
-def two_cells(scans, tmp_path, *more):
-    """HAGAN's cell and DCGAN's with seed 0, on one worker; HAGAN's comes first."""
-    words = ["table2", "--preset", "smoke", "--models", "hagan,dcgan", "--datasets", scans]
-    return Process(
-        "-m",
-        "hagan_lite.cli",
-        "batch",
-        *words,
-        *TINY,
-        "--set",
-        f"steps={STEPS}",
-        *more,
-        build=tmp_path,
-    )
+def cells(models, scans, tmp_path, *more):
+    """Start the cells of these models with seed 0, on one worker; HAGAN's comes first."""
+    words = ["table2", "--preset", "smoke", "--models", models, "--datasets", scans]
+    return hagan("batch", *words, *TINY, "--set", f"steps={STEPS}", *more, build=tmp_path)
 
 
 def test_a_notebook_that_raises_is_tried_again_and_reported_and_the_rest_goes_on(
@@ -219,49 +198,43 @@ def test_a_notebook_that_raises_is_tried_again_and_reported_and_the_rest_goes_on
     run = tmp_path / "runs" / name
     run.mkdir(parents=True)
     (run / "checkpoint.pt").write_text("no checkpoint")
-    done = two_cells(scans, tmp_path, "--retries", "1")
+    done = cells("hagan,dcgan", scans, tmp_path, "--retries", "1")
     assert done.wait(timeout=900) == 1
-    told = done.told()
-    assert told.count(f"started  {name}") == told.count(f"goes on  {name}") == 1
-    assert re.search(rf"failed   {name}  ValueError: checkpoint .* is damaged", told)
-    assert f"{name}: given up after 2 attempt" in told
-    assert (
-        f"the executed notebook is {run / 'run_experiment.ipynb'}" in told and "Traceback" in told
-    )
+    printed = done.printed()
+    assert printed.count(f"started  {name}") == printed.count(f"goes on  {name}") == 1
+    assert re.search(rf"failed   {name}  ValueError: checkpoint .* is damaged", printed)
+    assert f"{name}: given up after 2 attempt" in printed
+    assert str(run / "run_experiment.ipynb") in printed and "Traceback" in printed
     assert (run / "run_experiment.ipynb").is_file()
     assert [p.name.split("-")[0] for p in (tmp_path / "results").iterdir()] == ["dcgan"]
-    shown = Process("-m", "hagan_lite.cli", "status", build=tmp_path)
-    assert shown.wait(timeout=60) == 0
-    assert re.search(rf"failed +{name}", shown.told()) and re.search(r"done +dcgan", shown.told())
+    shown = hagan("status", build=tmp_path)
+    assert shown.wait(timeout=300) == 0
+    assert re.search(rf"failed +{name}", shown.printed())
+    assert re.search(r"done +dcgan", shown.printed())
 
 
-def test_a_full_disk_is_named_and_what_was_finished_is_kept(scans, reference, tmp_path):
-    """The kernel lets no file grow to the size of HAGAN's checkpoint, as a full disk would; DCGAN's is smaller."""
+def test_a_full_disk_is_named_and_with_space_the_same_command_goes_on(scans, reference, tmp_path):
+    """No file may grow to the size of HAGAN's checkpoint, as on a full disk; DCGAN's is smaller."""
     resource = pytest.importorskip("resource")
-    checkpoints = [
-        next((reference / "runs").glob(f"{m}-*/checkpoint.pt")) for m in ("dcgan", "hagan")
-    ]
-    sizes = [path.stat().st_size for path in checkpoints]
+    sizes = []
+    for model in ("dcgan", "hagan"):
+        path = next((reference / "runs").glob(f"{model}-*/checkpoint.pt"))
+        sizes.append(path.stat().st_size)
     assert sizes[0] + 10_000 < sizes[1]
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(
-        resource.RLIMIT_FSIZE, (sum(sizes) // 2, before[1])
-    )  # inherited by what is started now
+    # What is started now inherits the limit.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (sum(sizes) // 2, before[1]))
     try:
-        done = two_cells(scans, tmp_path, "--retries", "0")
+        done = cells("hagan", scans, tmp_path, "--retries", "0")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert done.wait(timeout=900) == 1
-    assert re.search(r"could not write \S*hagan\S*checkpoint\.pt: .*free space", done.told())
-    (kept,) = (tmp_path / "results").iterdir()
-    assert kept.name.startswith("dcgan")
-    written = kept.stat().st_mtime_ns
-    again = two_cells(scans, tmp_path)
-    assert again.wait(timeout=900) == 0, again.told()
-    assert "2 experiments, 1 of them done already" in again.told()
-    for record in (tmp_path / "results").iterdir():
-        assert same_numbers(read_json(record), read_json(reference / "results" / record.name))
-    assert kept.stat().st_mtime_ns == written
+    assert re.search(r"could not write \S*hagan\S*checkpoint\.pt: .*free space", done.printed())
+    assert not list(tmp_path.glob("results/*"))
+    again = cells("hagan", scans, tmp_path)
+    assert again.wait(timeout=900) == 0, again.printed()
+    (record,) = tmp_path.glob("results/*.json")
+    assert same_numbers(read_json(record), read_json(reference / "results" / record.name))
 
 
 def test_with_cuda_every_worker_has_a_gpu_to_itself(monkeypatch):
@@ -294,12 +267,8 @@ def test_a_thousand_experiments_that_are_done_need_no_worker(monkeypatch, tmp_pa
     asked = experiments.experiments("table2", "smoke", list(range(143)), [], ["mni152"], {})
     grid = progress.plan(asked)
     for cell in grid:
-        record = dict(
-            experiment=cell.e.to_dict(),
-            data=dict(fingerprint=cell.fingerprint),
-            metrics={},
-            minutes=0.1,
-        )
+        record = dict(experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint))
+        record |= dict(metrics={}, minutes=0.1)
         (tmp_path / f"{cell.name}.json").write_text(json.dumps(record))
     monkeypatch.setattr(progress, "RECORDS", tmp_path)
     monkeypatch.setattr(workers, "local_cluster", None)  # to start one would fail
@@ -311,10 +280,7 @@ def test_a_thousand_experiments_that_are_done_need_no_worker(monkeypatch, tmp_pa
 @pytest.mark.parametrize(
     "script", sorted((ROOT / "scripts" / "slurm").glob("*.sh")), ids=lambda p: p.name
 )
-def test_the_slurm_scripts_are_bash_and_say_that_they_are_untried(script):
+def test_the_slurm_scripts_are_bash_and_do_nothing_outside_slurm(script):
     bash = shutil.which("bash") or pytest.skip("no bash here")
     assert subprocess.run([bash, "-n", script], capture_output=True).returncode == 0
-    assert "Not run on a cluster by us" in script.read_text()
-    assert (
-        subprocess.run([bash, script], capture_output=True).returncode == 2
-    )  # outside Slurm it does nothing
+    assert subprocess.run([bash, script], capture_output=True).returncode == 2

@@ -38,12 +38,12 @@ def test_the_step_without_a_measure_computes_the_same(name):
             layer.gamma.data.fill_(0.5)
     step = naive.MEASURES[name](slow)
     for t in range(3):
-        wanted, found = fast.step(x, t), step(x, t)
+        wanted, result = fast.step(x, t), step(x, t)
         for key in wanted:
             close = (
                 0.05 if name == "no pass twice" else 2e-3
             )  # spectral norm moves a little with every pass
-            torch.testing.assert_close(found[key], wanted[key], atol=close, rtol=close)
+            torch.testing.assert_close(result[key], wanted[key], atol=close, rtol=close)
 
 
 def test_T_in_a_loop_is_T():
@@ -89,8 +89,7 @@ def test_a_model_is_built_on_a_heap_that_is_kept(monkeypatch):
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="there is no such heap to keep")
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_step_is_timed_with_and_without_the_heap_that_is_kept(kept):
+def test_a_step_is_timed_with_and_without_the_heap_that_is_kept():
     """bench's NO_GLIBC turns keep_heap() off in a process: mallopt is then never called."""
     script = f"""
 import ctypes
@@ -99,29 +98,29 @@ seen = []
 class Libc:
     def mallopt(self, *words): seen.append(words)
 ctypes.CDLL = lambda name: Libc()
-{"" if kept else load_main().NO_GLIBC}
 keep_heap()
-assert bool(seen) == {kept}, seen
+assert len(seen) == 2, seen
+{load_main().NO_GLIBC}
+keep_heap()
+assert len(seen) == 2, seen
 """
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def figure(name, **given):
-    ran = subprocess.run(
-        [sys.executable, BENCH / "measure.py", name, json.dumps(given)],
-        capture_output=True,
-        text=True,
-    )
+    """Return what measure.py prints in a process of its own."""
+    command = [sys.executable, BENCH / "measure.py", name, json.dumps(given)]
+    ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout.splitlines()[-1])
 
 
 def test_a_figure_is_a_process_of_its_own_that_prints_json():
-    found = figure("step", n=2, **TINY)
-    assert found["share_of_matmul"] == pytest.approx(
-        found["gflop"] / found["seconds"] / found["matmul_gflop_per_second"]
+    result = figure("step", n=2, **TINY)
+    assert result["share_of_matmul"] == pytest.approx(
+        result["gflop"] / result["seconds"] / result["matmul_gflop_per_second"]
     )
-    assert all(math.isfinite(v) and v > 0 for v in found.values())
+    assert all(math.isfinite(v) and v > 0 for v in result.values())
 
 
 @pytest.mark.parametrize(
@@ -133,32 +132,37 @@ def test_a_figure_is_a_process_of_its_own_that_prints_json():
     ],
 )
 def test_loading_extraction_and_the_explorer_are_measured(name, given):
-    assert all(v > 0 for v in figure(name, **given).values())
+    import measure
+
+    assert all(v > 0 for v in getattr(measure, name)(**given).values())
 
 
 def test_a_measure_is_timed_with_and_without():
-    found = figure("with_and_without", without="fused attention", n=1, **TINY)
-    assert found["times_faster"] == pytest.approx(found["without"] / found["seconds"])
+    import measure
+
+    result = measure.with_and_without("fused attention", n=1, **TINY)
+    assert result["times_faster"] == pytest.approx(result["without"] / result["seconds"])
 
 
 def test_the_papers_setting_at_256_pixels_runs_in_6_gb():
-    found = figure("step", n=1, model="hagan", preset="paper", size=256, batch=2, width=64)
-    assert found["peak_mb"] <= 6 * 1024
+    setting = dict(model="hagan", preset="paper", size=256, batch=2, width=64)
+    assert 500 < figure("peak", **setting)["peak_mb"] <= 6 * 1024
 
 
 def test_a_step_of_64_images_at_the_papers_width_takes_at_most_2_and_a_half_gb():
-    assert figure("step", n=1, model="hagan", width=64)["peak_mb"] <= 2.5 * 1024
+    setting = dict(model="hagan", width=64)
+    assert 500 < figure("peak", **setting)["peak_mb"] <= 2.5 * 1024
 
 
 def test_a_target_that_is_missed_is_said_to_be_missed():
     main = load_main()
-    found = {
+    result = {
         "steps": {
             "dcgan 64": dict(share_of_matmul=0.6),
             "hagan 64": dict(share_of_matmul=0.3, peak_mb=10),
         }
     }
-    assert [row["met"] for row in main.targets(found)] == [True, False, True]
+    assert [row["met"] for row in main.targets(result)] == [True, False, True]
 
 
 def load_main():

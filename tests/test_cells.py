@@ -2,7 +2,7 @@ import dataclasses
 import json
 
 import pytest
-from test_cli import hagan
+from helpers import SCORE, hagan, tiny
 
 from hagan_lite import runs, train
 from hagan_lite.batch import progress
@@ -13,12 +13,6 @@ from hagan_lite.report import experiments
 from hagan_lite.runs.record import by_row
 from hagan_lite.system import storage
 from hagan_lite.system.paths import COMMITTED, RUNS, SEARCH_SEED, SEARCHED
-
-TINY = dict(preset="smoke", width=4, batch_size=4, steps=12)
-
-
-def tiny(**changes):
-    return Experiment.make(**(TINY | changes))
 
 
 def record(cell, **metrics):
@@ -33,21 +27,16 @@ def test_table_2_has_the_papers_models_in_its_order_and_changes_go_where_the_fie
         "table2", "cpu", [0, 3], [], ["mni152", "covid-ct"], dict(critic_steps=2, width=16)
     )
     assert [e.model for e in asked[:7]] == list(PAPER["table_2"]["fid"])
-    assert [(e.dataset, e.seed) for e in asked[::7]] == [
-        ("mni152", 0),
-        ("mni152", 3),
-        ("covid-ct", 0),
-        ("covid-ct", 3),
-    ]
+    pairs = [("mni152", 0), ("mni152", 3), ("covid-ct", 0), ("covid-ct", 3)]
+    assert [(e.dataset, e.seed) for e in asked[::7]] == pairs
     assert {e.width for e in asked} == {16} and len({e.hash for e in asked}) == len(asked) == 28
     assert [e.critic_steps for e in asked if e.model == "wgan"] == [2] * 4
     table3 = experiments.experiments("table3", "paper", [0], ["hagan"], ["covid-ct"], {})
     assert [(e.size, e.batch_size, e.z_dim) for e in table3] == [(256, 2, 1000)]
     (small,) = experiments.experiments("table3", "cpu", [0], ["hagan"], ["covid-ct"], {})
     assert (small.size, small.batch_size, small.z_dim, small.steps) == (256, 2, 1000, 2000)
-    assert [
-        e.model for e in experiments.experiments("figure7", "cpu", [0, 1], [], ["mni152"], {})
-    ] == ["hagan"] * 2
+    figure7 = experiments.experiments("figure7", "cpu", [0, 1], [], ["mni152"], {})
+    assert [e.model for e in figure7] == ["hagan"] * 2
 
 
 def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
@@ -62,14 +51,12 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
     assert differ(step_2, step_3) == {"skip"}
     assert differ(step_3, "+ reverse skip of an instance") == {"skip"}
     assert differ(step_3, step_4) == {"pixel_branch"}
-    assert differ(step_4, step_5) == {"phase_two"} and rows[step_5] == Experiment.make(
-        "hagan", "mni152", "cpu", steps=500
-    )
+    assert differ(step_4, step_5) == {"phase_two"}
+    assert rows[step_5] == Experiment.make("hagan", "mni152", "cpu", steps=500)
     for name in list(rows)[1:5]:
         assert differ(name, f"{name}, no T yet") == {"augment"}
-    assert differ(base, "base with flips") == {"flips"} and differ(base, "base with T") == {
-        "augment"
-    }
+    assert differ(base, "base with flips") == {"flips"}
+    assert differ(base, "base with T") == {"augment"}
     assert differ("base with flips", "base with flips, black comes in") == {"border"}
     assert differ("base with T", "sagan with T") == {"attention"}
     controls = {
@@ -127,31 +114,14 @@ def test_data_sets_that_are_not_here_are_named_and_left_out(monkeypatch, tmp_pat
 def test_the_commands_of_a_grid_make_the_same_experiments():
     """A line per cell, for job arrays, whatever is done."""
     asked = experiments.experiments("table4", "smoke", [0, 1], [], ["mni152"], dict(width=4))
-    done = hagan(
-        "batch",
-        "table4",
-        "--preset",
-        "smoke",
-        "--seeds",
-        "0,1",
-        "--datasets",
-        "mni152",
-        "--set",
-        "width=4",
-        "--commands",
-    )
-    lines = done.output.splitlines()
+    words = "batch table4 --preset smoke --seeds 0,1 --datasets mni152 --set width=4 --commands"
+    lines = hagan(*words.split()).output.splitlines()
     assert lines == [batch.command(e) for e in asked]
     for line, e in zip(lines, asked, strict=True):
         words = batch.shlex.split(line)[2:]
         given = dict(zip(words[:8:2], words[1:8:2], strict=True))
-        changes = options.parse([e.model], words[9::2])
-        assert (
-            Experiment.make(
-                e.model, given["--dataset"], given["--preset"], seed=int(given["--seed"]), **changes
-            )
-            == e
-        )
+        changes = options.parse([e.model], words[9::2]) | dict(seed=int(given["--seed"]))
+        assert Experiment.make(e.model, given["--dataset"], given["--preset"], **changes) == e
 
 
 def test_a_cell_is_done_by_a_record_of_the_same_choices_on_the_same_images():
@@ -159,9 +129,8 @@ def test_a_cell_is_done_by_a_record_of_the_same_choices_on_the_same_images():
     assert progress.done([cell], [record(cell)]) == {cell: record(cell)}
     assert not progress.done([cell], [record(dataclasses.replace(cell, fingerprint="other"))])
     assert not progress.done([cell], [record(dataclasses.replace(cell, e=tiny(seed=1)))])
-    assert progress.done(
-        [progress.Cell(tiny())], [record(cell)]
-    )  # whichever images the record was made on
+    # Without a fingerprint, whichever images the record was made on.
+    assert progress.done([progress.Cell(tiny())], [record(cell)])
     relabelled = record(cell)
     relabelled["experiment"]["preset"] = "cpu"  # a label, not a choice
     assert progress.done([cell], [relabelled])
@@ -171,9 +140,8 @@ def test_a_cell_has_every_run_on_its_images():
     cell, other = progress.Cell(tiny(), "x"), progress.Cell(tiny(seed=1), "x")
     one, two, elsewhere = record(cell), record(cell, fd=101.0), record(progress.Cell(tiny(), "y"))
     assert progress.runs_of([cell, other], [one, two, elsewhere]) == {cell: [one, two]}
-    assert progress.runs_of([progress.Cell(cell.e)], [elsewhere]) == {
-        progress.Cell(cell.e): [elsewhere]
-    }
+    anywhere = progress.Cell(cell.e)
+    assert progress.runs_of([anywhere], [elsewhere]) == {anywhere: [elsewhere]}
     assert progress.done([cell, other], [one, two, elsewhere]) == {cell: two}
 
 
@@ -202,46 +170,30 @@ def test_the_status_is_read_from_files(tmp_path):
         "trained, to be measured",
     ]
     assert shown["state"].tolist() == states
-    assert shown["left"].tolist() == [
-        2.0,
-        0.0,
-        3.0,
-        3.0,
-        4.5,
-        0.0,
-    ]  # by the record's pace, or by the run's own
+    # By the record's pace, or by the run's own.
+    assert shown["left"].tolist() == [2.0, 0.0, 3.0, 3.0, 4.5, 0.0]
     assert shown["FD"].dropna().tolist() == [100.0]
-    assert (
-        progress.time_left(shown, workers=5) == "about 2 min left"
-        and progress.time_left(shown[1:2]) == "nothing left"
-    )
+    assert progress.time_left(shown, workers=5) == "about 2 min left"
+    assert progress.time_left(shown[1:2]) == "nothing left"
     assert progress.time_left(progress.status(grid, [])[:1]) == "time left unknown"
     assert progress.time_left(progress.status([], [])) == "nothing left"
-    assert (
-        progress.status(grid, [record(done)], live=False)["state"].tolist()
-        == ["waiting", "done"] + ["waiting"] * 4
-    )
+    shown = progress.status(grid, [record(done)], live=False)
+    assert shown["state"].tolist() == ["waiting", "done"] + ["waiting"] * 4
 
 
 def test_status_shows_the_grids_that_were_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(progress, "BUILD", tmp_path)
-    monkeypatch.setattr(
-        progress, "RECORDS", tmp_path
-    )  # other tests' records would tell how long it takes
+    # Other tests' records would say how long it takes.
+    monkeypatch.setattr(progress, "RECORDS", tmp_path)
     assert "no grid of table2" in str(hagan("status", "table2").exception)
-    progress.save_plan(
-        "table2-smoke", progress.plan([tiny(seed=90), tiny(seed=91, model="wgan", critic_steps=2)])
-    )
+    asked = [tiny(seed=90), tiny("wgan", seed=91, critic_steps=2)]
+    progress.save_plan("table2-smoke", progress.plan(asked))
     out = hagan("status", "table2").output
     assert "table2-smoke: 0 of 2 done, time left unknown" in out and "wgan-mni152-smoke-s91-" in out
     assert "no grid of figure7" in str(hagan("status", "figure7").exception)
 
 
 def test_table_2_is_printed_with_this_machines_records(monkeypatch, tmp_path, smoke_run):
-    from test_results import SCORE
-
-    from hagan_lite import runs
-
     runs.save_record(runs.make_record(smoke_run, SCORE | dict(fd=123.4)), "mine", tmp_path)
     monkeypatch.setattr(progress, "RECORDS", tmp_path)
     out = hagan("table", "2").output
@@ -299,12 +251,9 @@ def test_what_was_tried_is_compared_on_a_seed_that_no_table_reports():
 def test_the_searchs_seed_gets_into_no_mean():
     row = ("hagan", Experiment.make("hagan", "covid-ct", "cpu", **experiments.EARLIER))
     searched, reported = (runs.load_records(place) for place in (SEARCHED, COMMITTED))
-    assert {r["experiment"]["seed"] for r in by_row([row], searched + reported)["hagan"]} == {
-        0,
-        1,
-        2,
-    }
-    asked = ("hagan", dataclasses.replace(row[1], seed=SEARCH_SEED))
-    assert {r["experiment"]["seed"] for r in by_row([asked], searched + reported)["hagan"]} == {
-        SEARCH_SEED
-    }
+
+    def seeds(row):
+        return {r["experiment"]["seed"] for r in by_row([row], searched + reported)["hagan"]}
+
+    assert seeds(row) == {0, 1, 2}
+    assert seeds(("hagan", dataclasses.replace(row[1], seed=SEARCH_SEED))) == {SEARCH_SEED}

@@ -41,9 +41,9 @@ def decide(records, **test):
 )
 def test_a_claim_is_held_only_where_the_seeds_are_told_apart(rival, verdict):
     records = runs_of("+ training strategy = hagan", 200, 210, 205) + runs_of("base", *rival)
-    found = decide(records, better=dict(row="+ training strategy = hagan", than=["base"]))
-    assert found.verdict == verdict and "3 and 3 runs" in found.because
-    assert set(found.records) == {r["name"] for r in records}
+    judged = decide(records, better=dict(row="+ training strategy = hagan", than=["base"]))
+    assert judged.verdict == verdict and "3 and 3 runs" in judged.because
+    assert set(judged.records) == {r["name"] for r in records}
 
 
 def test_one_seed_is_taken_to_scatter_as_others_do():
@@ -58,15 +58,15 @@ def test_one_seed_is_taken_to_scatter_as_others_do():
     near = decide(spread + runs_of("+ training strategy = hagan", 220), better=test)  # t = 2.6
     assert near.verdict == verdicts.UNDECIDED and "+2.6 standard errors, p = 0.06" in near.because
     alone = runs_of("base", 300) + runs_of("+ training strategy = hagan", 100)
-    assert decide(alone, better=test).verdict == verdicts.UNDECIDED  # no spread is known
+    assert decide(alone, better=test).verdict == verdicts.UNDECIDED  # two runs have no spread
 
 
 def test_the_test_is_students():
     a, b = [200.0, 210.0, 205.0], [215.0, 226.0, 209.0]
-    found = decide(
+    judged = decide(
         runs_of("base", *a) + runs_of("sagan", *b), better=dict(row="base", than=["sagan"])
     )
-    assert f"p = {scipy.stats.ttest_ind(a, b).pvalue:.2g}" in found.because
+    assert f"p = {scipy.stats.ttest_ind(a, b).pvalue:.2g}" in judged.because
 
 
 def test_it_must_be_better_than_all():
@@ -88,7 +88,7 @@ def test_it_must_be_better_than_all():
 def test_a_claim_of_several_parts_needs_all_of_them_and_one_refutes_it():
     """One data set refutes "on every data set", however many nobody has measured."""
     row, runs = "+ training strategy = hagan", runs_of("+ training strategy = hagan", 200, 201)
-    known = claims.by_name(runs + runs_of("base", 300, 301) + runs_of("sagan", 100, 101), "cpu")
+    by_row = claims.by_name(runs + runs_of("base", 300, 301) + runs_of("sagan", 100, 101), "cpu")
     parts = {
         than: dict(better=dict(row=row, than=[than])) for than in ("base", "sagan", "sagan with T")
     }
@@ -97,9 +97,9 @@ def test_a_claim_of_several_parts_needs_all_of_them_and_one_refutes_it():
         (("base", "sagan with T"), verdicts.UNTESTED),
         (("base", "sagan with T", "sagan"), verdicts.NOT),
     ):
-        found = claims.decide([parts[name] for name in names], known)
-        assert found.verdict == verdict and all(name in found.because for name in names)
-    assert len(set(found.records)) == len(found.records) == 6  # HAGAN's are named once
+        judged = claims.decide([parts[name] for name in names], by_row)
+        assert judged.verdict == verdict and all(name in judged.because for name in names)
+    assert len(set(judged.records)) == len(judged.records) == 6  # HAGAN's are named once
 
 
 def test_sooner_needs_three_seeds_and_all_of_them():
@@ -178,11 +178,11 @@ def test_shifts_are_like_the_papers_where_its_examples_are_likely_under_the_runs
 def test_rows_of_two_protocols_are_never_compared():
     test = dict(row=FULL, than=["base"])
     earlier = runs_of(FULL, 200, 201, 202, **EARLIER) + runs_of("base", 250, 251, 252, **EARLIER)
-    found = decide(earlier + runs_of(FULL, 100, 101), better=test)  # the present one has no base
+    judged = decide(earlier + runs_of(FULL, 100, 101), better=test)  # the present one has no base
     assert (
-        found.verdict == verdicts.HELD
-        and "201.0 against 251.0" in found.because
-        and "earlier" in found.because
+        judged.verdict == verdicts.HELD
+        and "201.0 against 251.0" in judged.because
+        and "earlier" in judged.because
     )
     both = decide(
         earlier + runs_of(FULL, 300, 301, 302) + runs_of("base", 250, 251, 252), better=test
@@ -278,7 +278,7 @@ def test_every_claim_has_its_place_and_every_verdict_its_record():
 
 def test_every_row_that_a_claim_names_is_one():
     """A row that is spelt wrong would be "no record of ..." for ever."""
-    known = {name for name, _ in claims.rows("cpu")}
+    every = {name for name, _ in claims.rows("cpu")}
     for claim in yaml.safe_load(claims.CLAIMS.read_text()):
         ours = claim.get("ours", {})
         for test in [
@@ -292,7 +292,7 @@ def test_every_row_that_a_claim_names_is_one():
                     if "row" in arguments
                     else set()
                 )
-                assert named <= known, claim["claim"]
+                assert named <= every, claim["claim"]
 
 
 def test_without_records_nothing_that_a_training_decides_has_a_verdict():
@@ -314,8 +314,8 @@ def test_an_fid_never_gets_into_a_mean_of_fds_nor_another_copy_of_the_data():
     ]
     for record in inception:
         del record["metrics"]["fd"]
-    known = claims.by_name(mine + inception + others + mine, "cpu")["base"]
-    assert [runs.distance_of(r) for r in known] == [200, 210, 205]
+    of_base = claims.by_name(mine + inception + others + mine, "cpu")["base"]
+    assert [runs.distance_of(r) for r in of_base] == [200, 210, 205]
     assert runs.distance_of(claims.by_name(inception, "cpu")["base"][0]) == 33.0
 
 

@@ -53,7 +53,7 @@ def test_parameters_are_table_ones(table, model, network, parameters):
         ("unetgan", "D", 16.313),
     ],
 )
-def test_multiply_accumulates_are_those_that_were_found_by_hand(table, model, network, units):
+def test_multiply_accumulates_are_those_that_were_counted_by_hand(table, model, network, units):
     assert table.loc[(model, network), table1.FLOPS] == pytest.approx(units, abs=1e-4)
 
 
@@ -76,10 +76,10 @@ def test_the_cells_that_differ_are_these(table):
 
 def test_a_convolution_and_its_norm_cost_what_the_rule_says():
     net = nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
-    found = complexity.cost(net, torch.zeros(2, 3, 16, 16))
-    assert found.parameters == 8 * 3 * 16 + 8 + 2 * 8
-    assert found.macs == 8 * 8 * 8 * 3 * 16 + 5 * 8 * 8 * 8
-    assert found.units == found.macs * 64 / 2**30
+    measured = complexity.cost(net, torch.zeros(2, 3, 16, 16))
+    assert measured.parameters == 8 * 3 * 16 + 8 + 2 * 8
+    assert measured.macs == 8 * 8 * 8 * 3 * 16 + 5 * 8 * 8 * 8
+    assert measured.units == measured.macs * 64 / 2**30
 
 
 def test_attention_costs_what_its_equation_says():
@@ -125,10 +125,10 @@ def test_a_models_costs_on_this_machine_can_be_measured(model):
     e = Experiment.make(
         model, preset="smoke", size=32, **({"ddim_steps": 2} if model == "ddpm" else {})
     )
-    found = stopwatch.measure(e, torch.device("cpu"), n=1)
-    assert found.step > 0 and found.image > 0
+    measured = stopwatch.measure(e, torch.device("cpu"), n=1)
+    assert measured.step > 0 and measured.image > 0
     weights = sum(c.parameters for name, c in complexity.costs(e).items() if name == "all")
-    assert found.memory > 4 * 3 * weights  # float32, with gradients and the optimiser's state
+    assert measured.memory > 4 * 3 * weights  # float32, with gradients and the optimiser's state
 
 
 def test_the_bytes_that_are_alive_are_counted():

@@ -1,52 +1,33 @@
-"""The GPU path. What can be seen without a GPU is checked on fake CUDA tensors, which have a device, a shape and a
-dtype but no data: a value read back by the host, or a tensor that crosses to the device, shows. The rest waits for
-a real device."""
+"""The GPU path.
 
-import collections
+What can be seen without a GPU is checked on fake CUDA tensors, which have a device, a shape and a
+dtype but no data: a value read back by the host, or a tensor that crosses to the device, shows.
+The rest waits for a real device.
+"""
+
+import contextlib
+import os
+import signal
 from unittest import mock
 
-import jaxtyping
 import pytest
 import torch
+from helpers import CPU, Watch, real, tiny
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from hagan_lite import datasets, runs, train
-from hagan_lite.config import MODELS, Experiment
-from hagan_lite.datasets import pixels
+from hagan_lite import runs, train
+from hagan_lite.config import MODELS
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
-from hagan_lite.system import runtime
+from hagan_lite.system import graphs, runtime
 
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-
-def tiny(**changes):
-    return Experiment.make(**(dict(preset="smoke", width=8, batch_size=4, steps=12) | changes))
+CUDA = torch.device("cuda")
+no_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
-def real(n=4):
-    return torch.from_numpy(pixels.to_tensor_range(datasets.load("mni152").images[40 : 40 + n]))
-
-
-class Watch(TorchDispatchMode):
-    """Notes the device of every tensor that an operation takes or makes, and the dtype of what is computed."""
-
-    def __init__(self):
-        super().__init__()
-        self.elsewhere, self.convolutions, self.calls = [], collections.Counter(), 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        self.calls += 1
-        tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, torch.Tensor)]
-        if {x.device.type for x in tensors} - {"cuda"}:
-            self.elsewhere.append(str(function))
-        if "convolution" in str(function):
-            self.convolutions[out.dtype] += 1
-        return out
+def needs_cuda(test):
+    """Skip a test without a CUDA device, and mark it for scripts/gpu.sh."""
+    return pytest.mark.gpu(no_cuda(test))
 
 
 class FakeRng(torch.Generator):
@@ -66,7 +47,7 @@ class FakeRng(torch.Generator):
 
 @pytest.fixture
 def fake_step():
-    """fake_step(experiment): one step of each phase on fake CUDA tensors; returns the Watch and the logs."""
+    """Make a step of each phase on fake CUDA tensors; return the Watch and the logs."""
 
     def run(e, precision="auto"):
         cpu, rand, randn = model_of(e)(e, CPU), torch.rand, torch.randn
@@ -154,7 +135,10 @@ def test_every_activation_is_channels_last():
 @pytest.fixture
 def unchecked(monkeypatch):
     """Switch the checks of shapes off (conftest.py): torch.compile cannot look into beartype's."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with contextlib.suppress(ImportError):
+        import jaxtyping
+
+        monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def test_compiled_networks_are_whole_graphs_and_compute_the_same(unchecked, monkeypatch):
@@ -175,8 +159,55 @@ def test_compiled_networks_are_whole_graphs_and_compute_the_same(unchecked, monk
 
 
 @needs_cuda
+def test_a_step_in_float32_is_the_cpus_step():
+    """Weights are the same; z, T and masks are not, so the losses agree only roughly."""
+    cpu, gpu = Hagan(tiny(), CPU), Hagan(tiny(), CUDA, precision="fp32")
+    for a, b in zip(cpu.G.parameters(), gpu.G.parameters(), strict=True):
+        assert torch.equal(a, b.cpu())
+    assert cpu.step(real(), 0)["d"].item() == pytest.approx(
+        gpu.step(real().to(CUDA), 0)["d"].item(), rel=0.2
+    )
+
+
+@needs_cuda
+@pytest.mark.parametrize("changes", [{}, dict(ramp=2), dict(mix="cutmix"), dict(model="sagan")])
+def test_a_recorded_step_on_a_real_gpu_trains_as_the_step_does(changes):
+    e = tiny(phase_two=6, steps=16, **changes)
+    models = Hagan(e, CUDA), Hagan(e, CUDA)
+    steps, x = (models[0].step, graphs.step_of(models[1], recorded=True)), real().to(CUDA)
+    for t in range(e.steps):
+        one, other = (step(x, t) for step in steps)
+        for name in one:
+            torch.testing.assert_close(one[name], other[name], atol=2e-2, rtol=2e-2)
+    states = [model.state_dict() for model in models]
+    assert torch.equal(states[0]["rng"], states[1]["rng"])  # the replays have drawn as many numbers
+    assert not any(group["capturable"] for group in states[1]["opt_d"]["param_groups"])
+
+
+@needs_cuda
+def test_a_recorded_run_goes_on_where_it_stopped_recorded_or_not(tmp_path):
+    e, run = tiny(steps=20), tmp_path / "run"
+
+    def stop(line):
+        if line["step"] == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        train.train(e, run, device="cuda", on_log=stop, recorded=True)
+    train.train(e, run, device="cuda")
+    assert runs.finished(run)
+
+
+@needs_cuda
+def test_a_run_on_cuda(tmp_path):
+    run = train.train(tiny(), tmp_path / "run", device="cuda")
+    assert runs.sample(run, 4, device="cuda").shape == (4, 1, 32, 32)
+
+
+@needs_cuda
 @pytest.mark.parametrize("compiled", [False, True])
 def test_no_step_waits_for_a_real_gpu(unchecked, compiled):
+    """The last of this file: to compile takes longest, and a lent GPU's time may be over."""
     model, x = Hagan(tiny(), CUDA, compiled=compiled), real().to(CUDA)
     for t in (0, 11):
         model.step(x, t)  # the first ones choose kernels and make the optimisers' state
@@ -187,20 +218,3 @@ def test_no_step_waits_for_a_real_gpu(unchecked, compiled):
             model.gates()
     finally:
         torch.cuda.set_sync_debug_mode("default")
-
-
-@needs_cuda
-def test_a_step_in_float32_is_the_cpus_step():
-    """Same weights; z, T and masks differ from device to device, so the losses agree only roughly."""
-    cpu, gpu = Hagan(tiny(), CPU), Hagan(tiny(), CUDA, precision="fp32")
-    for a, b in zip(cpu.G.parameters(), gpu.G.parameters(), strict=True):
-        assert torch.equal(a, b.cpu())
-    assert cpu.step(real(), 0)["d"].item() == pytest.approx(
-        gpu.step(real().to(CUDA), 0)["d"].item(), rel=0.2
-    )
-
-
-@needs_cuda
-def test_a_run_on_cuda(tmp_path):
-    run = train.train(tiny(), tmp_path / "run", device="cuda")
-    assert runs.sample(run, 4, device="cuda").shape == (4, 1, 64, 64)

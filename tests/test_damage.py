@@ -1,4 +1,4 @@
-"""Random damage of good files in each format: never a traceback, never a hang, never an image that is not there.
+"""Random damage of good files in each format: no traceback, no hang, no image that is not there.
 
 hypothesis chooses what to damage; 300 examples take some seconds, offline.
 """

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from helpers import noted
 from PIL import Image
 
 from hagan_lite import datasets
@@ -293,17 +294,16 @@ def test_near_duplicates_of_two_patients_are_one_group(tmp_path):
     d = datasets.load(str(tmp_path))
     assert len(np.unique(d.groups)) == len(slices)
     assert d.groups[0] == d.groups[-1]
-    assert any("2 images with a near duplicate" in note for note in d.notes)
+    assert noted(d, "2 images with a near duplicate")
 
 
 def test_slices_that_are_all_neighbours_do_not_become_one_group(tmp_path):
-    """But a copy of one of them is one with it, and a note says that likeness told nothing."""
+    """But a copy of one of them is one with it."""
     for i, image in enumerate(datasets.load("mni152").images[30:70:2, 0]):
         save(tmp_path, f"{i:02d}.png", image)
     save(tmp_path, "again.png", datasets.load("mni152").images[40, 0])
     d = datasets.load(str(tmp_path))
     assert len(np.unique(d.groups)) == 20 and d.groups[5] == d.groups[-1]
-    assert any("nearly all alike" in note for note in d.notes)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "LA"])
@@ -431,7 +431,7 @@ def test_the_real_covid_ct_folder(covid_ct):
     assert d.images.shape == (397, 1, 64, 64)
     assert d.left_out == ()
     assert len(np.unique(d.groups)) < 300  # 1%0.jpg and 1%1.jpg belong together
-    assert "397 images are here; the paper used 396" in d.notes
+    assert noted(d, "397", "396")
     assert d.fingerprint == "4a948e5ce80d"  # or the committed records are of other images
     fewer = datasets.load("covid-ct-396")
     assert np.array_equal(fewer.images, d.images[:396]) and fewer.fingerprint != d.fingerprint

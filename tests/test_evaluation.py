@@ -4,11 +4,10 @@ import inception_weights
 import numpy as np
 import pytest
 import torch
+from helpers import hagan, tiny
 from PIL import Image
-from typer.testing import CliRunner
 
-from hagan_lite import datasets, evaluation, runs
-from hagan_lite.cli.app import app
+from hagan_lite import datasets, evaluation, runs, train
 from hagan_lite.evaluation import features
 
 
@@ -19,11 +18,21 @@ def save(images, folder):
     return folder
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """Return a folder of 24 slices of the brain."""
+    return save(datasets.load("mni152").images[:96:4], tmp_path_factory.mktemp("few") / "scans")
+
+
+@pytest.fixture(scope="module")
+def run(few, tmp_path_factory):
+    """Return a finished run on the folder of 24 images."""
+    return train.train(tiny(dataset=str(few)), tmp_path_factory.mktemp("few") / "run")
+
+
 @pytest.fixture
 def cheap_inception(monkeypatch):
-    """Stands in for both of Inception's layers: means and spreads of rows and columns, without
-    weights.
-    """
+    """Stand in for both of Inception's layers: means and spreads of rows and columns."""
 
     class Rows(torch.nn.Module):
         def forward(self, x):
@@ -37,46 +46,47 @@ def cheap_inception(monkeypatch):
 
 
 def test_several_extractors_score_the_same_images_and_the_first_one_is_the_main_one(
-    cheap_inception, tmp_path, smoke_run
+    cheap_inception, tmp_path, few, run
 ):
-    images = datasets.load("mni152")
+    images = datasets.load(str(few))
     fake = images.images[::-1, :, :, ::-1].copy()
     names = "efficientnet-lite0,inception-768,inception"
-    found = evaluation.of_images(images, fake, names, device="cpu")
+    result = evaluation.of_images(images, fake, names, device="cpu")
     alone = evaluation.of_images(images, fake, "efficientnet-lite0", device="cpu")
-    assert found.metrics == alone.metrics and alone.also == {}
-    assert list(found.also) == ["inception-768", "inception"]
+    assert result.metrics == alone.metrics and alone.also == {}
+    assert list(result.also) == ["inception-768", "inception"]
     for name, key in (("inception-768", "fid768"), ("inception", "fid")):
-        scores = found.also[name]
-        renamed = {k.replace("fd", key) for k in found.metrics}
+        scores = result.also[name]
+        renamed = {k.replace("fd", key) for k in result.metrics}
         assert set(scores) == renamed
         assert scores["extractor"] == name
-        assert [scores[k] for k in ("n_real", "n_fake", "n_floor")] == [113, 113, 56]
+        assert [scores[k] for k in ("n_real", "n_fake", "n_floor")] == [24, 24, 12]
         assert scores == evaluation.of_images(images, fake, name, device="cpu").metrics
-    assert set(found.audits) == {"efficientnet-lite0", "pixels"}
+    assert set(result.audits) == {"efficientnet-lite0", "pixels"}
     record = runs.make_record(
-        smoke_run, found.metrics, also=found.also, audit=evaluation.summaries(found.audits)
+        run, result.metrics, also=result.also, audit=evaluation.summaries(result.audits)
     )
     runs.save_record(record, "a", tmp_path)
-    (kept,) = runs.load_records(tmp_path)
-    assert (kept["metrics"], kept["also"]) == (found.metrics, found.also)
-    assert "also" not in runs.make_record(smoke_run, alone.metrics, also=alone.also)
+    (written,) = runs.load_records(tmp_path)
+    assert (written["metrics"], written["also"]) == (result.metrics, result.also)
+    assert "also" not in runs.make_record(run, alone.metrics, also=alone.also)
 
 
-def test_a_run_evaluated_by_several_extractors_keeps_and_prints_each(cheap_inception, smoke_run):
-    found = evaluation.of_run(smoke_run, "efficientnet-lite0,inception-768", sets=2, device="cpu")
-    kept = json.loads((smoke_run / "evaluation.json").read_text())
-    assert kept["metrics"] == found.metrics
-    assert kept["also"] == found.also
-    assert len(found.also["inception-768"]["fid768_sets"]) == 2
-    lines = evaluation.in_words(found).splitlines()
+def test_a_run_evaluated_by_several_extractors_keeps_and_prints_each(cheap_inception, few, run):
+    names = "efficientnet-lite0,inception-768"
+    result = evaluation.of_run(run, names, sets=2, device="cpu", dataset=str(few))
+    written = json.loads((run / "evaluation.json").read_text())
+    assert written["metrics"] == result.metrics
+    assert written["also"] == result.also
+    assert len(result.also["inception-768"]["fid768_sets"]) == 2
+    lines = evaluation.in_words(result).splitlines()
     assert [line.split()[0] for line in lines if line.startswith("F")] == ["FD", "FID-768"]
 
 
-def test_an_unknown_extractor_is_refused_before_anything_is_sampled(smoke_run, monkeypatch):
+def test_an_unknown_extractor_is_refused_before_anything_is_sampled(run, monkeypatch):
     monkeypatch.setattr(runs, "sample", lambda *_: pytest.fail("sampled"))
     with pytest.raises(ValueError, match="choose auto"):
-        evaluation.of_run(smoke_run, "efficientnet-lite0,vgg")
+        evaluation.of_run(run, "efficientnet-lite0,vgg")
 
 
 def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
@@ -85,10 +95,8 @@ def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
     images = datasets.load("mni152").images
     real, fake = save(images[:24:2], tmp_path / "real"), save(images[1:24:2], tmp_path / "fake")
     names = "efficientnet-lite0,inception-768"
-    done = CliRunner().invoke(
-        app, ["evaluate", str(real), str(fake), "--extractor", names], catch_exceptions=False
-    )
-    assert done.exit_code == 0
+    done = hagan("evaluate", str(real), str(fake), "--extractor", names)
+    assert done.exit_code == 0, done.exception
     printed = [
         line.split()[0] for line in done.output.splitlines() if line and not line[0].isspace()
     ]
@@ -97,13 +105,10 @@ def test_two_folders_are_compared_by_two_extractors(monkeypatch, tmp_path):
     assert "audit in inception-768" not in done.output
 
 
-def test_a_run_is_evaluated_with_spread_floor_and_audit(smoke_run):
-    done = CliRunner().invoke(
-        app,
-        ["evaluate", str(smoke_run), "--sets", "2", "--extractor", "efficientnet-lite0"],
-        catch_exceptions=False,
-    )
-    assert done.exit_code == 0
+def test_a_run_is_evaluated_with_spread_floor_and_audit(few, run):
+    words = ["--dataset", str(few), "--sets", "2", "--extractor", "efficientnet-lite0"]
+    done = hagan("evaluate", str(run), *words)
+    assert done.exit_code == 0, done.exception
     for words in (
         "FD ",
         "mean of 2 fresh sets",
@@ -113,38 +118,38 @@ def test_a_run_is_evaluated_with_spread_floor_and_audit(smoke_run):
         "audit in pixels: ",
     ):
         assert words in done.output
-    kept = json.loads((smoke_run / "evaluation.json").read_text())
-    assert kept["metrics"]["n_fake"] == 113
-    assert set(kept["audit"]) == {"efficientnet-lite0", "pixels"}
-    assert "verdict" in kept["audit"]["pixels"]
+    written = json.loads((run / "evaluation.json").read_text())
+    assert written["metrics"]["n_fake"] == 24
+    assert set(written["audit"]) == {"efficientnet-lite0", "pixels"}
+    assert "verdict" in written["audit"]["pixels"]
 
 
 def test_two_folders_are_compared_and_a_copying_one_is_caught(tmp_path):
     images = datasets.load("mni152").images
     real = save(images[::2], tmp_path / "real")
     fake = save(np.clip(images[::2].astype(int) + 2, 0, 255).astype(np.uint8), tmp_path / "fake")
-    done = CliRunner().invoke(
-        app, ["evaluate", str(real), str(fake), "--extractor", "efficientnet-lite0"]
-    )
-    assert done.exit_code == 0, done.output
+    done = hagan("evaluate", str(real), str(fake), "--extractor", "efficientnet-lite0")
+    assert done.exit_code == 0, done.exception
     assert "audit in pixels: suspicious" in done.output
     assert "audit in efficientnet-lite0: suspicious" in done.output
 
 
 def test_three_folders_are_one_too_many(tmp_path):
-    done = CliRunner().invoke(app, ["evaluate", "a", "b", "c"])
+    done = hagan("evaluate", "a", "b", "c")
     assert isinstance(done.exception, ValueError)
     assert "two folders" in str(done.exception)
 
 
-def test_a_run_is_not_judged_by_other_images(smoke_run, tmp_path):
+def test_a_run_is_not_judged_by_other_images(run, tmp_path):
     other = save(datasets.load("mni152").images[:8], tmp_path / "other")
     with pytest.raises(ValueError, match="other images"):
-        evaluation.of_run(smoke_run, dataset=str(other))
+        evaluation.of_run(run, dataset=str(other))
 
 
 def test_where_nothing_can_be_held_out_the_audit_says_so():
     images = datasets.load("mni152")
-    few = datasets.Dataset("folder", images.images[:20], images.groups[:20] * 0, "x")
-    found = evaluation.of_images(few, images.images[20:40], "efficientnet-lite0", device="cpu")
-    assert "not audited" in found.audits["pixels"]
+    one_group = datasets.Dataset("folder", images.images[:20], images.groups[:20] * 0, "x")
+    result = evaluation.of_images(
+        one_group, images.images[20:40], "efficientnet-lite0", device="cpu"
+    )
+    assert "not audited" in result.audits["pixels"]

@@ -8,11 +8,10 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from helpers import hagan
 from PIL import Image
-from typer.testing import CliRunner
 
 from hagan_lite import datasets
-from hagan_lite.cli import app
 from hagan_lite.datasets import fetch
 from hagan_lite.datasets.sources import DataError
 
@@ -174,7 +173,7 @@ def test_without_network_the_folder_and_the_address_are_said(tmp_path, monkeypat
 
 def test_the_command_fetches_and_says_what_there_is(server, tmp_path, monkeypatch):
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
-    done = CliRunner().invoke(app.app, ["data", "fetch", "covid-ct", "--url", server.url])
+    done = hagan("data", "fetch", "covid-ct", "--url", server.url)
     assert done.exit_code == 0, done.output
     assert "covid-ct: 2 images" in done.output and "sha256" in done.output
 
@@ -182,11 +181,11 @@ def test_the_command_fetches_and_says_what_there_is(server, tmp_path, monkeypatc
 @pytest.mark.parametrize("name", ["acdc", "brats2018-flair", "lgg"])
 def test_what_needs_registration_says_where_and_what_to_put_where(name, tmp_path, monkeypatch):
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
-    done = CliRunner().invoke(app.app, ["data", "fetch", name])
+    done = hagan("data", "fetch", name)
     assert isinstance(done.exception, ValueError)
     assert "register" in str(done.exception) and str(tmp_path) in str(done.exception)
 
 
 def test_a_name_that_cannot_be_fetched_is_named():
-    done = CliRunner().invoke(app.app, ["data", "fetch", "mni152"])
+    done = hagan("data", "fetch", "mni152")
     assert isinstance(done.exception, ValueError) and "embedded" in str(done.exception)

@@ -14,11 +14,11 @@ def test_shifts_belong_to_masks_of_every_area_and_to_the_map_that_is_asked_for()
     }
     again = figure7.label_shifts(G, e, "output", images=8, masks=400)
     assert torch.equal(labels["output"].lam, again.lam)
-    for found in labels.values():
-        assert found.lam.shape == (400,)
-        assert ((found.lam >= 0) & (found.lam <= 1)).all()
-        assert found.lambda_0.min() < 0.2 and found.lambda_0.max() > 0.8
-        torch.testing.assert_close(found.lam, e.alpha * (found.lambda_0 + found.lambda_1))
+    for these in labels.values():
+        assert these.lam.shape == (400,)
+        assert ((these.lam >= 0) & (these.lam <= 1)).all()
+        assert these.lambda_0.min() < 0.2 and these.lambda_0.max() > 0.8
+        torch.testing.assert_close(these.lam, e.alpha * (these.lambda_0 + these.lambda_1))
     assert torch.equal(labels["output"].lambda_0, labels["received"].lambda_0)  # the same masks
     assert not torch.equal(labels["output"].lam, labels["received"].lam)
 
@@ -40,10 +40,9 @@ def test_the_chance_is_the_product_over_the_three_examples():
 
 
 def test_a_run_whose_labels_no_attention_moves_has_no_chance(monkeypatch, smoke_run, tmp_path):
-    found = figure7.chances(smoke_run, "cpu")
-    assert set(found) == set(figure7.READINGS) and all(
-        0 <= chance <= 1 for chance in found.values()
-    )
+    chances = figure7.chances(smoke_run, "cpu")
+    assert set(chances) == set(figure7.READINGS)
+    assert all(0 <= chance <= 1 for chance in chances.values())
     e = runs.experiment_of(smoke_run)
     monkeypatch.setattr(
         runs, "experiment_of", lambda run: type(e).make(preset="smoke", mix="cutmix")

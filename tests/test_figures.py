@@ -64,10 +64,10 @@ def test_figure_7_shows_the_range_of_shifts(smoke_run):
 
 
 def test_figure_7_of_several_data_sets_has_the_middle_shift_of_each(smoke_run):
-    known = runs.load_snapshots(smoke_run)[-1][1]
+    snapshot = runs.load_snapshots(smoke_run)[-1][1]
     batches = []
     for moved in ([0.5, -0.1, 0.2, 0.01, -0.3], [0.04, 0.03, 0.02, -0.01, 0.05]):
-        rows = {name: value[[0, 1, 2, 3, 0]].clone() for name, value in vars(known).items()}
+        rows = {name: value[[0, 1, 2, 3, 0]].clone() for name, value in vars(snapshot).items()}
         rows["lambda_0"], rows["fake"] = (
             torch.full((5,), 0.5),
             torch.arange(5.0).view(5, 1, 1, 1).expand(5, 1, 64, 64) / 5,

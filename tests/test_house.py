@@ -1,4 +1,4 @@
-"""Rules of the house that a machine can check: thin modules, imports in one direction, nothing of this machine."""
+"""Rules of the house that a machine can check: short files, imports that point down, no images."""
 
 import ast
 import io
@@ -30,45 +30,26 @@ def test_a_model_registers_itself_and_nothing_loads_modules_by_name_but_the_room
 
 def test_the_command_answers_without_torch():
     """What needs no network shall not wait for one to load."""
-    script = "import sys; from hagan_lite.cli import app; assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
-    subprocess.run([sys.executable, "-c", script], check=True)
-    subprocess.run(
-        [sys.executable, "-c", "import sys, hagan_lite; assert 'torch' not in sys.modules"],
-        check=True,
-    )
+    script = "import sys; from hagan_lite.cli import app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "hagan_lite" in done.stdout.split()
+    assert not {"torch", "pandas"} & set(done.stdout.split())
 
 
 def test_the_files_of_the_paper_stay_short():
-    """Nine files, one idea each: under 900 lines of code together, docstrings and comments not counted."""
-    names = (
-        "attnmix",
-        "augment",
-        "generator",
-        "discriminator",
-        "losses",
-        "hagan",
-        "model",
-        "config",
-        "train",
-    )
-    assert (
-        sum(lines_of_code((ROOT / "hagan_lite" / f"{name}.py").read_text()) for name in names) < 900
-    )
+    """Nine files have under 900 lines of code together, without docstrings and comments."""
+    names = ["attnmix", "augment", "generator", "discriminator", "losses"]
+    names += ["hagan", "model", "config", "train"]
+    files = [ROOT / "hagan_lite" / f"{name}.py" for name in names]
+    assert sum(lines_of_code(path.read_text()) for path in files) < 900
 
 
 def lines_of_code(source):
-    """Lines with code on them: no comments, no docstrings."""
-    silent = (
-        tokenize.COMMENT,
-        tokenize.NL,
-        tokenize.NEWLINE,
-        tokenize.INDENT,
-        tokenize.DEDENT,
-        tokenize.ENDMARKER,
-    )
-    tokens = [
-        t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type not in silent
-    ]
+    """Return how many lines have code on them: no comments, no docstrings."""
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE}
+    silent |= {tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    every = tokenize.generate_tokens(io.StringIO(source).readline)
+    tokens = [t for t in every if t.type not in silent]
     used = {line for t in tokens for line in range(t.start[0], t.end[0] + 1)}
     for node in ast.walk(ast.parse(source)):
         if (

@@ -1,4 +1,4 @@
-"""What stands around the lessons is true: the handout's code is the module's, links lead somewhere, words are used."""
+"""What stands around the lessons: the handout's code is the module's, links lead somewhere."""
 
 import re
 

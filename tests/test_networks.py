@@ -153,8 +153,10 @@ def test_the_skip_is_a_running_mean_of_the_batch_mean():
 
 @pytest.mark.parametrize("batch", [2, 32, 64])
 def test_a_small_batch_does_not_shorten_the_running_mean(batch):
-    """It spans hundreds of images: over twenty, as a momentum of 0.1 would have it at Table III's batch of 2, G drew
-    the same for every z."""
+    """It spans hundreds of images.
+
+    Over twenty, as a momentum of 0.1 has it at Table III's batch of 2, G drew the same for every z.
+    """
     model = Hagan(
         Experiment.make("hagan", "mni152", "smoke", width=8, batch_size=batch), torch.device("cpu")
     )
@@ -228,7 +230,7 @@ def test_looking_at_the_matrices_leaves_a_training_generator_alone():
 
 
 def test_a_wrong_shape_or_type_is_refused_in_tests():
-    """jaxtyping checks the five files of pure tensors: here a colour mask, two batch sizes, and an integer."""
+    """jaxtyping checks the files of pure tensors: a colour mask, two batch sizes, an integer."""
     x, M = torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 8, 8)
     assert attnmix.mix(x, x, M).shape == x.shape
     for wrong in ((x, x, x), (x, x[:1], M), (x, x, M.long())):

@@ -1,6 +1,8 @@
 """Every notebook runs, is clean as committed, and prints what it printed when it was committed."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -23,22 +25,34 @@ NAMES = [str(p.with_suffix("")) for p in ALL]
 
 
 CHECKED = "nbval-check-output"
-"""Tag of a cell whose output no machine may change: nbval's own, so that nbval can be run by hand."""
+"""Tag of a cell whose output no machine may change: nbval's own, which can be run by hand."""
+
+
+FOR_THE_BOOK = os.environ.get("HAGAN_EXECUTED")
+"""A folder for copies of the executed notebooks; .ci/run makes the book of them."""
 
 
 @cache
 def _once(name):
     """Execute a notebook once per process; return the executed notebook's path, or the error.
 
-    conftest.py keeps all tests of one notebook in one process.
+    conftest.py keeps all tests of one notebook in one process. Kernels have a build folder of their
+    own, in which no other test leaves runs or records.
     """
     committed = notebooks.NOTEBOOKS / f"{name}.ipynb"
     before = committed.read_bytes()
     try:
-        output = notebooks.execute(name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HAGAN_BUILD", str(BUILD / "lessons"))
+            output = notebooks.execute(name)
     except notebooks.NotebookError as error:
         return error
     assert committed.read_bytes() == before  # never in place
+    if FOR_THE_BOOK:
+        copy = ROOT / FOR_THE_BOOK / f"{name}.ipynb"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(output, copy.with_suffix(".unfinished"))
+        os.replace(copy.with_suffix(".unfinished"), copy)
     return output
 
 
@@ -94,9 +108,9 @@ def test_the_committed_outputs_are_what_a_fresh_run_prints(name):
     assert differences(committed, executed(name)) == []
 
 
-def test_a_checked_cell_that_prints_something_else_is_found_here_and_by_nbval(tmp_path):
-    """The second cell printed 3 when it was committed; nbval executes it and agrees with `differences`."""
-    for tagged, found in ((0, []), (1, ["print(2)"])):
+def test_a_checked_cell_that_prints_something_else_is_named_here_and_by_nbval(tmp_path):
+    """The second cell printed 3 when committed; nbval executes it and agrees."""
+    for tagged, wrong in ((0, []), (1, ["print(2)"])):
         made = notebook("print(1)", "print(2)")
         made.cells[tagged].metadata["tags"] = [CHECKED]
         for texts, file in (
@@ -109,7 +123,7 @@ def test_a_checked_cell_that_prints_something_else_is_found_here_and_by_nbval(tm
             nbformat.write(made, tmp_path / f"{file}.ipynb")
         assert (
             differences(tmp_path / f"committed{tagged}.ipynb", tmp_path / f"fresh{tagged}.ipynb")
-            == found
+            == wrong
         )
     words = ["pytest", "-p", "no:xdist", "-p", "no:cacheprovider", "-rf", "--nbval-lax"]
     words += ["committed0.ipynb", "committed1.ipynb"]
@@ -145,7 +159,7 @@ def test_an_exception_stops_it_with_the_traceback_and_the_place(place):
     assert "ZeroDivisionError" in str(error.value) and str(place / "out.ipynb") in str(error.value)
 
 
-def test_an_exception_inside_a_widget_is_found(place):
+def test_an_exception_inside_a_widget_is_an_error_too(place):
     source = (
         "from ipywidgets import interact\n\n@interact(n=(0, 3))\ndef show(n=0):\n    print(1 / n)"
     )
@@ -168,9 +182,9 @@ def test_the_hygiene_check_finds(tmp_path, source, output, problem):
     bad.cells[0].execution_count = 1
     bad.cells[0].outputs = [nbformat.v4.new_output("stream", name="stdout", text=output)]
     nbformat.write(bad, tmp_path / "bad.ipynb")
-    found = hygiene.problems(tmp_path / "bad.ipynb")
-    assert any(problem in sentence for sentence in found)
-    assert any("lacks **Question.**" in sentence for sentence in found)
+    sentences = hygiene.problems(tmp_path / "bad.ipynb")
+    assert any(problem in sentence for sentence in sentences)
+    assert any("lacks **Question.**" in sentence for sentence in sentences)
 
 
 def test_curating_drops_widgets_stderr_and_times():

@@ -1,4 +1,4 @@
-"""README.md, docs/ and other pages: generated parts are drawn from records, links lead somewhere."""
+"""README.md, docs/ and other pages: parts are drawn from records, links lead somewhere."""
 
 import re
 import sys

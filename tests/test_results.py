@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from helpers import SCORE, tiny
 
 from hagan_lite import datasets, evaluation, paper, runs
 from hagan_lite.config import Experiment
@@ -15,11 +16,6 @@ from hagan_lite.report.experiments import EARLIER, ladder, tried
 from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED
 from hagan_lite.system.storage import read_json
 from hagan_lite.train import train
-
-SCORE = dict(
-    extractor="efficientnet-lite0", resize="r", n_real=113, n_fake=113, seed=0, fd=200.0, floor=40.0
-)
-SCORE |= dict(n_floor=56, fd_at_floor_n=210.0)
 
 
 @pytest.fixture
@@ -51,9 +47,9 @@ def test_a_record_says_how_its_numbers_were_obtained(record, tmp_path):
 
 
 def test_a_record_keeps_the_training_thinned(record, smoke_run):
-    log, kept = runs.read_log(smoke_run), runs.kept_log(record)
-    assert [line["step"] for line in kept] == [line["step"] for line in log]
-    for whole, short in zip(log, kept, strict=True):
+    log, thinned = runs.read_log(smoke_run), runs.kept_log(record)
+    assert [line["step"] for line in thinned] == [line["step"] for line in log]
+    for whole, short in zip(log, thinned, strict=True):
         assert set(whole) - set(short) == {"seconds"}
         assert (
             short["shift"] == pytest.approx(whole["shift"], rel=1e-3)
@@ -64,16 +60,15 @@ def test_a_record_keeps_the_training_thinned(record, smoke_run):
 
 
 def test_the_learning_curve_ends_with_the_number_that_is_reported(smoke_run, tmp_path):
-    images = datasets.load("mni152")
-    assert evaluation.learning_curve(smoke_run, images) == {}  # nobody asked it to keep any
-    kept = train(Experiment.make(preset="smoke"), tmp_path / "kept", images, history=True)
-    curve = evaluation.learning_curve(kept, images, "efficientnet-lite0")
-    fake = runs.sample(kept, len(images))
-    assert curve["step"] == [5, 10, 15, 20] and len(set(curve["fd"])) == 4
-    assert (
-        curve["fd"][-1]
-        == metrics.evaluate(images.images, fake, extractor="efficientnet-lite0")["fd"]
-    )
+    whole = datasets.load("mni152", 32)
+    assert evaluation.learning_curve(smoke_run, whole) == {}  # nobody asked it to keep any
+    few = datasets.Dataset("folder", whole.images[::8], whole.groups[::8], "x")
+    run = train(tiny(), tmp_path / "run", few, history=True)
+    curve = evaluation.learning_curve(run, few, "efficientnet-lite0")
+    assert curve["step"] == [5, 10, 12] and len(set(curve["fd"])) == 3
+    fake = runs.sample(run, len(few))
+    reported = metrics.evaluate(few.images, fake, extractor="efficientnet-lite0")
+    assert curve["fd"][-1] == reported["fd"]
 
 
 @pytest.mark.parametrize("field", runs.NEEDED)
@@ -173,9 +168,9 @@ def alike(record, e):
 def test_rank_agreement_is_spearmans_with_its_exact_chance():
     paper = pd.Series([139.7, 110.8, 124.7, 96.0, 104.5, 100.1, 88.9])
     for ours in (paper, pd.Series([361.4, 368.7, 359.4, 320.4, 346.8, 373.6, 334.7])):
-        found = claims_measured.rank_agreement(paper, ours)
-        assert found["rho"] == pytest.approx(scipy.stats.spearmanr(paper, ours).statistic)
-        assert not found["low"] > found["rho"] and not found["high"] < found["rho"]
+        agreement = claims_measured.rank_agreement(paper, ours)
+        assert agreement["rho"] == pytest.approx(scipy.stats.spearmanr(paper, ours).statistic)
+        assert not agreement["low"] > agreement["rho"] and not agreement["high"] < agreement["rho"]
     exact = scipy.stats.permutation_test(
         (ours.to_numpy(),),
         lambda order: np.corrcoef(paper.rank(), pd.Series(order).rank())[0, 1],
@@ -183,15 +178,16 @@ def test_rank_agreement_is_spearmans_with_its_exact_chance():
         n_resamples=np.inf,
         alternative="greater",
     )
-    assert found["p_value"] == pytest.approx(exact.pvalue)
+    assert agreement["p_value"] == pytest.approx(exact.pvalue)
     assert claims_measured.rank_agreement(paper, paper)["p_value"] == pytest.approx(1 / 5040)
 
 
 def test_rank_agreement_of_few_models_says_that_it_says_nothing():
-    found = claims_measured.rank_agreement(
+    agreement = claims_measured.rank_agreement(
         pd.Series([3.0, 2.0, 1.0, 4.0]), pd.Series([3.0, 2.0, 1.0, None])
     )
-    assert found["models"] == 3 and found["rho"] == 1 and found["low"] != found["low"]
+    assert agreement["models"] == 3 and agreement["rho"] == 1
+    assert agreement["low"] != agreement["low"]
     assert claims_measured.rank_agreement(pd.Series([1.0]), pd.Series([2.0]))["rho"] != 1
     alike = claims_measured.rank_agreement(pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([5.0] * 4))
     assert alike["rho"] != alike["rho"] and alike["p_value"] != alike["p_value"]
@@ -204,9 +200,9 @@ def test_table_3_has_the_papers_numbers_for_its_size_alone(record):
 
 
 def test_audits_are_listed_by_space(record):
-    told = dict(n_samples=5, n_heldout=5, p_value=0.5, nearer=0.4, power=0.9, verdict="no sign")
+    audited = dict(n_samples=5, n_heldout=5, p_value=0.5, nearer=0.4, power=0.9, verdict="no sign")
     listed = tables.audits(
-        [record, record | dict(audit=dict(pixels=told, other="not audited: too few"))]
+        [record, record | dict(audit=dict(pixels=audited, other="not audited: too few"))]
     )
     assert listed["space"].tolist() == ["pixels", "other"]
     assert listed["verdict"].tolist() == ["no sign", "not audited: too few"]

@@ -34,7 +34,7 @@ def served(command, environment, log, ready):
     with open(log, "w") as out:
         server = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
         try:
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + 300
             while True:
                 try:
                     urllib.request.urlopen(ready, timeout=60).close()
@@ -51,7 +51,7 @@ def served(command, environment, log, ready):
 
 
 def own_folders(home):
-    """Jupyter's settings and data in a temporary folder: nothing of this machine's user is read or written."""
+    """Return an environment with Jupyter's settings and data in a temporary folder."""
     names = dict(
         JUPYTER_CONFIG_DIR="config",
         JUPYTER_DATA_DIR="data",

@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from tqdm.auto import tqdm
 
 ALIKE, COPIES = 0.97, 0.995
@@ -24,6 +21,8 @@ def thumbnail(plane: np.ndarray) -> np.ndarray:
 
     These are 32 x 32 means of the grey picture less their mean.
     """
+    from PIL import Image
+
     grey = Image.fromarray(plane.mean(0, dtype=np.float32))
     means = np.asarray(grey.resize((32, 32), Image.Resampling.BOX)).ravel()
     means = means - means.mean()
@@ -70,6 +69,9 @@ def _join(
 
 def _joined(groups: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return `groups` (N,) with those connected by `edges` (2, n) made one, counted from 0."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     count = groups.max(initial=-1) + 1
     graph = coo_array((np.ones(edges.shape[1]), tuple(edges)), (count, count))
     return connected_components(graph, directed=False)[1][groups]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hagan_lite.config import DATASETS, Experiment
-from hagan_lite.datasets import cache, folder, mni152
+from hagan_lite.datasets import arrays, cache, folder, mni152
 from hagan_lite.datasets.reading import Reading, below, read_files
 from hagan_lite.datasets.sources import DataError, Listing
 from hagan_lite.paper import PAPER_IMAGES, paper_name
@@ -100,15 +100,19 @@ def load(
     In a user's folder, `masks` keeps files whose names say that they are masks, and the regular
     expression `patient` finds in each path below the folder who is in the picture.
 
-    Decoded arrays are cached below build/cache and mapped from there. A warning names files that
-    cannot be read. Raises DataError where no image is left, the data set is missing, or, with
-    `strict`, any file was left out.
+    Decoded arrays are cached below build/cache and mapped from there. A ready array of a named data
+    set (arrays.py) is taken before any files. A warning names files that cannot be read. Raises
+    DataError where no image is left, the data set is missing, or, with `strict`, any file was left
+    out.
     """
     if size < 1 or channels not in (1, 3):
         raise DataError(
             f"{name}: {size} pixels a side and {channels} channels; "
             "choose 1 or more pixels, 1 or 3 channels"
         )
+    ready = arrays.path_of(data_root(), name, size, channels)
+    if name in DATASETS and ready.is_file():
+        return Dataset(**arrays.read(ready, VERSION))
     if name in ("mni152", "mni152-all"):
         return _load_embedded(name, size, channels)
     listing = find(name, masks, patient)

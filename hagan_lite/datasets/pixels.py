@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, TiffImagePlugin
 from torch import Tensor
+
+if TYPE_CHECKING:  # a machine that trains on ready arrays needs no Pillow
+    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ def decode(path: Path) -> np.ndarray:
     theirs is that of a volume: :func:`window_of`. Raises ValueError with the remedy for several
     pages, deep colours, NaN; what Pillow raises for damage.
     """
+    from PIL import Image, ImageOps
+
     with Image.open(path) as opened:
         if opened.format == "PNG":
             _check_sums(path)
@@ -53,12 +58,16 @@ def _check_sums(path: Path) -> None:
 
     While it decodes Pillow does not look at the sums of pixels.
     """
+    from PIL import Image
+
     with Image.open(path) as opened:
         opened.verify()
 
 
 def stretch(pixels: np.ndarray, size: int, channels: int) -> np.ndarray:
     """Return uint8 pixels (H, W) or (H, W, 3) as (C, size, size), stretched and antialiased."""
+    from PIL import Image
+
     image = Image.fromarray(pixels).convert("L" if channels == 1 else "RGB")
     array = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
@@ -73,7 +82,7 @@ def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
     return np.asarray(to_image(image).convert("L"))[None]
 
 
-def _values(image: Image.Image, stored: Stored) -> np.ndarray:
+def _values(image: "Image.Image", stored: Stored) -> np.ndarray:
     """Return the pixels (H, W) float32 of a grey image, white above black.
 
     Raises ValueError for NaN and infinity.
@@ -91,11 +100,13 @@ def _values(image: Image.Image, stored: Stored) -> np.ndarray:
     return -values if stored.inverted else values
 
 
-def _windowed(values: np.ndarray) -> Image.Image:
+def _windowed(values: np.ndarray) -> "Image.Image":
     """Return values (H, W) as a picture: black and white are those of :func:`window_of`.
 
     One hot pixel, or a burnt-in marker, would make all else black if it decided what is white.
     """
+    from PIL import Image
+
     low, high = float(values.min()), float(values.max())
     if low < high:
         low, high = window_of(values)
@@ -103,8 +114,10 @@ def _windowed(values: np.ndarray) -> Image.Image:
     return Image.fromarray(np.uint8(np.round(shown * 255)))
 
 
-def _stored(path: Path, opened: Image.Image) -> Stored:
+def _stored(path: Path, opened: "Image.Image") -> Stored:
     """Return how a PNG or TIFF file stores its pixels; other formats have 8 unsigned bits."""
+    from PIL import TiffImagePlugin
+
     if opened.format == "PNG":
         with path.open("rb") as file:
             return Stored(bits=file.read(25)[24])
@@ -157,6 +170,8 @@ def isotropic(plane: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
     `spacing` is (down, across) in any unit. Raises ValueError for one that no scanner has: one
     more than twenty times the other, zero, or not finite.
     """
+    from PIL import Image
+
     down, across = spacing
     positive = np.isfinite([down, across]).all() and min(spacing) > 0
     if not positive or max(spacing) > 20 * min(spacing):
@@ -175,13 +190,17 @@ def resize(plane: np.ndarray, size: int) -> np.ndarray:
 
     Halves are rounded up, not to even as in `to_uint8`: every committed record's images are.
     """
+    from PIL import Image
+
     image = Image.fromarray(plane.astype(np.float32))
     image = image.resize((size, size), Image.Resampling.BICUBIC)
     return np.uint8(np.clip(np.asarray(image), 0, 1) * 255 + 0.5)
 
 
-def to_image(image: np.ndarray) -> Image.Image:
+def to_image(image: np.ndarray) -> "Image.Image":
     """Return uint8 pixels (1 or 3, H, W) as a picture in mode L or RGB."""
+    from PIL import Image
+
     return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from struct import error as StructError
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from hagan_lite.datasets import folder
@@ -182,6 +181,8 @@ class Failures:
 
 def in_words(path: Path, error: Exception) -> str:
     """Return on one line why a file is left out, with what to do where the library does not say."""
+    from PIL import Image, UnidentifiedImageError
+
     if getattr(error, "errno", None) is None and path.is_file() and not path.stat().st_size:
         return "an empty file; copy it again"
     if isinstance(error, UnidentifiedImageError):

@@ -126,18 +126,33 @@ def learning_curve(
     reports. The result is empty where none was saved, and for skip="instance", whose D of that time
     is gone.
     """
-    e, where, name = runs.experiment_of(run), pick_device(device), choose_all(extractor)[0]
+    e = runs.experiment_of(run)
     saved = sorted((Path(run) / "history").glob("step_*.safetensors"))
     steps = [int(path.stem.split("_")[1]) for path in saved]
     if not steps or e.skip == "instance":
         return {}
     training = dataset.split(e.heldout)[0]
-    real = features(dataset.images[training], name, where)
-    scores = []
+    drawn = {}
     for step in steps:
-        fake = runs.generate(runs.load_generator(run, device, step), e, len(training))
-        scores.append(metrics.frechet_distance(real, features(fake, name, where)))
-    return {"step": steps, EXTRACTORS[name].distance: scores}
+        drawn[step] = runs.generate(runs.load_generator(run, device, step), e, len(training))
+    return curve_of_images(dataset.images[training], drawn, extractor, device)
+
+
+def curve_of_images(
+    real: np.ndarray, drawn: dict[int, np.ndarray], extractor: str = "auto", device: str = "auto"
+) -> dict[str, list]:
+    """Return :func:`learning_curve` from the images that each step's generator has drawn.
+
+    `real` and the images are (N, C, H, W) uint8. The result is empty where there are none.
+    """
+    if not drawn:
+        return {}
+    where, name = pick_device(device), choose_all(extractor)[0]
+    wanted = features(real, name, where)
+    scores = []
+    for images in drawn.values():
+        scores.append(metrics.frechet_distance(wanted, features(images, name, where)))
+    return {"step": list(drawn), EXTRACTORS[name].distance: scores}
 
 
 def in_words(evaluation: Evaluation) -> str:

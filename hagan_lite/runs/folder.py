@@ -13,15 +13,14 @@ generator.safetensors    the averaged generator after the last step: only a fini
 
 import hashlib
 import json
+import math
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from skimage.util import montage
 from torch import nn
 
 from hagan_lite.attnmix import Mixed
@@ -29,6 +28,7 @@ from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import Dataset
 from hagan_lite.model import model_of
 from hagan_lite.system.paths import RUNS
+from hagan_lite.system.png import as_png
 from hagan_lite.system.runtime import pick_device, provenance
 from hagan_lite.system.storage import load_checkpoint, read_json, write_atomically, write_json
 
@@ -175,8 +175,13 @@ def load_discriminator(run: Path, device: str = "auto") -> nn.Module:
 
 def save_grid(path: Path, images: np.ndarray) -> Path:
     """Write images (N, C, H, W) uint8 as one PNG, about square, in their order; return `path`."""
-    grid = montage(images.transpose(0, 2, 3, 1), channel_axis=-1, fill=(0,) * images.shape[1])
-    return write_atomically(path, lambda f: Image.fromarray(grid.squeeze()).save(f, "png"))
+    n, channels, height, width = images.shape
+    side = math.ceil(math.sqrt(n))
+    tiles = np.zeros((side * side, channels, height, width), np.uint8)
+    tiles[:n] = images
+    rows = tiles.reshape(side, side, channels, height, width).transpose(0, 3, 1, 4, 2)
+    grid = rows.reshape(side * height, side * width, channels)
+    return write_atomically(path, lambda f: f.write(as_png(grid)))
 
 
 def save_snapshot(run: Path, step: int, mixed: Mixed, n: int = 8) -> Path:

@@ -86,7 +86,9 @@ def provenance(device: torch.device, precision: str = "auto") -> dict[str, Any]:
     """Return commit, versions, device, processor and precision, as a run begins with them."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        versions[package] = importlib.metadata.version(package)
+        # A machine that only trains has neither the extractors nor this package installed.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
     return dict(
         commit=commit(),
         versions=versions,
@@ -99,8 +101,12 @@ def provenance(device: torch.device, precision: str = "auto") -> dict[str, Any]:
 def commit() -> str:
     """Return the checkout's commit; 'unknown' outside a checkout.
 
-    It ends in '+changes' where the package differs from the commit.
+    It ends in '+changes' where the package differs from the commit. What scripts/gpu.sh packs is no
+    checkout, and has the commit in a file.
     """
+    packed = ROOT / "COMMIT"
+    if packed.is_file():
+        return packed.read_text().strip()
 
     def git(*words: str) -> str:
         command = ["git", *words]

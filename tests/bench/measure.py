@@ -108,6 +108,14 @@ def step(n: int = 10, **how: Any) -> Figures:
     )
 
 
+def peak(steps: int = 2, **how: Any) -> Figures:
+    """Return the most MB that a process holds which makes some steps and nothing else."""
+    model, x = build(**how)
+    for t in range(steps):
+        model.step(x, t)
+    return dict(peak_mb=peak_mb(x.device))
+
+
 def alternate(
     one: Callable[[], Any], other: Callable[[], Any], device: torch.device, n: int = 8
 ) -> list[float]:
