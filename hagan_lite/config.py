@@ -27,8 +27,7 @@ DATASETS = {
     "brats2018-t1": "the same in T1",
     "brats2018-t2": "the same in T2",
     "brats2018-flair": "the same in FLAIR",
-    "lgg": "FLAIR MRI of 110 brains with lower-grade glioma, LGG MRI Segmentation "
-    "(not in the paper)",
+    "lgg": "FLAIR of 110 brains with lower-grade glioma, LGG MRI Segmentation (not in the paper)",
 }
 
 MODELS = ("hagan", *sorted(p.stem for p in (Path(__file__).parent / "baselines").glob("[!_]*.py")))
@@ -144,8 +143,6 @@ class Experiment(own_folder.OwnFolder):
             if field.name in unused:
                 object.__setattr__(self, field.name, field.default)
         check_limits(self)
-        if self.dataset in DATASETS:
-            own_folder.refuse_for(self.dataset, self)
         if self.phase_two > self.steps:
             raise ValueError(f"phase_two={self.phase_two}: must be in [0, {self.steps}], the steps")
         if self.mix == "attnmix" and not self.attention:
@@ -227,8 +224,7 @@ class Experiment(own_folder.OwnFolder):
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, with the path of a user's own folder left out."""
-        fields = dataclasses.asdict(self) | {"dataset": self.data_label}
-        return own_folder.only_where_set(fields)
+        return own_folder.only_where_set(dataclasses.asdict(self) | {"dataset": self.data_label})
 
     @functools.cached_property
     def hash(self) -> str:

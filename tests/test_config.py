@@ -59,8 +59,7 @@ def test_the_hash_moves_with_every_field_that_decides_the_result():
             "attention",
             "border",
             "patient",
-            "masks",
-        ):  # a label; three that are checked below; two of a folder of one's own
+        ):  # a label; three that are checked below; one of a folder of one's own
             continue
         value = getattr(e, field.name)
         changed = other.get(field.name, value * 0.5 + 0.01 if isinstance(value, float) else None)

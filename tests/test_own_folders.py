@@ -525,8 +525,8 @@ def test_patient_and_masks_are_in_an_experiment_only_where_they_are_set(tmp_path
     e = Experiment.make(dataset=str(tmp_path), patient="(p.)", masks=True)
     assert Experiment.from_dict(e.to_dict()).hash == e.hash != plain.hash
     assert e.changes == dict(patient="(p.)", masks=True)
-    with pytest.raises(ValueError, match="for a folder of your own"):
-        Experiment.make(dataset="mni152", masks=True)
+    with pytest.raises(datasets.DataError, match="for a folder of your own"):
+        datasets.load_for(Experiment.make(dataset="mni152", masks=True))
 
 
 def test_an_experiments_folder_is_read_as_it_says(tmp_path):

@@ -77,8 +77,11 @@ def data_root() -> Path:
 def load_for(e: Experiment, dataset: str = "", strict: bool = False) -> Dataset:
     """Load an experiment's images; `dataset` says where they are if a run folder does not.
 
-    Raises DataError as :func:`load` does, and for a user's folder whose path nobody gave.
+    Raises DataError as :func:`load` does, for a user's folder whose path nobody gave, and for a
+    named data set with choices that only a folder has.
     """
+    if e.dataset in DATASETS and (e.patient or e.masks):
+        raise DataError(f"{e.dataset}: patient and masks are for a folder of your own")
     if not dataset and e.dataset == "folder" and not Path("folder").is_dir():
         raise DataError(
             "this run was trained on a folder of your own, and its path is kept nowhere: "

@@ -25,9 +25,3 @@ def only_where_set(fields: dict[str, Any]) -> dict[str, Any]:
     Records and hashes of named data sets are the same as before there were such fields.
     """
     return {name: value for name, value in fields.items() if value or name not in FIELDS}
-
-
-def refuse_for(dataset: str, choices: OwnFolder) -> None:
-    """Raise ValueError where a field of FIELDS is set for a named data set."""
-    if choices.patient or choices.masks:
-        raise ValueError(f"{dataset}: patient and masks are for a folder of your own")
