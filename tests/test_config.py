@@ -51,6 +51,7 @@ def test_the_hash_moves_with_every_field_that_decides_the_result():
     other |= dict(
         pixel_kernel=1, mix="cutmix", augment="contrast", adversarial="ns", feature_loss="l2"
     )
+    other |= dict(patient="p.", masks=True)
     other |= dict(flips=True, border="black", saliency="received", fresh_noise=True)
     for field in dataclasses.fields(Experiment):
         if field.name in (
@@ -58,8 +59,7 @@ def test_the_hash_moves_with_every_field_that_decides_the_result():
             "model",
             "attention",
             "border",
-            "patient",
-        ):  # a label; three that are checked below; one of a folder of one's own
+        ):  # a label; and three that are checked below
             continue
         value = getattr(e, field.name)
         changed = other.get(field.name, value * 0.5 + 0.01 if isinstance(value, float) else None)
