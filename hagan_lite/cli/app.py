@@ -287,11 +287,14 @@ def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) ->
     """Execute 09_run_experiment; return the run folder and the record's path."""
     from hagan_lite.batch import notebooks, progress
     from hagan_lite.datasets.loading import load_for
+    from hagan_lite.system.storage import only_writer
 
     images = load_for(e, strict=strict)
     for note in images.notes:
         typer.echo(f"{e.data_label}: {note}")
     run = progress.plan([e])[0].run
+    with only_writer(run):  # where that cannot be, it is said before a notebook starts
+        pass
     try:
         with notebooks.progress(run, e.steps, f"{e.model} on {e.data_label}"):
             return run, notebooks.run_experiment(e, run, device=device, **parameters)
