@@ -44,7 +44,7 @@ clean:  ## everything that was made; data sets stay
 	rm -rf build .venv
 
 # The main job and the lessons need .venv/installed; tests, the book and the explorer's page need .venv/installed-dev.
-# uv installs several times faster than pip, but does not read pip's settings: where pip has an index of its own, for a
+# uv installs several times faster than pip, but does not read pip's settings: where pip has sources of its own, for a
 # wheelhouse, and where uv fails, pip does the work.
 .venv/installed .venv/installed-dev: WHAT = -c constraints.txt -e ".$(if $(findstring -dev,$@),[dev])"
 .venv/installed .venv/installed-dev: PIP = $(BIN)/python -m pip
@@ -52,9 +52,9 @@ clean:  ## everything that was made; data sets stay
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 ifdef WHEELHOUSE
-	$(PIP) install --no-index --find-links $(WHEELHOUSE) $(WHAT)
+	$(PIP) install --no-index --find-links "$(WHEELHOUSE)" $(WHAT)
 else
-	{ ! $(PIP) config list | grep -qE '\.(index-url|no-index)=' && $(PIP) install -q -c constraints.txt uv \
+	{ ! $(PIP) config list | grep -qE '\.((extra-)?index-url|no-index|find-links|constraint)=' && $(PIP) install -q -c constraints.txt uv \
 	  && $(BIN)/uv pip install --python $(BIN)/python $(WHAT); } || $(PIP) install $(WHAT)
 endif
 	touch .venv/installed $@

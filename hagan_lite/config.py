@@ -120,8 +120,8 @@ class Experiment(own_folder.OwnFolder):
     # chance and runs of different seeds end far apart; a slower G brought them together.
     lr_g: float = choice(4e-4, "G's learning rate", "IV-A: 0.001", low=0)
     lr_d: float = choice(1e-3, "D's learning rate", "IV-A: 0.001", low=0)
-    adam_beta1: float = choice(0.5, "Adam's decay of the gradient's mean", low=0, high=1)
-    adam_beta2: float = choice(0.999, "Adam's decay of the gradient's square", low=0, high=1)
+    adam_beta1: float = choice(0.5, "Adam's decay of the gradient's mean", low=0, below=1)
+    adam_beta2: float = choice(0.999, "Adam's decay of the gradient's square", low=0, below=1)
     # A longer average lags behind in so few steps.
     ema: float = choice(0.98, "decay of the average of G that is sampled", low=0, high=1)
 
@@ -132,6 +132,7 @@ class Experiment(own_folder.OwnFolder):
 
     def __post_init__(self) -> None:
         check_types(self)
+        check_limits(self)
         if self.model in MODELS and type(self) is not choices_of(self.model):
             make = f"Experiment.make({self.model!r})"
             raise ValueError(f"model={self.model!r}: {make} makes its experiments")
@@ -142,7 +143,6 @@ class Experiment(own_folder.OwnFolder):
         for field in dataclasses.fields(self):
             if field.name in unused:
                 object.__setattr__(self, field.name, field.default)
-        check_limits(self)
         if self.phase_two > self.steps:
             raise ValueError(f"phase_two={self.phase_two}: must be in [0, {self.steps}], the steps")
         if self.mix == "attnmix" and not self.attention:
@@ -182,7 +182,7 @@ class Experiment(own_folder.OwnFolder):
 
         Raises ValueError for a field too many and for one too few: another version wrote that file.
         """
-        kind = choices_of(fields["model"])
+        kind = choices_of(fields.get("model"))
         names, given = field_names(kind), set(fields) | own_folder.FIELDS
         wrong = [f"no field {name}" for name in sorted(given - names)]
         wrong += [f"a field {name}, which is missing" for name in sorted(names - given)]

@@ -215,6 +215,19 @@ def find(root, variant=""):
 """A data set's file as CONTRIBUTING.md describes it: names begin with a patient's letter."""
 
 
+def test_a_slice_of_other_bits_leaves_the_rest_of_its_examination_readable(root):
+    """With one window for both kinds the six slices of 8 bits would be black."""
+    layouts.lgg(root, patients=1, channels=1, masks=False)
+    plain = datasets.load("lgg").images
+    path = next((root / "lgg").rglob("*_6.tif"))
+    with Image.open(path) as image:
+        deep = np.asarray(image).astype(np.uint16) * 200
+    saved(deep, path)
+    mixed = datasets.load("lgg")
+    assert len(mixed) == len(plain) and mixed.images.max((1, 2, 3)).min() > 100
+    assert any("bits" in note for note in mixed.notes)
+
+
 def test_a_data_set_is_added_by_a_file_and_a_line(root, tmp_path_factory, monkeypatch):
     added = tmp_path_factory.mktemp("added")
     (added / "another.py").write_text(ANOTHER)

@@ -96,13 +96,28 @@ def test_without_weights_and_network_the_error_says_where_to_put_them(
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    assert features.choose_all("auto") == ["efficientnet-lite0"]
+    with pytest.raises(ValueError, match=r"HAGAN_INCEPTION_WEIGHTS=.*inception\.pth"):
+        features.choose_all("auto")  # whoever names a file wants FID-768
     for name in ("inception", "inception-768"):
         with pytest.raises(
             ConnectionError,
             match=r"no route.*weights-inception.*inception\.pth.*efficientnet-lite0",
         ):
             features.features(images, name)
+
+
+def test_features_of_other_weights_are_not_taken_from_the_cache(images, save, no_cache):
+    """A file can have the right names and shapes and still hold other numbers."""
+    few, other = images[:2], {key: value * 1.5 for key, value in trunk_of(whole()).items()}
+    save(trunk_of(whole()))
+    first, digest = features.features(few, "inception-768"), inception.weights_digest("768")
+    path = save(other)
+    assert inception.weights_digest("768") != digest
+    assert not torch.equal(features.features(few, "inception-768"), first)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ValueError, match=path.name):
+        features.features(few, "inception-768")
 
 
 def torch_fidelitys(layer, path, images):

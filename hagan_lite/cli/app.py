@@ -287,8 +287,10 @@ def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) ->
     """Execute 09_run_experiment; return the run folder and the record's path."""
     from hagan_lite.batch import notebooks, progress
     from hagan_lite.datasets.loading import load_for
+    from hagan_lite.evaluation.features import choose_all
     from hagan_lite.system.storage import only_writer
 
+    choose_all()  # a file of weights that cannot be used is said before the training
     images = load_for(e, strict=strict)
     for note in images.notes:
         typer.echo(f"{e.data_label}: {note}")

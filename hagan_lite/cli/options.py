@@ -1,5 +1,6 @@
 """Define what the commands share: their options, FIELD=VALUE, and where a user's paths lead."""
 
+import difflib
 import json
 from collections.abc import Iterable
 from dataclasses import fields
@@ -68,8 +69,13 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
         name, equals, value = change.partition("=")
         value = value.lower() if value in ("True", "False") else value
         if not equals or name not in names:
+            alike = difflib.get_close_matches(name.lower(), sorted(names), n=2)
+            meant = f"did you mean {' or '.join(alike)}? " if alike else ""
             listed = ", ".join(sorted(names))
-            raise ValueError(f"--set {change}: not FIELD=VALUE with one of the fields {listed}")
+            raise ValueError(
+                f"--set {change}: not FIELD=VALUE with a field of this model; {meant}"
+                f"There are {listed}"
+            )
         try:
             parsed[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -80,9 +86,11 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
 def located(dataset: str) -> str:
     """Return a folder as an absolute path, a data set's name as it is.
 
-    The notebook's kernel has another working directory than the user's shell. Raises ValueError for
-    an empty name, as a variable that is not set gives: it would be the current folder.
+    The notebook's kernel has another working directory than the user's shell. What is neither stays
+    as it was typed, for the error that names it. Raises ValueError for an empty name, as a variable
+    that is not set gives: it would be the current folder.
     """
     if not dataset.strip():
         raise ValueError(f"an empty data set; give {', '.join(DATASETS)}, or a folder of images")
-    return dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
+    folder = Path(dataset).expanduser()
+    return str(folder.resolve()) if dataset not in DATASETS and folder.is_dir() else dataset

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,24 +13,29 @@ from hagan_lite.datasets.pixels import pad_to_square, window_of
 
 
 class Series:
-    """The files of one examination. Grey levels are comparable within it and not beyond it."""
+    """Hold the files of one examination: grey levels are comparable within it and not beyond.
+
+    Those of files with another number of bits are not: each kind of pixel has a window of its own.
+    """
 
     def __init__(self, files: Sequence[Path]):
         self.files = tuple(files)
 
     @functools.cached_property
-    def window(self) -> tuple[float, float]:
-        """Return which grey value becomes black and which white: percentiles over all files.
+    def windows(self) -> dict[np.dtype, tuple[float, float]]:
+        """Return which grey value becomes black and which white, for each kind of pixel.
 
-        Files that cannot be read do not count; each is reported when its own turn comes.
+        They are percentiles over all files of that kind. Files that cannot be read do not count;
+        each is reported when its own turn comes.
         """
-        planes = []
+        planes = defaultdict(list)
         for path in self.files:
             try:
-                planes.append(read_plane(path).ravel())
+                plane = read_plane(path)
             except (ValueError, OSError):
                 continue
-        return window_of(np.concatenate(planes))
+            planes[plane.dtype].append(plane.ravel())
+        return {kind: window_of(np.concatenate(of_kind)) for kind, of_kind in planes.items()}
 
 
 def slices(path: Path, series: Series, notes: Counter[str]) -> Iterator[np.ndarray]:
@@ -40,7 +45,9 @@ def slices(path: Path, series: Series, notes: Counter[str]) -> Iterator[np.ndarr
     """
     plane = read_plane(path)
     if plane.min() < plane.max():
-        low, high = series.window
+        low, high = series.windows[plane.dtype]
+        if len(series.windows) > 1:
+            notes["slices of examinations whose files differ in bits, windowed by kind"] += 1
         shown = np.clip((plane.astype(np.float32) - low) / (high - low), 0, 1)
         if np.ptp(np.uint8(shown * 255 + 0.5)) > 0:
             yield pad_to_square(shown, 0)

@@ -24,6 +24,7 @@ from hagan_lite.drawing.lessons import (
     Bars,
     Lines,
     Panel,
+    Plane,
     bars,
     figure_3,
     heat_map,
@@ -31,6 +32,7 @@ from hagan_lite.drawing.lessons import (
     lines,
     list_labels,
     panels,
+    planes,
 )
 from hagan_lite.drawing.style import (
     COLOURS,
@@ -61,6 +63,7 @@ __all__ = [
     "Bars",
     "Lines",
     "Panel",
+    "Plane",
     "audited",
     "bars",
     "figure_3",
@@ -78,6 +81,7 @@ __all__ = [
     "over_n",
     "pairs",
     "panels",
+    "planes",
     "real_beside_fake",
     "recipes",
     "saliency_scale",

@@ -1,4 +1,4 @@
-"""Draw pictures of lessons 01-06: panels of images and maps, curves, intensities, and Figure 3."""
+"""Draw pictures of the lessons: panels, points of the plane, curves, intensities, Figure 3."""
 
 import math
 from typing import Any, NamedTuple
@@ -6,11 +6,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from hagan_lite.attnmix import Mixed, mix
 from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, REAL, _figure, _picture, saliency_scale
+
+LARGE = 11
+"""Font size, in points, that is legible from the last row of a class room."""
+
+# Eleven bands, not a gradient: their borders are seen from afar, and few colours keep PNGs exact.
+_ANSWERS = ListedColormap(
+    sns.blend_palette([(0.96, 0.74, 0.42), (1, 1, 1), (0.48, 0.71, 0.91)], 11).as_hex()
+)
 
 
 class Panel(NamedTuple):
@@ -155,6 +164,72 @@ def _label_bars(axis: Axes, lambda_0: float, lambda_1: float, lam: float) -> Non
     axis.invert_yaxis()
 
 
+class Plane(NamedTuple):
+    """Describe one picture of the plane: points of both kinds before D's answers.
+
+    `surface` (n, n) holds D's answers in [0, 1] over the whole window, its first row lowest.
+    `push` (N, 2) holds an arrow for each fake point.
+    """
+
+    title: str = ""
+    real: Any = None  # (N, 2)
+    fake: Any = None  # (N, 2)
+    surface: Any = None
+    push: Any = None
+
+
+def planes(parts: list[Plane], limit: float = 2.0, reach: float = 0.5, side: float = 2.6) -> Figure:
+    """Draw planes side by side in the window [-limit, limit]^2, with one colour scale.
+
+    Blue is where D says real, orange where it says fake, white is 1/2. All arrows share one scale:
+    nine in ten are at most `reach` long, in units of the plane. Longer ones are cut off at twice
+    that, and those too short to have a direction are left out. `side` is a picture's, in inches.
+    """
+    figure, axes = _figure(1, len(parts), side * len(parts) + 0.9, side + 0.7)
+    lengths = [np.hypot(*np.asarray(part.push).T) for part in parts if part.push is not None]
+    long = float(np.quantile(np.concatenate(lengths), 0.9)) if lengths else 0.0
+    for axis, part in zip(axes[0], parts, strict=True):
+        _plane(axis, part, limit, reach, long or 1.0)
+    axes[0, 0].set_yticks([-int(limit), 0, int(limit)])
+    _legible(axes)
+    shown = [axis.images[0] for axis in axes[0] if axis.images]
+    if shown:
+        bar = figure.colorbar(shown[0], ax=axes[0, -1], ticks=[0, 0.5, 1], fraction=0.05)
+        bar.ax.tick_params(labelsize=LARGE)
+        bar.set_label("D's answer", fontsize=LARGE)
+    fullest = max(axes[0], key=lambda axis: len(axis.get_legend_handles_labels()[1]))
+    _legend_below(figure, fullest)
+    return figure
+
+
+def _plane(axis: Axes, part: Plane, limit: float, reach: float, long: float) -> None:
+    """Draw D's answers, then the points, then the arrows; one of length `long` is `reach` long."""
+    if part.surface is not None:
+        how = dict(cmap=_ANSWERS, vmin=0, vmax=1, origin="lower", interpolation="bilinear")
+        axis.imshow(np.asarray(part.surface), extent=(-limit, limit, -limit, limit), **how)
+    kinds = (("real", part.real, REAL, "o"), ("fake", part.fake, FAKE, "^"))
+    for label, points, colour, marker in kinds:
+        if points is not None:
+            edge = sns.dark_palette(colour, 3)[1]
+            how = dict(s=18, marker=marker, color=[colour], edgecolors=[edge], linewidths=0.6)
+            axis.scatter(*np.asarray(points).T, label=label, zorder=2, **how)
+    if part.push is not None:
+        _arrows(axis, np.asarray(part.fake), np.asarray(part.push) * reach / long, reach)
+    axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=part.title)
+    axis.set(xticks=[-int(limit), 0, int(limit)], yticks=[])
+
+
+def _arrows(axis: Axes, starts: np.ndarray, arrows: np.ndarray, reach: float) -> None:
+    """Draw arrows (N, 2), at most twice `reach` long; leave out those shorter than a tenth."""
+    length = np.hypot(*arrows.T)
+    drawn = length > reach / 10
+    shrink = np.minimum(1, 2 * reach / length[drawn])[:, None]
+    how = dict(angles="xy", scale_units="xy", scale=1, width=0.009, minlength=0, zorder=3)
+    axis.quiver(*starts[drawn].T, *(arrows[drawn] * shrink).T, **how)
+    how = dict(marker=r"$\rightarrow$", ms=16, mew=0.3, ls="", color="black")
+    axis.plot([], [], label="G's push on a fake", **how)
+
+
 class Lines(NamedTuple):
     """Describe one set of axes with curves, {label: (x, y)}."""
 
@@ -164,8 +239,11 @@ class Lines(NamedTuple):
     y: str
 
 
-def lines(parts: list[Lines], height: float = 3.0) -> Figure:
-    """Draw sets of curves side by side; curves differ in colour and dash. `height` is in inches."""
+def lines(parts: list[Lines], height: float = 3.0, legend_below: bool = False) -> Figure:
+    """Draw sets of curves side by side; curves differ in colour and dash. `height` is in inches.
+
+    With `legend_below` all parts have the same curves, and one legend stands below them.
+    """
     dashes = ("-", "--", "-.", ":")
     figure, axes = _figure(1, len(parts), 4.0 * len(parts), height)
     for axis, part in zip(axes[0], parts, strict=True):
@@ -174,9 +252,27 @@ def lines(parts: list[Lines], height: float = 3.0) -> Figure:
             axis.plot(np.asarray(x), np.asarray(y), style, color=COLOURS[i], label=label)
         axis.axhline(0, color="0.85", lw=0.8, zorder=0)
         axis.set(title=part.title, xlabel=part.x, ylabel=part.y)
-        if len(part.curves) > 1:
+        if len(part.curves) > 1 and not legend_below:
             axis.legend(fontsize=8, framealpha=0.7, edgecolor="none")
+    if legend_below:
+        _legible(axes)
+        _legend_below(figure, axes[0, 0])
     return figure
+
+
+def _legible(axes: np.ndarray) -> None:
+    """Set every text of the axes to a size that a projector shows."""
+    for axis in axes.flat:
+        axis.tick_params(labelsize=LARGE)
+        for text in (axis.title, axis.xaxis.label, axis.yaxis.label):
+            text.set_fontsize(LARGE)
+
+
+def _legend_below(figure: Figure, axis: Axes) -> None:
+    """Draw the legend of one set of axes below the whole figure, off the data."""
+    handles, labels = axis.get_legend_handles_labels()
+    how = dict(loc="outside lower center", ncols=max(1, len(labels)), frameon=False)
+    figure.legend(handles, labels, fontsize=LARGE, **how)
 
 
 def intensities(parts: dict[str, dict[str, Any]], x: str, bins: int = 40) -> Figure:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from hagan_lite.evaluation.inception import (
     has_every_layer,
     inception_weights,
     read_weights,
+    weights_digest,
 )
 from hagan_lite.system.paths import BUILD
 from hagan_lite.system.storage import write_atomically
@@ -28,6 +30,7 @@ class Extractor(NamedTuple):
     distance: str
     resize: str
     build: Callable[[], nn.Module]  # a network: uint8 (B, 3, H, W) -> (B, d)
+    digest: Callable[[], str] = str  # of its weights; "" where they come with a package
 
 
 class EfficientNet(nn.Module):
@@ -59,8 +62,12 @@ class EfficientNet(nn.Module):
 
 EXTRACTORS = {
     "efficientnet-lite0": Extractor("fd", "bicubic-antialias-224", EfficientNet),
-    "inception-768": Extractor("fid768", "tf1-bilinear-299", partial(Inception, "768")),
-    "inception": Extractor("fid", "tf1-bilinear-299", partial(Inception, "2048")),
+    "inception-768": Extractor(
+        "fid768", "tf1-bilinear-299", partial(Inception, "768"), partial(weights_digest, "768")
+    ),
+    "inception": Extractor(
+        "fid", "tf1-bilinear-299", partial(Inception, "2048"), partial(weights_digest, "2048")
+    ),
 }
 
 
@@ -95,6 +102,11 @@ def choose_all(extractors: str = "auto") -> list[str]:
 
 def _by_inceptions_weights() -> list[str]:
     path = inception_weights()
+    if os.environ.get("HAGAN_INCEPTION_WEIGHTS") and not path.is_file():
+        raise ValueError(
+            f"HAGAN_INCEPTION_WEIGHTS={path}: no such file; name the file of Inception's weights, "
+            "or unset it to do without FID-768"
+        )
     if not path.is_file():
         return []
     return (
@@ -109,16 +121,17 @@ def features(
 
     Grey is repeated to three channels.
 
-    Kept below build/cache under a name of the images' content, number and size, of resize and
-    extractor. Raises ValueError for fewer than two images, ConnectionError where Inception's
-    weights are wanted and out of reach.
+    Kept below build/cache under a name of the images' content, number and size, of resize,
+    extractor and its weights. Raises ValueError for fewer than two images, and what Inception
+    raises for a file of weights.
     """
     if len(images) < 2:
         raise ValueError(f"{len(images)} image(s): a Fréchet distance needs at least two")
     name = choose(extractor)
     content = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()[:16]
     size = "x".join(map(str, images.shape[1:]))
-    key = f"{name}-{EXTRACTORS[name].resize}-n{len(images)}-{size}-{content}.npy"
+    parts = [name, EXTRACTORS[name].digest(), EXTRACTORS[name].resize]
+    key = "-".join([*filter(None, parts), f"n{len(images)}", size, f"{content}.npy"])
     path = BUILD / "cache" / "features" / key
     try:
         return torch.from_numpy(np.load(path, allow_pickle=False)).double()

@@ -4,6 +4,8 @@ The 2048 pooled features need every weight. The 768 features behind the block Mi
 trunk alone, so that a file that ends there is enough for them.
 """
 
+import functools
+import hashlib
 import io
 import os
 import urllib.error
@@ -35,21 +37,11 @@ class Inception(nn.Module):
 
     def __init__(self, layer: str) -> None:
         super().__init__()
-        path = inception_weights()
-        if not path.is_file():
-            _download(path)
-        state = read_weights(path)
-        if layer != "768" and not has_every_layer(state):
-            raise ValueError(
-                f"{path} holds Inception's weights only as far as the 768 features, and extractor "
-                "'inception' needs all of them: use 'inception-768', whose distance is FID-768, "
-                f"or get {INCEPTION_URL} and set HAGAN_INCEPTION_WEIGHTS to where it is"
-            )
+        state = _weights_for(layer)
         self.net = _without_weights(layer)
         if layer == "768":
             for name in BEHIND_TRUNK:
                 delattr(self.net, name)  # what is not there can return nothing
-            state = {key: weights for key, weights in state.items() if not _is_behind_trunk(key)}
         self.net.load_state_dict(state, strict=True, assign=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,6 +53,46 @@ class Inception(nn.Module):
             )
             x = x.round().clamp(0, 255).to(torch.uint8)
         return self.net(x)[0]
+
+
+def _weights_for(layer: str) -> State:
+    """Return the checked weights that `layer` needs; errors are those of Inception."""
+    path = inception_weights()
+    if path.is_dir():
+        raise ValueError(f"{path}: a folder; set HAGAN_INCEPTION_WEIGHTS to the file of weights")
+    if not path.is_file():
+        _download(path)
+    state = read_weights(path)
+    if layer == "768":
+        return {key: weights for key, weights in state.items() if not _is_behind_trunk(key)}
+    if not has_every_layer(state):
+        raise ValueError(
+            f"{path} holds Inception's weights only as far as the 768 features, and extractor "
+            "'inception' needs all of them: use 'inception-768', whose distance is FID-768, "
+            f"or get {INCEPTION_URL} and set HAGAN_INCEPTION_WEIGHTS to where it is"
+        )
+    return state
+
+
+def weights_digest(layer: str) -> str:
+    """Return 12 hex digits of the weights that `layer`'s features are computed with.
+
+    A file with the right names and shapes can hold any numbers, and features are kept: the digest
+    keeps those of two files apart. Full weights and their trunk have one digest for "768". Errors
+    are those of Inception.
+    """
+    path = inception_weights()
+    state = path.stat() if path.is_file() else None
+    return _digest(layer, path, state and (state.st_size, state.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=4)
+def _digest(layer: str, path: Path, state: tuple[int, int] | None) -> str:
+    del path, state  # they are there to tell one file from another
+    digest = hashlib.sha256()
+    for key, weights in sorted(_weights_for(layer).items()):
+        digest.update(key.encode() + weights.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def inception_weights() -> Path:

@@ -118,6 +118,8 @@ def evaluate(
     at_floor = torch.tensor([frechet_distance(one, subset) for subset in subsets])
     fd = EXTRACTORS[name].distance
     scores = dict(extractor=name, resize=EXTRACTORS[name].resize, seed=seed)
+    if digest := EXTRACTORS[name].digest():
+        scores["extractor_weights"] = digest
     scores |= dict(n_real=len(real), n_fake=len(fake), n_floor=half)
     scores |= {fd: frechet_distance(a, b), "floor": frechet_distance(one, other)}
     scores[f"{fd}_at_floor_n"] = float(at_floor.mean())

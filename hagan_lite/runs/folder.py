@@ -98,7 +98,13 @@ def experiment_of(run: Path) -> Experiment:
         raise FileNotFoundError(
             f"{run} is not a run folder (no experiment.json); 'hagan run' makes one under {RUNS}"
         )
-    return Experiment.from_dict(read_json(path)["experiment"])
+    about = read_json(path)
+    if not isinstance(about, dict) or not isinstance(about.get("experiment"), dict):
+        raise ValueError(f"{path} holds no experiment; delete {run} and run again")
+    try:
+        return Experiment.from_dict(about["experiment"])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def finished(run: Path) -> bool:

@@ -14,6 +14,7 @@ class About(NamedTuple):
     any_of: tuple[str, ...] = ()  # the only words of a text with commas
     low: float | None = None  # the limits of a number, both included
     high: float | None = None
+    below: float | None = None  # a limit that is not included
 
     @property
     def limits(self) -> str:
@@ -21,9 +22,11 @@ class About(NamedTuple):
         if self.one_of:
             return f"one of {', '.join(map(str, self.one_of))}"
         if self.any_of:
-            return f"any of {', '.join(self.any_of)}, with commas between; or empty"
+            return f"any of {', '.join(self.any_of)}, each once, with commas between; or empty"
         if self.high is not None:
             return f"in [{self.low}, {self.high}]"
+        if self.below is not None:
+            return f"in [{self.low}, {self.below})"
         return "" if self.low is None else f"at least {self.low}"
 
     def allows(self, value: Any) -> bool:
@@ -31,17 +34,19 @@ class About(NamedTuple):
         if self.one_of:
             return value in self.one_of
         if self.any_of:
-            return all(word in self.any_of for word in value.split(",") if word)
+            words = value.split(",") if value else []
+            return set(words) <= set(self.any_of) and len(set(words)) == len(words)
         if self.low is None or value is None:
             return True
         high = math.inf if self.high is None else self.high
-        return math.isfinite(value) and self.low <= value <= high
+        below = math.inf if self.below is None else self.below
+        return self.low <= value <= high and value < below
 
 
 def choice(default: Any, meaning: str, source: str = "open", **limits: Any) -> Any:
     """Return a dataclass field with its default and all that there is to say about it.
 
-    `limits` are fields of About: `one_of`, `any_of`, or `low` and `high`.
+    `limits` are fields of About: `one_of`, `any_of`, or `low` with `high` or `below`.
     """
     about = About(meaning, source, **limits)
     return dataclasses.field(default=default, metadata={"about": about})
@@ -65,7 +70,10 @@ def check_types(instance: Any) -> None:
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         if field.type is float and type(value) is int:
-            object.__setattr__(instance, field.name, float(value))
+            try:
+                object.__setattr__(instance, field.name, float(value))
+            except OverflowError:
+                raise ValueError(f"{field.name} has {len(str(value))} digits: too many") from None
             continue
         is_bool_for_number = type(value) is bool and field.type is not bool
         if is_bool_for_number or not isinstance(value, field.type):
