@@ -12,7 +12,7 @@ from PIL import Image
 from hagan_lite import datasets, runs
 from hagan_lite.cli.options import located
 from hagan_lite.config import Experiment
-from hagan_lite.datasets import _duplicates, loading
+from hagan_lite.datasets import _duplicates, loading, reading
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -547,3 +547,17 @@ def test_other_images_under_one_name_are_refused(tmp_path):
     images = np.zeros((8, 1, 4, 4), np.uint8)
     with pytest.raises(ValueError, match="5 of f, and here are 8 of f"):
         runs.check_data(tmp_path, datasets.Dataset("folder", images, np.arange(8), "f"))
+
+
+def test_a_missing_decoder_is_named_with_what_brings_it(tmp_path):
+    reason = reading.in_words(
+        tmp_path,
+        RuntimeError(
+            "Unable to decompress 'JPEG-LS' pixel data because all plugins are missing "
+            "dependencies:\n\tgdcm - requires python-gdcm"
+        ),
+    )
+    assert reason == (
+        "Unable to decompress 'JPEG-LS' pixel data: pip install 'hagan-lite[dicom]' brings "
+        "the decoder"
+    )

@@ -193,6 +193,8 @@ def in_words(path: Path, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return "more than 178 million pixels; save it smaller"
     reason = " ".join(str(error).split())
+    if "missing dependencies" in reason:  # pydicom lists all plugins that it might have
+        return f"{reason.split(' because ')[0]}: pip install 'hagan-lite[dicom]' brings the decoder"
     if type(error) in (
         TypeError,
         AttributeError,
