@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hagan_lite.paper import PAPER_IMAGES, paper_name
+from hagan_lite.system import own_folder
 from hagan_lite.system.choices import check_limits, check_types, choice, field_names
 
 DATASETS = {
@@ -26,8 +27,7 @@ DATASETS = {
     "brats2018-t1": "the same in T1",
     "brats2018-t2": "the same in T2",
     "brats2018-flair": "the same in FLAIR",
-    "lgg": "FLAIR MRI of 110 brains with lower-grade glioma, LGG MRI Segmentation "
-    "(not in the paper)",
+    "lgg": "FLAIR of 110 brains with lower-grade glioma, LGG MRI Segmentation (not in the paper)",
 }
 
 MODELS = ("hagan", *sorted(p.stem for p in (Path(__file__).parent / "baselines").glob("[!_]*.py")))
@@ -49,7 +49,7 @@ AUGMENTATIONS = ("brightness", "contrast", "translation")
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(own_folder.OwnFolder):
     """Name every choice of one run. Make one with :meth:`make`; the defaults are HAGAN's at `cpu`.
 
     Raises ValueError, naming the field and what it may be, for a value that no code path
@@ -183,9 +183,9 @@ class Experiment:
         Raises ValueError for a field too many and for one too few: another version wrote that file.
         """
         kind = choices_of(fields.get("model"))
-        names = field_names(kind)
-        wrong = [f"no field {name}" for name in sorted(set(fields) - names)]
-        wrong += [f"a field {name}, which is missing" for name in sorted(names - set(fields))]
+        names, given = field_names(kind), set(fields) | own_folder.FIELDS
+        wrong = [f"no field {name}" for name in sorted(given - names)]
+        wrong += [f"a field {name}, which is missing" for name in sorted(names - given)]
         if wrong:
             raise ValueError(
                 f"{fields['model']} has {', '.join(wrong)}: another version of hagan_lite wrote "
@@ -224,7 +224,7 @@ class Experiment:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, with the path of a user's own folder left out."""
-        return dataclasses.asdict(self) | {"dataset": self.data_label}
+        return own_folder.only_where_set(dataclasses.asdict(self) | {"dataset": self.data_label})
 
     @functools.cached_property
     def hash(self) -> str:

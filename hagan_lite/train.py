@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from hagan_lite import runs
 from hagan_lite.config import Experiment
-from hagan_lite.datasets.loading import Dataset, load
+from hagan_lite.datasets.loading import Dataset, load_for
 from hagan_lite.model import Logs, Model, model_of
 from hagan_lite.system import graphs, storage
 from hagan_lite.system.runtime import keep_heap, pick_device
@@ -54,7 +54,7 @@ def train(
     """
     keep_heap()
     if dataset is None:
-        dataset = load(e.dataset, e.size, e.channels)
+        dataset = load_for(e)
     run = runs.run_dir(e, dataset) if run is None else Path(run)
     where = pick_device(device)
     with storage.only_writer(run):

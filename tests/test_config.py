@@ -51,6 +51,7 @@ def test_the_hash_moves_with_every_field_that_decides_the_result():
     other |= dict(
         pixel_kernel=1, mix="cutmix", augment="contrast", adversarial="ns", feature_loss="l2"
     )
+    other |= dict(patient="p.", masks=True)
     other |= dict(flips=True, border="black", saliency="received", fresh_noise=True)
     for field in dataclasses.fields(Experiment):
         if field.name in (

@@ -3,11 +3,12 @@ import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from hagan_lite.system import storage
+from hagan_lite.system import paths, storage
 
 
 def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
@@ -101,3 +102,48 @@ def test_a_dead_process_holds_no_lock(tmp_path):
     assert not storage.written_now(tmp_path)
     with storage.only_writer(tmp_path, wait=0.1):
         assert storage.written_now(tmp_path)
+
+
+def without_locks(monkeypatch, number):
+    import fcntl
+
+    def flock(descriptor, operation):
+        if operation & fcntl.LOCK_EX:
+            raise OSError(number, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def test_a_file_system_without_locks_is_named_with_the_remedy(tmp_path, monkeypatch):
+    """As an NFS mount without lockd; and `hagan status` goes on there."""
+    without_locks(monkeypatch, errno.ENOLCK)
+    with (
+        pytest.raises(OSError, match=f"{tmp_path} is on a file system without locks.*HAGAN_BUILD"),
+        storage.only_writer(tmp_path),
+    ):
+        pass
+    assert storage.written_now(tmp_path) is False
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_where_nothing_may_be_written_hagan_build_is_named(tmp_path, monkeypatch, number):
+    def refused(*_, **__):
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(storage.tempfile, "mkstemp", refused)
+    with pytest.raises(OSError, match=r"could not write .*a\.json: refused; set HAGAN_BUILD"):
+        storage.write_json(tmp_path / "a.json", {})
+    without_locks(monkeypatch, errno.EROFS)
+    with pytest.raises(OSError, match="set HAGAN_BUILD"), storage.only_writer(tmp_path):
+        pass
+    assert storage.written_now(tmp_path) is False
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [("", "build"), (" ", "build"), ("~/hb", None), ("a{b},c d", "a{b},c d"), ("/x/{y}", "/x/{y}")],
+)
+def test_a_variable_names_a_folder_and_nothing_means_unset(monkeypatch, value, wanted):
+    monkeypatch.setenv("HAGAN_BUILD", value)
+    found = paths.chosen("HAGAN_BUILD", "build")
+    assert found == (Path.home() / "hb" if wanted is None else paths.ROOT / wanted)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from hagan_lite.config import DATASETS, Experiment
 from hagan_lite.runs.folder import finished, in_short, read_log
 from hagan_lite.system.paths import BUILD, RECORDS, ROOT, short
-from hagan_lite.system.storage import write_atomically
+from hagan_lite.system.storage import name_a_full_disk, write_atomically
 
 if TYPE_CHECKING:
     import nbformat
@@ -40,11 +40,12 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
 
     source = NOTEBOOKS / f"{name}.ipynb"
     output = Path(output or BUILD / "notebooks" / f"{name}.ipynb")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    with name_a_full_disk(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
     try:
         executed = papermill.execute_notebook(
-            source,
-            output,
+            # Papermill would fill braces of a path in as if they named parameters.
+            *(str(path).replace("{", "{{").replace("}", "}}") for path in (source, output)),
             parameters,
             cwd=ROOT,
             kernel_name="python3",

@@ -16,7 +16,7 @@ import pandas as pd
 
 from hagan_lite import runs
 from hagan_lite.config import Experiment
-from hagan_lite.datasets.loading import load
+from hagan_lite.datasets.loading import load_for
 from hagan_lite.evaluation.metrics import FEWEST
 from hagan_lite.runs.record import distance_of, load_records
 from hagan_lite.system.paths import BUILD, COMMITTED, RECORDS, RUNS
@@ -36,6 +36,8 @@ COLUMNS = (
     "left",
 )
 """Of :func:`status`."""
+READ_BY = ("size", "channels", "heldout", "patient", "masks")
+"""Fields that decide which images an experiment has; those of one grid are read once."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ def plan(experiments: Iterable[Experiment]) -> list[Cell]:
     """
 
     @functools.cache
-    def images(dataset: str, size: int, channels: int, heldout: float):
-        dataset_here = load(dataset, size, channels)
-        n = len(dataset_here.split(heldout)[0])
+    def images(e: Experiment):
+        dataset_here = load_for(e)
+        n = len(dataset_here.split(e.heldout)[0])
         if n < FEWEST:
             raise ValueError(
                 f"{n} image(s) to train on: {FEWEST} or more are needed to measure the result"
@@ -76,7 +78,8 @@ def plan(experiments: Iterable[Experiment]) -> list[Cell]:
 
     cells = []
     for e in experiments:
-        data = images(e.dataset, e.size, e.channels, e.heldout)
+        how = {name: getattr(e, name) for name in READ_BY}
+        data = images(Experiment.make("hagan", e.dataset, **how))
         cells.append(Cell(e, data.fingerprint, runs.run_dir(e, data)))
     return cells
 

@@ -3,6 +3,8 @@
 import logging
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +18,9 @@ from hagan_lite.cli.options import (
     Data,
     Device,
     Extractor,
+    Masks,
     Model,
+    Patient,
     Precision,
     Preset,
     Strict,
@@ -90,6 +94,8 @@ def run(
     compiled: Compile = False,
     curve: Curve = False,
     strict: Strict = False,
+    masks: Masks = False,
+    patient: Patient = "",
     changes: Change = None,
 ) -> None:
     """Run one experiment, by one papermill execution of 09_run_experiment.
@@ -98,7 +104,8 @@ def run(
     """
     from hagan_lite.system import runtime
 
-    e = Experiment.make(model, located(dataset), preset, seed=seed, **parse([model], changes or []))
+    fields = dict(masks=masks, patient=patient) | parse([model], changes or [])
+    e = Experiment.make(model, located(dataset), preset, seed=seed, **fields)
     runtime.resolve_precision(
         runtime.pick_device(device), precision
     )  # what cannot be is said before a notebook starts
@@ -128,7 +135,7 @@ def sample(
 
     e = runs.experiment_of(folder)
     images = runs.sample(
-        folder, n, seed, device, datasets.load(dataset, e.size, e.channels) if dataset else None
+        folder, n, seed, device, datasets.load_for(e, dataset) if dataset else None
     )
     for i, image in enumerate(tqdm(images, unit="image", desc=f"writing to {out}")):
         picture = pixels.to_image(image)
@@ -159,9 +166,7 @@ def compare(
 
     experiments = [runs.experiment_of(folder) for folder in folders]
     n, tiles = (12, (3, 4)) if experiments[0].size <= 128 else (4, (2, 2))
-    images = datasets.load(
-        dataset or experiments[0].dataset, experiments[0].size, experiments[0].channels
-    )
+    images = datasets.load_for(experiments[0], dataset)
     for folder in folders:
         runs.check_data(folder, images)
     blocks = {"real images": drawing.spread(images.images, n)}
@@ -235,11 +240,29 @@ def test(
 
 def main() -> None:
     """Run the command; print errors that a user can mend as one line, without a traceback."""
+    warnings.showwarning = _once(warnings.showwarning)
     try:
         app()
     except (ValueError, OSError, RuntimeError) as error:
         typer.echo(f"hagan: {error}", err=True)
         sys.exit(1)
+
+
+def _once(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """Return a `warnings.showwarning` that prints ours, which are for the user, once and plainly.
+
+    Other warnings go to `otherwise`.
+    """
+    said = set()
+
+    def show(message, category, *where, **more) -> None:
+        if category is not UserWarning:
+            otherwise(message, category, *where, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            typer.echo(f"hagan: {message}", err=True)
+
+    return show
 
 
 def _distances_in_words(scores: dict[str, Any]) -> str:
@@ -263,14 +286,17 @@ def _distances_in_words(scores: dict[str, Any]) -> str:
 def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) -> tuple[Path, Path]:
     """Execute 09_run_experiment; return the run folder and the record's path."""
     from hagan_lite.batch import notebooks, progress
-    from hagan_lite.datasets.loading import load
+    from hagan_lite.datasets.loading import load_for
     from hagan_lite.evaluation.features import choose_all
+    from hagan_lite.system.storage import only_writer
 
     choose_all()  # a file of weights that cannot be used is said before the training
-    images = load(e.dataset, e.size, e.channels, strict)
+    images = load_for(e, strict=strict)
     for note in images.notes:
         typer.echo(f"{e.data_label}: {note}")
     run = progress.plan([e])[0].run
+    with only_writer(run):  # where that cannot be, it is said before a notebook starts
+        pass
     try:
         with notebooks.progress(run, e.steps, f"{e.model} on {e.data_label}"):
             return run, notebooks.run_experiment(e, run, device=device, **parameters)

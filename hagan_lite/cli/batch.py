@@ -54,7 +54,7 @@ def batch(
     from hagan_lite.batch.workers import run_batch
     from hagan_lite.report import experiments
 
-    chosen = [located(name) for name in _split(datasets)]
+    chosen = [located(name) for name in _split_folders(datasets)]
     if not chosen:
         chosen, missing = experiments.present(table)
         for name in missing:
@@ -155,6 +155,11 @@ def command(e: Experiment) -> str:
     for name, value in e.changes.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)
+
+
+def _split_folders(text: str) -> list[str]:
+    """Return data sets and folders; a comma may also be in the name of a folder that is there."""
+    return [text] if Path(text).expanduser().is_dir() and text.strip() else _split(text)
 
 
 def _split(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hagan_lite.cli.options import Strict, located
+from hagan_lite.cli.options import Masks, Patient, Strict, located
 from hagan_lite.config import DATASETS
 from hagan_lite.paper import paper_name
 from hagan_lite.system.paths import short
@@ -47,6 +47,8 @@ def check(
         Path | None, typer.Option(help="draw a contact sheet into this PNG file")
     ] = None,
     strict: Strict = False,
+    masks: Masks = False,
+    patient: Patient = "",
 ) -> None:
     """Show which images of a data set would be used and which are skipped, with reasons.
 
@@ -57,7 +59,7 @@ def check(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what was left out is listed below, all of it
-        images = datasets.load(located(name), size, strict=strict)
+        images = datasets.load(located(name), size, 1, strict, masks, patient)
     n, groups = len(images), len(set(images.groups.tolist()))
     typer.echo(f"{images.name}: {n} images of {size} x {size}, {groups} groups")
     typer.echo(f"fingerprint {images.fingerprint}")

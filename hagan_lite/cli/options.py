@@ -38,6 +38,16 @@ Extractor = Annotated[
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="stop where any file must be left out")]
+Masks = Annotated[
+    bool, typer.Option("--masks", help="in your own folder: keep files that are named as masks are")
+]
+Patient = Annotated[
+    str,
+    typer.Option(
+        metavar="REGEX",
+        help=r"in your own folder: finds in each path who is in the picture, as '^\D*\d+' does",
+    ),
+]
 Change = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="a field of Experiment")
 ]
@@ -77,7 +87,10 @@ def located(dataset: str) -> str:
     """Return a folder as an absolute path, a data set's name as it is.
 
     The notebook's kernel has another working directory than the user's shell. What is neither stays
-    as it was typed, for the error that names it.
+    as it was typed, for the error that names it. Raises ValueError for an empty name, as a variable
+    that is not set gives: it would be the current folder.
     """
+    if not dataset.strip():
+        raise ValueError(f"an empty data set; give {', '.join(DATASETS)}, or a folder of images")
     folder = Path(dataset).expanduser()
     return str(folder.resolve()) if dataset not in DATASETS and folder.is_dir() else dataset

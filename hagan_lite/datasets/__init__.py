@@ -5,7 +5,7 @@ who is in them, and `HELP`, which says where to get the data set and what to put
 `loading.py` finds and caches, `reading.py` reads and groups.
 """
 
-from hagan_lite.datasets.loading import Dataset, data_root, find, load, where_to_get
+from hagan_lite.datasets.loading import Dataset, data_root, find, load, load_for, where_to_get
 from hagan_lite.datasets.sources import DataError, source_of, titled
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "data_root",
     "find",
     "load",
+    "load_for",
     "source_of",
     "titled",
     "where_to_get",

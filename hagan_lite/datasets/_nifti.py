@@ -3,30 +3,34 @@
 One volume is in memory at most.
 """
 
+import contextlib
+import gzip
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 from nibabel.orientations import io_orientation
 
-from hagan_lite.datasets.pixels import crop_to_square, isotropic, pad_to_square, resize, window_of
+from hagan_lite.datasets.pixels import crop_to_square, isotropic, pad_to_square, window_of
 from hagan_lite.datasets.sources import Source
 
+nib.imageglobals.logger.setLevel(logging.CRITICAL)  # what it mends in a header names no file
 SAMPLE = 2_000_000
 """At most so many voxels of a volume decide its window."""
 
 
-def slices(source: Source, size: int, notes: Counter[str]) -> Iterator[np.ndarray]:
-    """Yield the wanted slices of one file as planes (size, size) uint8.
+def slices(source: Source, notes: Counter[str]) -> Iterator[np.ndarray]:
+    """Yield the wanted slices of one file as planes (S, S) float in [0, 1].
 
     They come from the feet to the head, or along the thick axis. Adds to `notes` what a user
     should know. Raises ValueError, OSError or what nibabel raises for a file that cannot be used.
     """
-    # With the file closed, each slice would unpack a .nii.gz from its start.
-    image = nib.load(source.path, keep_file_open=True)
-    volume = Volume(image, _frame_of(image.shape, source.frame, notes))
+    image = _opened(source.path)
+    volume = Volume(image, _frame_of(image.shape, source.frame, notes), notes)
     step = math.ceil(math.sqrt(math.prod(image.shape[:3]) / SAMPLE))
     samples, constant, holes = [], np.zeros(volume.count, bool), 0
     for k in range(volume.count):
@@ -47,7 +51,36 @@ def slices(source: Source, size: int, notes: Counter[str]) -> Iterator[np.ndarra
     for k in chosen:
         plane = np.nan_to_num(volume.read(k), nan=low, posinf=low, neginf=low)
         plane = isotropic(np.clip((plane - low) / (high - low), 0, 1), volume.spacing)
-        yield resize(crop_to_square(plane) if source.crop else pad_to_square(plane, 0), size)
+        yield crop_to_square(plane) if source.crop else pad_to_square(plane, 0)
+
+
+def _opened(path: Path) -> nib.Nifti1Image:
+    """Open a NIfTI file, however its suffix is spelled.
+
+    Raises ValueError where the suffix and the content disagree about compression.
+    """
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    if compressed != path.name.lower().endswith(".gz"):
+        is_so, name = ("", ".nii.gz") if compressed else ("not ", ".nii")
+        raise ValueError(f"it is {is_so}compressed, against its name; let the name end in {name}")
+    if compressed:
+        _check_sum(path)
+    # With the file closed, each slice would unpack a .nii.gz from its start.
+    if path.name.endswith((".nii", ".nii.gz")):
+        return nib.load(path, keep_file_open=True)
+    for kind in (nib.Nifti1Image, nib.Nifti2Image):  # nibabel knows no .Nii.Gz
+        with contextlib.suppress(nib.spatialimages.HeaderDataError):
+            holder = nib.FileHolder(str(path))
+            return kind.from_file_map({"image": holder}, keep_file_open=True)
+    raise ValueError("no NIfTI file, whatever its name says; save it again as .nii")
+
+
+def _check_sum(path: Path) -> None:
+    """Raise what gzip raises where a file's checksum is wrong: slices alone never reach its end."""
+    with gzip.open(path) as file:
+        while file.read(1 << 20):
+            pass
 
 
 def _evenly_spaced(values: np.ndarray, n: int) -> np.ndarray:
@@ -63,6 +96,8 @@ def _frame_of(shape: tuple[int, ...], frame: int | None, notes: Counter[str]) ->
     """
     if len(shape) < 3 or any(n > 1 for n in shape[4:]):
         raise ValueError(f"an array of shape {shape}; a volume has three axes, or four with time")
+    if 0 in shape:
+        raise ValueError(f"an array of shape {shape}, without any voxel")
     frames = shape[3] if len(shape) > 3 else 1
     if frame is not None and not 0 <= frame < frames:
         raise ValueError(f"no frame {frame + 1} in an array of shape {shape}")
@@ -73,18 +108,37 @@ def _frame_of(shape: tuple[int, ...], frame: int | None, notes: Counter[str]) ->
     return frame or 0
 
 
+def _voxel_size(image: nib.Nifti1Image, notes: Counter[str]) -> np.ndarray:
+    """Return the voxels' size along the file's three axes in mm, (3,).
+
+    Where the header's pixdim and the affine disagree, one of them was never filled in: 1, 1, 1 is
+    not believed, and else the affine is.
+    """
+    pixdim = np.array(image.header.get_zooms()[:3], float)
+    affine = nib.affines.voxel_sizes(image.affine)
+    usable = np.isfinite(affine).all() and (affine > 0).all()
+    if not usable or np.allclose(pixdim, affine, rtol=0.01):
+        return pixdim
+    notes["volumes whose header and affine disagree about the size of voxels"] += 1
+    return pixdim if np.allclose(affine, 1) else affine
+
+
 class Volume:
     """One volume of a NIfTI file, cut across the axis whose voxels are thickest.
 
     That is how slices are acquired; where all axes are about alike, the cut is axial. Anterior or
     superior is up, and left is left. Slope and intercept are applied. `count` is the number of
-    slices, `spacing` the height and width of their pixels in mm.
+    slices, `spacing` the height and width of their pixels in mm. Of complex voxels it has the
+    magnitude. Adds to `notes` where the file had to be overruled.
     """
 
-    def __init__(self, image: nib.Nifti1Image, frame: int | None):
+    def __init__(self, image: nib.Nifti1Image, frame: int | None, notes: Counter[str]):
         if image.dataobj.dtype.fields:
             raise ValueError("a colour volume; save it as one channel")
-        zooms = np.array(image.header.get_zooms()[:3], float)
+        self.is_complex = image.dataobj.dtype.kind == "c"
+        if self.is_complex:
+            notes["complex volumes, of which the magnitude is used"] += 1
+        zooms = _voxel_size(image, notes)
         # For each axis of the file: which of R, A, S it is (0, 1, 2), and its direction (1, -1).
         self.orientation = io_orientation(image.affine)
         if not np.isfinite(self.orientation).all():
@@ -99,8 +153,12 @@ class Volume:
         if self.through != 2:
             # Such slices do not lie in one piece: each would have a gzipped file unpacked from its
             # start, so all of the volume is read at once.
-            self.voxels = np.asarray(image.dataobj[(slice(None),) * 3 + self.tail], np.float32)
+            self.voxels = self._real(image.dataobj[(slice(None),) * 3 + self.tail])
             self.tail = ()
+
+    def _real(self, voxels: np.ndarray) -> np.ndarray:
+        """Return voxels as float32; complex ones by their magnitude."""
+        return np.asarray(np.abs(voxels) if self.is_complex else voxels, np.float32)
 
     def _cut(self, shape: tuple[int, ...], zooms: np.ndarray) -> int:
         """Return the axis that slices lie across."""
@@ -115,7 +173,7 @@ class Volume:
         if self.orientation[self.through, 1] < 0:
             k = self.count - 1 - k
         where = tuple(k if axis == self.through else slice(None) for axis in range(3))
-        plane = np.asarray(self.voxels[where + self.tail], np.float32)
+        plane = self._real(self.voxels[where + self.tail])
         if self.across > self.up:
             plane = plane.T
         directions = self.orientation[[self.across, self.up], 1].astype(int)

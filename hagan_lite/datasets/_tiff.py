@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from hagan_lite.datasets.pixels import pad_to_square, resize, window_of
+from hagan_lite.datasets.pixels import pad_to_square, window_of
 
 
 class Series:
@@ -38,8 +38,8 @@ class Series:
         return {kind: window_of(np.concatenate(of_kind)) for kind, of_kind in planes.items()}
 
 
-def slices(path: Path, series: Series, size: int, notes: Counter[str]) -> Iterator[np.ndarray]:
-    """Yield the slice in one file as a plane (size, size) uint8; nothing if it is constant.
+def slices(path: Path, series: Series, notes: Counter[str]) -> Iterator[np.ndarray]:
+    """Yield the slice in one file as a plane (S, S) in [0, 1]; nothing if it shows nothing.
 
     Adds dropped slices to `notes`. Raises ValueError or OSError for a file that cannot be used.
     """
@@ -49,9 +49,8 @@ def slices(path: Path, series: Series, size: int, notes: Counter[str]) -> Iterat
         if len(series.grey_windows) > 1:
             notes["slices of examinations whose files differ in bits, windowed by kind"] += 1
         shown = np.clip((plane.astype(np.float32) - low) / (high - low), 0, 1)
-        pixels = resize(pad_to_square(shown, 0), size)
-        if pixels.min() < pixels.max():
-            yield pixels
+        if np.ptp(np.uint8(shown * 255 + 0.5)) > 0:
+            yield pad_to_square(shown, 0)
             return
     notes["constant slices, dropped"] += 1
 

@@ -25,7 +25,7 @@ def find(root: Path, variant: str = "") -> Listing:
     place = root / PLACE
     if not place.is_dir():
         raise DataError(f"no folder {place}; {HELP} (Yang et al., arXiv:2003.13865)")
-    listing = folder.find(place)
+    listing = folder.find(place, masks=True)
     if variant:
         return dataclasses.replace(listing, sources=listing.sources[: int(variant)])
     return listing

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from hagan_lite.datasets import _names
 from hagan_lite.datasets.sources import DataError, Listing, Source
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -16,29 +17,44 @@ HELP = (
 )
 
 
-def find(folder: Path, variant: str = "") -> Listing:
+def find(folder: Path, variant: str = "", masks: bool = False, patient: str = "") -> Listing:
     """Return every image file below `folder`; links are followed, each folder once.
 
-    A picture's group is the first folder below the one that all files share, where there are such
-    folders; else the file is a group of its own. A DICOM file's PatientID counts for more, when
-    the file is read. Raises DataError if `folder` is none.
+    A picture's group is what the pattern `patient` finds in its path below `folder`; without a
+    pattern the first folder below the one that all files share, where there are such folders; else
+    the file is a group of its own. Without a pattern a DICOM file's PatientID counts for more, when
+    the file is read. Files whose names say that they are masks are left out unless `masks`. Raises
+    DataError if `folder` is none, or for a pattern that does not match.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give {HELP}")
-    files, others = [], 0
+    files, others, left_for_masks = [], 0, 0
     paths, left_out = _walk(folder)
     for path in paths:
-        if path.name.startswith("."):  # what macOS and editors leave behind
-            others += 1
-        elif not path.is_file():
+        what = "" if path.name.startswith(".") or path.name.upper() == "DICOMDIR" else kind(path)
+        if what and not path.is_file():
             left_out.append((path, "a link that leads nowhere, or no regular file"))
-        elif kind(path):
-            files.append(path)
-        else:
+        elif not what:  # hidden files of macOS and editors, an index of a disc, other kinds
             others += 1
+        elif what != "dicom" and not masks and _names.is_mask(path.relative_to(folder)):
+            left_for_masks += 1  # a DICOM file says itself what it is
+        else:
+            files.append(path)
+    if left_for_masks and not files:
+        raise DataError(
+            f"{folder}: all {left_for_masks} images are masks by their names (such as *_mask, "
+            "*_seg, labels/); 'masks' keeps them: --masks, --set masks=true, load(..., masks=True)"
+        )
     files.sort()
-    sources = [Source(path, group) for path, group in zip(files, groups(files), strict=True)]
-    return Listing(folder, sources, left_out, others)
+    belows = [path.relative_to(folder) for path in files]
+    if patient:
+        names, hints = _names.patients(belows, patient), {}
+    else:
+        names, hints = groups(files), _names.suggestion(belows)
+    sources = [Source(path, group) for path, group in zip(files, names, strict=True)]
+    return Listing(
+        folder, sources, left_out, others, patients=bool(patient), masks=left_for_masks, hints=hints
+    )
 
 
 def _walk(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
@@ -63,26 +79,45 @@ def _walk(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
 def kind(path: Path) -> str:
     """Return "picture", "volume", "dicom" or "" for none of them.
 
-    The name decides; the content does where there is no suffix.
+    The name decides; the content does where the suffix is none of these, for scanners write names
+    such as IM0001, 1.2.840.113619 and MR.7.
     """
     name = path.name.lower()
     for what, suffixes in (("volume", VOLUMES), ("picture", PICTURES), ("dicom", DICOM)):
         if name.endswith(suffixes):
             return what
-    # Scanners write names such as IM0001 and 1.2.840.113619.
-    if path.suffix and not path.suffix[1:].isdigit():
-        return ""
     try:
         with path.open("rb") as file:
-            return "dicom" if file.read(132)[128:] == b"DICM" else ""
+            start = file.read(132)
     except OSError:
-        return "dicom"  # so that reading it says what is wrong
+        return "" if _has_suffix(path) else "dicom"  # so that reading it says what is wrong
+    if start[128:] == b"DICM":
+        return "dicom"
+    # Old scanners write neither suffix nor preamble; the file begins with a data element.
+    return "dicom" if not _has_suffix(path) and _begins_with_an_element(start) else ""
+
+
+def _has_suffix(path: Path) -> bool:
+    """Return whether a name has a suffix; IM0001 and 1.2.840.113619 have none."""
+    return bool(path.suffix) and not path.suffix[1:].isdigit()
+
+
+def _begins_with_an_element(start: bytes) -> bool:
+    """Return whether bytes begin with a DICOM element of group 2 or 8, in either byte order."""
+    if len(start) < 12 or start[:2] not in (b"\2\0", b"\x08\0", b"\0\2", b"\0\x08"):
+        return False
+    little = start[1] == 0
+    element = int.from_bytes(start[2:4], "little" if little else "big")
+    length = int.from_bytes(start[4:8], "little")
+    named = start[4:6].isalpha() and start[4:6].isupper()  # a value representation such as UI
+    return element <= 0x0100 and (named or (little and length <= 128))
 
 
 def volume(folder: Path, stem: str) -> Path | None:
-    """Return `folder`/`stem`.nii.gz or .nii, or None where there is neither."""
-    paths = (folder / f"{stem}.nii.gz", folder / f"{stem}.nii")
-    return next((path for path in paths if path.is_file()), None)
+    """Return `folder`/`stem`.nii.gz or .nii in any spelling, or None where there is neither."""
+    wanted = [f"{stem}{suffix}".lower() for suffix in (".nii.gz", ".nii")]
+    here = {path.name.lower(): path for path in sorted(folder.glob("*")) if path.is_file()}
+    return next((here[name] for name in wanted if name in here), None)
 
 
 def groups(files: list[Path]) -> list[str]:

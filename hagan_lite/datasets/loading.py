@@ -1,6 +1,7 @@
 """Load a named data set or anybody's folder: uint8 images, cached, grouped by patient (IV-A)."""
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import warnings
@@ -11,14 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from hagan_lite.config import DATASETS
+from hagan_lite.config import DATASETS, Experiment
 from hagan_lite.datasets import arrays, cache, folder, mni152
 from hagan_lite.datasets.reading import Reading, below, read_files
 from hagan_lite.datasets.sources import DataError, Listing
 from hagan_lite.paper import PAPER_IMAGES, paper_name
-from hagan_lite.system.paths import ROOT
+from hagan_lite.system.paths import chosen
 
-VERSION = 2  # of the preprocessing: raise it when the images that it makes change
+VERSION = 3  # of the preprocessing: raise it when the images that it makes change
+FEW, LARGE = 10, 0.2
+"""Fewer groups than FEW, one of them with more than LARGE of the images, are hardly patients."""
+FOLDERS_ARE_PATIENTS = (
+    "a folder per class is taken for a patient: use a folder per patient, or give --patient REGEX"
+)
 EMBEDDED = "no files at hand? 'mni152' is embedded and needs none"
 
 
@@ -29,7 +35,7 @@ class Dataset:
     name: str  # the data set's name; 'folder' for a user's own
     images: np.ndarray  # (N, C, size, size) uint8, read-only
     groups: np.ndarray  # (N,) int
-    fingerprint: str  # 12 hex digits of the files: records that differ here never share a column
+    fingerprint: str  # 12 hex digits of what was decoded; where it differs, records share no column
     left_out: tuple[str, ...] = ()  # what could not be used, and why; names files
     notes: tuple[str, ...] = ()  # what else a user should know, in numbers; names no file
 
@@ -39,8 +45,8 @@ class Dataset:
     def split(self, heldout: float) -> tuple[np.ndarray, np.ndarray]:
         """Return indices (training, held out), (N,) int: whole groups, the same for every seed.
 
-        `heldout` is the share of images held out; 0 holds nothing out. Raises DataError where
-        nothing is left to train on.
+        `heldout` is the share of images held out; 0 holds nothing out. Warns where large groups
+        make the share another one. Raises DataError where nothing is left to train on.
         """
         order = np.random.default_rng(0).permutation(np.unique(self.groups))
         chosen = order[:0]
@@ -53,19 +59,49 @@ class Dataset:
                 f"{self.name}: heldout={heldout} leaves nothing to train on; "
                 f"it has {len(order)} group(s)"
             )
+        if out.mean() > 2 * heldout + 0.05:
+            warnings.warn(
+                f"{self.name}: heldout={heldout} asks for {heldout * len(self):.0f} images and "
+                f"{out.sum()} of {len(self)} are held out, for there are only {len(order)} groups; "
+                f"{FOLDERS_ARE_PATIENTS}",
+                stacklevel=2,
+            )
         return np.flatnonzero(~out), np.flatnonzero(out)
 
 
 def data_root() -> Path:
-    """Return the folder of data sets: HAGAN_DATA, else data/.
+    """Return the folder of data sets: HAGAN_DATA, else data/."""
+    return chosen("HAGAN_DATA", "data")
 
-    A relative path starts at the checkout: it means the same in a shell and in a notebook.
+
+def load_for(e: Experiment, dataset: str = "", strict: bool = False) -> Dataset:
+    """Load an experiment's images; `dataset` says where they are if a run folder does not.
+
+    Raises DataError as :func:`load` does, for a user's folder whose path nobody gave, and for a
+    named data set with choices that only a folder has.
     """
-    return ROOT / os.environ.get("HAGAN_DATA", "data")
+    if e.dataset in DATASETS and (e.patient or e.masks):
+        raise DataError(f"{e.dataset}: patient and masks are for a folder of your own")
+    if not dataset and e.dataset == "folder" and not Path("folder").is_dir():
+        raise DataError(
+            "this run was trained on a folder of your own, and its path is kept nowhere: "
+            "give it by --dataset PATH"
+        )
+    return load(dataset or e.dataset, e.size, e.channels, strict, e.masks, e.patient)
 
 
-def load(name: str, size: int = 64, channels: int = 1, strict: bool = False) -> Dataset:
+def load(
+    name: str,
+    size: int = 64,
+    channels: int = 1,
+    strict: bool = False,
+    masks: bool = False,
+    patient: str = "",
+) -> Dataset:
     """Load a named data set, or a folder of images, at size x size pixels and 1 or 3 channels.
+
+    In a user's folder, `masks` keeps files whose names say that they are masks, and the regular
+    expression `patient` finds in each path below the folder who is in the picture.
 
     Decoded arrays are cached below build/cache and mapped from there. A ready array of a named data
     set (arrays.py) is taken before any files. A warning names files that cannot be read. Raises
@@ -82,14 +118,15 @@ def load(name: str, size: int = 64, channels: int = 1, strict: bool = False) -> 
         return Dataset(**arrays.read(ready, VERSION))
     if name in ("mni152", "mni152-all"):
         return _load_embedded(name, size, channels)
-    listing = find(name)
+    listing = find(name, masks, patient)
     label = name if name in DATASETS else "folder"
     images, reading = _read_cached(label, listing, size, channels)
     left_out = _left_out(listing, reading)
     if not len(images):
-        first = f"; the first: {left_out[0]}" if left_out else ""
+        notes = [f"{number} {what}" for what, number in reading.notes.items()]
+        why = [*notes, *(f"the first left out: {line}" for line in left_out[:1])]
         raise DataError(
-            f"{name}: nothing can be read of what is in {listing.folder}{first}; {EMBEDDED}"
+            f"{name}: " + "; ".join([f"no image to use in {listing.folder}", *why, EMBEDDED])
         )
     if left_out:
         _report(listing, left_out, strict)
@@ -103,11 +140,13 @@ def load(name: str, size: int = 64, channels: int = 1, strict: bool = False) -> 
     )
 
 
-def find(name: str) -> Listing:
-    """Return the files of a named data set or of a user's folder.
+def find(name: str, masks: bool = False, patient: str = "") -> Listing:
+    """Return the files of a named data set or of a user's folder; see :func:`load`.
 
-    Raises DataError where they are not there, with what to put where.
+    Raises DataError where they are not there, with what to put where, and for an empty name.
     """
+    if not name.strip():
+        raise DataError(f"an empty name; give a data set ({', '.join(DATASETS)}) or a folder")
     if name in DATASETS:
         listing = _find_named(name)
     else:
@@ -115,7 +154,7 @@ def find(name: str) -> Listing:
         if not place.is_dir():
             names = ", ".join(DATASETS)
             raise DataError(f"{name}: neither a data set ({names}) nor a folder; {EMBEDDED}")
-        listing = folder.find(place)
+        listing = folder.find(place, masks=masks, patient=patient)
     if not listing.sources and not listing.left_out:
         raise DataError(f"{name}: no images below {listing.folder}; give {folder.HELP}; {EMBEDDED}")
     return listing
@@ -181,10 +220,8 @@ def _read_cached(
 
 def _state(listing: Listing) -> str:
     """Return 12 hex digits of the files' names, sizes and times: no file is opened for them."""
-    # Files left out for want of one of these packages are read again once it is installed.
-    packages = ("pydicom", "pylibjpeg", "gdcm", "jpeg_ls")
-    installed = [importlib.util.find_spec(package) is not None for package in packages]
-    digest = hashlib.sha256(repr((listing.limit, installed)).encode())
+    listed = (listing.limit, listing.patients, listing.masks, listing.hints, _decoders())
+    digest = hashlib.sha256(repr(listed).encode())
     for source in listing.sources:
         try:
             stat = source.path.stat()
@@ -193,8 +230,38 @@ def _state(listing: Listing) -> str:
         except OSError:
             state = ()
         name = below(source.path, listing.folder)
-        digest.update(repr((name, source.frame, source.slices, *state)).encode())
+        part = (name, source.group, source.frame, source.slices, *state)
+        digest.update(os.fsencode(repr(part)))
     return digest.hexdigest()[:12]
+
+
+DECODERS = {
+    "pydicom": "pydicom",
+    "pylibjpeg": "pylibjpeg",
+    "libjpeg": "pylibjpeg-libjpeg",
+    "openjpeg": "pylibjpeg-openjpeg",
+    "rle": "pylibjpeg-rle",
+    "gdcm": "python-gdcm",
+    "jpeg_ls": "pyjpegls",
+    "PIL": "pillow",
+    "nibabel": "nibabel",
+}
+"""The module and the package of all that decodes files."""
+
+
+def _decoders() -> list[str]:
+    """Return which decoders are here, with their versions.
+
+    Files that were left out for want of one are read again once it is installed or renewed.
+    """
+    here = []
+    for module, package in DECODERS.items():
+        if importlib.util.find_spec(module) is not None:
+            try:
+                here.append(f"{module} {importlib.metadata.version(package)}")
+            except importlib.metadata.PackageNotFoundError:
+                here.append(module)
+    return here
 
 
 def _left_out(listing: Listing, reading: Reading) -> tuple[str, ...]:
@@ -215,9 +282,14 @@ def _report(listing: Listing, left_out: tuple[str, ...], strict: bool) -> None:
 
 
 def _notes(name: str, images: int, reading: Reading) -> tuple[str, ...]:
-    """Return what a user should know: the Reading's notes, and how many images the paper used."""
+    """Return what a user should know: the Reading's notes, how many images the paper used, and
+    whether groups are too few and too large to be patients."""
     notes = [f"{number} {what}" for what, number in reading.notes.items()]
     papers = PAPER_IMAGES.get(paper_name(name), images)
     if papers != images:
         notes.append(f"{images} images are here; the paper used {papers}")
+    sizes = np.bincount(reading.groups)
+    if name not in DATASETS and images > FEW and sizes.size < FEW and sizes.max() > LARGE * images:
+        largest = f"{sizes.size} groups, the largest of {sizes.max()} images"
+        notes.append(f"{largest}: {FOLDERS_ARE_PATIENTS}")
     return tuple(notes)

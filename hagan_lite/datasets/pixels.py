@@ -21,16 +21,18 @@ class Stored:
     kind: str = "u"  # unsigned "u", signed "i" or float "f"
 
 
-def decode(path: Path, size: int, channels: int) -> np.ndarray:
-    """Return one file as (C, size, size) uint8, stretched to the square and antialiased.
+def decode(path: Path) -> np.ndarray:
+    """Return the pixels of one file, uint8: grey (H, W) or colour (H, W, 3).
 
-    Alpha is composited on black; `channels` is 1 for grey, 3 for RGB. Images of 16 or 32 bits and
-    float images carry no window, so their minimum becomes black and their maximum white. Raises
-    ValueError with the remedy for several pages, deep colours, NaN; what Pillow raises for damage.
+    Alpha is composited on black. Images of 16 or 32 bits and float images carry no window, so
+    theirs is that of a volume: :func:`window_of`. Raises ValueError with the remedy for several
+    pages, deep colours, NaN; what Pillow raises for damage.
     """
     from PIL import Image, ImageOps
 
     with Image.open(path) as opened:
+        if opened.format == "PNG":
+            _check_sums(path)
         pages = getattr(opened, "n_frames", 1)
         if pages > 1:
             raise ValueError(f"{pages} pages or frames in one file; save them as one file each")
@@ -43,15 +45,41 @@ def decode(path: Path, size: int, channels: int) -> np.ndarray:
             )
         image = ImageOps.exif_transpose(opened)
         if image.mode in ("I", "F") or image.mode.startswith("I;16") or stored.kind != "u":
-            image = _own_range(_values(image, stored))
+            image = _windowed(_values(image, stored))
         elif "A" in image.mode or "transparency" in image.info:
             rgba = image.convert("RGBA")
             black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
             image = Image.alpha_composite(black, rgba)
-        image = image.convert("L" if channels == 1 else "RGB")
-        image = image.resize((size, size), Image.Resampling.BICUBIC)
-    array = np.asarray(image)
+        return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+
+
+def _check_sums(path: Path) -> None:
+    """Raise what Pillow raises where a chunk of a PNG file is not what its checksum says.
+
+    While it decodes Pillow does not look at the sums of pixels.
+    """
+    from PIL import Image
+
+    with Image.open(path) as opened:
+        opened.verify()
+
+
+def stretch(pixels: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """Return uint8 pixels (H, W) or (H, W, 3) as (C, size, size), stretched and antialiased."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels).convert("L" if channels == 1 else "RGB")
+    array = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """Return (1 or 3, S, S) uint8 as (C, S, S): colour made grey, or grey repeated."""
+    if len(image) == channels:
+        return image
+    if channels == 3:
+        return image.repeat(3, axis=0)
+    return np.asarray(to_image(image).convert("L"))[None]
 
 
 def _values(image: "Image.Image", stored: Stored) -> np.ndarray:
@@ -72,12 +100,18 @@ def _values(image: "Image.Image", stored: Stored) -> np.ndarray:
     return -values if stored.inverted else values
 
 
-def _own_range(values: np.ndarray) -> "Image.Image":
-    """Return values (H, W) as a picture from their minimum, black, to their maximum, white."""
+def _windowed(values: np.ndarray) -> "Image.Image":
+    """Return values (H, W) as a picture: black and white are those of :func:`window_of`.
+
+    One hot pixel, or a burnt-in marker, would make all else black if it decided what is white.
+    """
     from PIL import Image
 
     low, high = float(values.min()), float(values.max())
-    return Image.fromarray(np.uint8(np.round((values - low) / max(high - low, 1e-9) * 255)))
+    if low < high:
+        low, high = window_of(values)
+    shown = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
+    return Image.fromarray(np.uint8(np.round(shown * 255)))
 
 
 def _stored(path: Path, opened: "Image.Image") -> Stored:

@@ -2,17 +2,19 @@
 
 import hashlib
 import itertools
-import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from struct import error as StructError
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from hagan_lite.datasets import folder
 from hagan_lite.datasets._duplicates import merge, thumbnail
+from hagan_lite.datasets._picture import Picture
 from hagan_lite.datasets.pixels import decode
 from hagan_lite.datasets.sources import Listing, Source
 
@@ -36,60 +38,74 @@ def read_files(
     The images of one file are in memory at a time. A file that cannot be read is left out whole
     and is listed in the Reading's `failed`.
     """
-    content, people, failures = Content(listing.folder), People(), Failures()
+    content, people, failures = Content(), People(), Failures()
     notes: Counter[str] = Counter()
     bar = tqdm(listing.sources, desc="reading images", unit="file", leave=False, delay=2)
     for index, source in enumerate(bar):
         if len(people) == listing.limit:
             break
         room = None if listing.limit is None else listing.limit - len(people)
+        said: Counter[str] = Counter()
         try:
-            content.add(source)
-            patient, planes = read_file(source, size, channels, notes)
-            images = list(itertools.islice(planes, room))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what libraries warn of names no file
+                patient, pictures = read_file(source, said)
+                images = [
+                    (picture.square(size, channels), picture.digest())
+                    for picture in itertools.islice(pictures, room)
+                ]
         except Exception as error:  # PIL, nibabel, zlib, pydicom raise two dozen kinds for damage
             failures.add(index, source.path, error)
             continue
-        for image in images:
+        notes.update(said)
+        for image, digest in images:
             append(image)
-            people.add(image, source.group, patient)
+            content.add(digest)
+            people.add(image, source.group, "" if listing.patients else patient)
+    fingerprint = content.fingerprint(people.named())
     groups = people.groups(listing.patients, notes)
+    notes.update(listing.hints)
+    notes[MASKS_LEFT_OUT] = listing.masks
     notes["files of other kinds, not looked at"] = listing.others
     return Reading(
         groups=groups.tolist(),
-        fingerprint=content.fingerprint(),
+        fingerprint=fingerprint,
         notes={what: n for what, n in notes.items() if n},
         failed=failures.reasons,
         passing=failures.passing,
     )
 
 
+MASKS_LEFT_OUT = (
+    "masks by their names (such as *_mask, *_seg, labels/), left out; 'masks' keeps them"
+)
+
+
 class Content:
-    """The fingerprint of all bytes that are read, and of their files' names below one folder."""
+    """The fingerprint of what was decoded: the images that are used, and which of them are whose.
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    Files that could not be read are not in it. So another decoder, a repaired file and another
+    folder per patient give another fingerprint, and another place, size or name does not.
+    """
+
+    def __init__(self) -> None:
         self.digest = hashlib.sha256()
-        self.last: Path | None = None
 
-    def add(self, source: Source) -> None:
-        """Add a source; a file counts once where several frames of it follow each other.
+    def add(self, digest: bytes) -> None:
+        """Add the checksum of one decoded picture."""
+        self.digest.update(digest)
 
-        Raises OSError where the file cannot be read.
-        """
-        path = source.path
-        if path != self.last:
-            self.digest.update(os.fsencode(below(path, self.folder)))
-            with path.open("rb") as file:
-                self.digest.update(hashlib.file_digest(file, "sha256").digest())
-            self.last = path
-        part = (source.frame, source.slices)
-        if part != (None, None):  # other parts of the same file are other images
-            self.digest.update(repr(part).encode())
+    def fingerprint(self, groups: np.ndarray) -> str:
+        """Return 12 hex digits of all that was added and of the groups, (N,) int, by name."""
+        whole = self.digest.copy()
+        whole.update(_by_first_appearance(groups).astype("<i8").tobytes())
+        return whole.hexdigest()[:12]
 
-    def fingerprint(self) -> str:
-        """Return the first 12 hex digits of all that was added."""
-        return self.digest.hexdigest()[:12]
+
+def _by_first_appearance(groups: np.ndarray) -> np.ndarray:
+    """Return groups (N,) renumbered 0, 1, ... in the order in which they come."""
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
 
 
 class People:
@@ -115,8 +131,7 @@ class People:
         `patients_by_place`: the data set's layout names patients, so only copies are joined.
         """
         named = self.one_name_for_all()
-        by_name = self._by_name(ignore_patients=named)
-        groups, merged, chained = merge(np.array(self.thumbnails), by_name, patients_by_place)
+        groups, merged, chained = merge(np.array(self.thumbnails), self.named(), patients_by_place)
         count = len(np.unique(groups))
         if named:
             notes["folders taken for patients: all DICOM files bear one PatientID"] = count
@@ -125,8 +140,12 @@ class People:
                 "groups of pictures that are nearly all alike: "
                 "held-out ones are honest only with a folder per patient"
             ] = count
-        notes["near duplicates of another group's images, put into one group with them"] = merged
+        notes["images with a near duplicate in another group, put into one group with it"] = merged
         return groups
+
+    def named(self) -> np.ndarray:
+        """Return each image's group by names alone, (N,) int, before near duplicates are joined."""
+        return self._by_name(ignore_patients=self.one_name_for_all())
 
     def one_name_for_all(self) -> bool:
         """Return whether files of several places bear one patient's name, as anonymised ones do."""
@@ -151,7 +170,7 @@ class Failures:
 
     def add(self, index: int, path: Path, error: Exception) -> None:
         """Add a failure; the reason does not name the file, for the cache stores it."""
-        reason = str(error) or type(error).__name__
+        reason = in_words(path, error)
         for name in (str(path), repr(str(path))[1:-1], path.name, repr(path.name)[1:-1]):
             reason = reason.replace(name, "the file")
         self.reasons.append((index, reason))
@@ -160,10 +179,37 @@ class Failures:
             self.passing = True
 
 
-def read_file(
-    source: Source, size: int, channels: int, notes: Counter[str]
-) -> tuple[str, Iterator[np.ndarray]]:
-    """Return (the patient's name in the file or "", its images, each (C, size, size) uint8).
+def in_words(path: Path, error: Exception) -> str:
+    """Return on one line why a file is left out, with what to do where the library does not say."""
+    from PIL import Image, UnidentifiedImageError
+
+    if getattr(error, "errno", None) is None and path.is_file() and not path.stat().st_size:
+        return "an empty file; copy it again"
+    if isinstance(error, UnidentifiedImageError):
+        return (
+            "not a picture that Pillow reads; open it in a viewer and save it as PNG, "
+            "or as TIFF with 8 or 16 bits or 32-bit floats"
+        )
+    if isinstance(error, Image.DecompressionBombError):
+        return "more than 178 million pixels; save it smaller"
+    reason = " ".join(str(error).split())
+    if "missing dependencies" in reason:  # pydicom lists all plugins that it might have
+        return f"{reason.split(' because ')[0]}: pip install 'hagan-lite[dicom]' brings the decoder"
+    if type(error) in (
+        TypeError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        AssertionError,
+        StructError,
+    ):
+        # What a library stumbles over says nothing to a user.
+        return f"the file is damaged or of an unusual kind ({reason or type(error).__name__})"
+    return reason or type(error).__name__
+
+
+def read_file(source: Source, notes: Counter[str]) -> tuple[str, Iterator[Picture]]:
+    """Return (the patient's name in the file or "", its pictures at their own resolution).
 
     Adds to `notes` what a user should know. Raises what the reader of the format raises.
     """
@@ -172,18 +218,27 @@ def read_file(
     if source.series:
         from hagan_lite.datasets import _tiff
 
-        planes = _tiff.slices(source.path, source.series, size, notes)
+        planes = _tiff.slices(source.path, source.series, notes)
     elif kind == "picture":
-        return patient, iter([decode(source.path, size, channels)])
+        planes = _one_picture(source.path, notes)
     elif kind == "volume":
         from hagan_lite.datasets import _nifti
 
-        planes = _nifti.slices(source, size, notes)
+        planes = _nifti.slices(source, notes)
     else:
         from hagan_lite.datasets import _dicom
 
-        patient, planes = _dicom.slices(source.path, size, notes)
-    return patient, (plane[None].repeat(channels, axis=0) for plane in planes)
+        patient, planes = _dicom.slices(source.path, notes)
+    return patient, map(Picture, planes)
+
+
+def _one_picture(path: Path, notes: Counter[str]) -> Iterator[np.ndarray]:
+    """Yield the pixels of a picture file, uint8, unless they show nothing; `notes` counts those."""
+    pixels = decode(path)
+    if Picture(pixels).shows_nothing():
+        notes["constant or nearly constant pictures, dropped"] += 1
+    else:
+        yield pixels
 
 
 def below(path: Path, folder: Path) -> str:

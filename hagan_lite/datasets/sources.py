@@ -1,6 +1,6 @@
 """The files that a data set reads, whose they are, and who must be named beside them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,5 +51,7 @@ class Listing:
     sources: list[Source]
     left_out: list[tuple[Path, str]]  # (path, reason)
     others: int = 0  # files of other kinds
+    masks: int = 0  # files left out because their names say that they are masks
+    hints: dict[str, int] = field(default_factory=dict)  # notes on the names: sentence, number
     patients: bool = False  # the layout says who is in the picture: `group` is a patient
     limit: int | None = None  # use the first so many images

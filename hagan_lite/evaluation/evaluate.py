@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hagan_lite import runs
-from hagan_lite.datasets.loading import Dataset, load
+from hagan_lite.datasets.loading import Dataset, load_for
 from hagan_lite.evaluation import audit, metrics
 from hagan_lite.evaluation.features import EXTRACTORS, choose_all, features
 from hagan_lite.runs.record import DISTANCES
@@ -99,7 +99,7 @@ def of_run(
     """
     names = ",".join(choose_all(extractor))  # a wrong name is refused before anything is sampled
     e = runs.experiment_of(run)
-    images = load(dataset or e.dataset, e.size, e.channels)
+    images = load_for(e, dataset)
     runs.check_data(run, images)
     n = len(images.split(e.heldout)[0])
     fake, *fresh = (runs.sample(run, n, seed + i, device, images) for i in range(1 + sets))

@@ -100,7 +100,7 @@ def inception_weights() -> Path:
 
     A relative path starts at the checkout. The file may hold all weights or the trunk's alone.
     """
-    given = os.environ.get("HAGAN_INCEPTION_WEIGHTS")
+    given = os.environ.get("HAGAN_INCEPTION_WEIGHTS", "").strip()
     return (
         ROOT / given
         if given

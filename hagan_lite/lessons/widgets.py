@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hagan_lite.attnmix import Labels
-from hagan_lite.datasets.loading import load
+from hagan_lite.datasets.loading import load_for
 from hagan_lite.datasets.pixels import to_tensor_range
 from hagan_lite.drawing.training import training_curves
 from hagan_lite.lessons import explorers
@@ -95,7 +95,7 @@ class AttnMixExplorer(w.VBox):
         run = self._runs[self.run.value]
         self._e = experiment_of(run)
         self._G = load_generator(run, "cpu")
-        self._images = load(self._e.dataset, self._e.size, self._e.channels).images
+        self._images = load_for(self._e).images
         self.real.max = len(self._images) - 1
         self._update()
 

@@ -79,11 +79,12 @@ def open_run(
 
 def check_data(run: Path, dataset: Dataset) -> None:
     """Raise ValueError if the run folder's images are not those of `dataset`."""
-    trained_on = read_json(Path(run) / "experiment.json")["data"]["fingerprint"]
-    if trained_on != dataset.fingerprint:
+    about = read_json(Path(run) / "experiment.json")["data"]
+    here = (dataset.fingerprint, len(dataset))
+    if (about["fingerprint"], about["n"]) != here:
         raise ValueError(
-            f"{run} was trained on other images, {trained_on}; "
-            "choose another folder, or give those images"
+            f"{run} was trained on other images, {about['n']} of {about['fingerprint']}, and here "
+            f"are {here[1]} of {here[0]}; choose another folder, or give those images"
         )
 
 

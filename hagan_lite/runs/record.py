@@ -88,14 +88,27 @@ def _four_digits(value: Any) -> Any:
 def save_record(record: dict[str, Any], name: str, folder: Path = RECORDS) -> Path:
     """Write the record as `folder`/`name`.json and return that path.
 
-    Raises ValueError for a record that does not say how it was obtained.
+    Raises ValueError for a record that does not say how it was obtained, and where a record of
+    other choices or other images has that name.
     """
     missing = [key for key in NEEDED if not record.get(key)]
     if missing:
         raise ValueError(
             f"record {name} lacks {', '.join(missing)}: a number without its origin is not a result"
         )
-    return write_json(Path(folder) / f"{name}.json", record)
+    path = Path(folder) / f"{name}.json"
+    if path.exists() and (before := _identity(read_json(path))) != _identity(record):
+        raise ValueError(
+            f"{path} is a record of another experiment or of other images ({before}); "
+            "move it away, then run again"
+        )
+    return write_json(path, record)
+
+
+def _identity(record: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a record may be written over by: the same choices on the same images."""
+    data = record["data"]
+    return record["hash"], data.get("fingerprint"), data.get("n")
 
 
 def load_records(*folders: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from hagan_lite.config import Experiment
-from hagan_lite.datasets import Dataset, load
+from hagan_lite.datasets import Dataset, load_for
 from hagan_lite.datasets.pixels import to_uint8
 from hagan_lite.discriminator import Discriminator
 from hagan_lite.model import device_of, model_of
@@ -44,7 +44,7 @@ def sample(
     e, G, skip = experiment_of(run), load_generator(run, device), None
     if e.skip == "instance":
         if dataset is None:
-            dataset = load(e.dataset, e.size, e.channels)
+            dataset = load_for(e)
         training, _ = dataset.split(e.heldout)
         images = torch.from_numpy(dataset.images[training]).to(device_of(G))
         skip = real_features(load_discriminator(run, device), images)

@@ -6,7 +6,18 @@ from pathlib import Path
 _checkout = Path(__file__).resolve().parents[2]
 ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else Path.cwd()
 """Root of the checkout; the current folder where the package was installed without one."""
-BUILD = ROOT / os.environ.get("HAGAN_BUILD", "build")
+
+
+def chosen(variable: str, default: str) -> Path:
+    """Return the folder that an environment variable names, else `default`; ~ is the home folder.
+
+    A relative path starts at the checkout: it means the same in a shell and in a notebook. A
+    variable that is set to nothing counts as unset.
+    """
+    return ROOT / Path(os.environ.get(variable, "").strip() or default).expanduser()
+
+
+BUILD = chosen("HAGAN_BUILD", "build")
 """Everything a machine makes: caches, runs, records, figures; nothing here is committed."""
 RUNS = BUILD / "runs"
 RECORDS = BUILD / "results"

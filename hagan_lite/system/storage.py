@@ -1,6 +1,7 @@
 """Files that are whole or absent: each is written beside its place and renamed into it."""
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -44,11 +45,18 @@ def name_a_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        remedy = "free space or choose a folder you may write"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            remedy = "set HAGAN_BUILD to a folder you may write"
         raise OSError(
             error.errno,
-            f"could not write {path}: {error.strerror or error}; free space or choose a folder you "
-            "may write, then run the same command again: what was complete is kept",
+            f"could not write {path}: {error.strerror or error}; {remedy}, "
+            "then run the same command again: what was complete is kept",
         ) from error
+
+
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""What file systems answer that know no locks, as network drives mounted without them."""
 
 
 @contextlib.contextmanager
@@ -57,17 +65,13 @@ def only_writer(folder: Path, wait: float = 30) -> Iterator[None]:
 
     The lock is the system's: a dead process does not hold it. The kernel of a killed notebook needs
     a second or two to notice that its parent is gone, so wait up to `wait` seconds. Raises
-    RuntimeError that names the folder where it is still locked then.
+    RuntimeError that names the folder where it is still locked then, OSError where it cannot be
+    written, or knows no locks.
     """
     lock = FileLock(Path(folder) / ".lock", timeout=wait)
     with name_a_full_disk(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise RuntimeError(
-            f"{folder}: another process trains there; wait for it, or end it and run again"
-        ) from error
+    _acquire(lock, folder)
     try:
         yield
     finally:
@@ -75,12 +79,37 @@ def only_writer(folder: Path, wait: float = 30) -> Iterator[None]:
 
 
 def written_now(folder: Path) -> bool:
-    """Return whether some process holds the lock of `folder` at this moment."""
+    """Return whether some process holds the lock of `folder` at this moment.
+
+    Where there are no locks, or the folder may not be written, nobody can tell: return False.
+    """
     try:
         with FileLock(Path(folder) / ".lock", timeout=0):
             return False
     except Timeout:
         return True
+    except OSError:
+        return False
+
+
+def _acquire(lock: FileLock, folder: Path) -> None:
+    """Acquire the lock of `folder`; raise RuntimeError or OSError as :func:`only_writer` says."""
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RuntimeError(
+            f"{folder}: another process trains there; wait for it, or end it and run again"
+        ) from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            with name_a_full_disk(folder):
+                raise
+        raise OSError(
+            error.errno,
+            f"{folder} is on a file system without locks ({error}), so two processes could train "
+            "there at once; mount it with locks (NFS: the option local_lock=flock), or set "
+            "HAGAN_BUILD to a folder on another one",
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> Path:

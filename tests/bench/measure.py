@@ -171,7 +171,7 @@ def loading(images: int = 200, side: int = 400, batch: int = 32) -> Figures:
         on_device, index = torch.from_numpy(datasets.load(folder).images), torch.arange(batch)
 
         def from_files() -> torch.Tensor:
-            decoded = [pixels.decode(path, 64, 1) for path in files[:batch]]
+            decoded = [pixels.stretch(pixels.decode(path), 64, 1) for path in files[:batch]]
             return torch.from_numpy(np.stack([pixels.to_tensor_range(image) for image in decoded]))
 
         fast, slow = alternate(lambda: on_device[index].float() / 127.5 - 1, from_files, cpu, 5)
