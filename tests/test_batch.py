@@ -26,7 +26,7 @@ GRID = ["table2", "--preset", "smoke", "--models", "hagan,dcgan", "--seeds", "0,
 TINY = ["--set", "size=32", "--set", "width=4"]
 REFERENCE = """if True:
     import sys, torch
-    from hagan_lite import runs
+    from hagan_lite import datasets, runs
     from hagan_lite.batch import progress
     from hagan_lite.evaluation import metrics
     from hagan_lite.report import experiments
@@ -35,7 +35,7 @@ REFERENCE = """if True:
     models, seeds = ["hagan", "dcgan"], [0, 1]
     asked = experiments.experiments("table2", "smoke", seeds, models, [scans], changes)
     for cell in progress.plan(asked):
-        images = progress.load(cell.e.dataset, 32)
+        images = datasets.load(cell.e.dataset, 32)
         run = train(cell.e, dataset=images)
         fake = runs.sample(run, len(images), dataset=images)
         scores = metrics.evaluate(images.images, fake, torch.device("cpu"))
