@@ -63,7 +63,7 @@ class Hagan(Model):
         logs, real_features = self._update_d(x, fake.detach(), saliency, t)
         if self.e.fresh_noise:
             fake, _ = self._generate(x, want_map=False)
-        logs |= self._update_g(fake, self._is_phase_two(t))
+        logs |= self._update_g(fake, self.is_phase_two(t))
         if self.e.skip == "ema":
             # The running mean covers some 320 images whatever the batch size. Where it covered
             # only 20 (momentum 0.1, batches of 2), G drew the same image for every z.
@@ -92,8 +92,8 @@ class Hagan(Model):
 
         Real, fake and mixed images go through D in one pass, which also serves Eq. 5's target.
         """
-        T_real = self._draw_T(len(x), self._is_phase_two(t))
-        T_fake = self._draw_T(len(x), self._is_phase_two(t))
+        T_real = self._draw_T(len(x), self.is_phase_two(t))
+        T_fake = self._draw_T(len(x), self.is_phase_two(t))
         x, fake = T_real(x), T_fake(fake)  # D sees nothing else
         mixed, logs = None, {}
         if self._mixes(t):
@@ -104,7 +104,7 @@ class Hagan(Model):
                 logs["shift"] = labels.lam - labels.lambda_0
         else:
             on_real, on_fake = self._judge(x, fake)
-        loss = losses.discriminator_loss(on_real, on_fake, mixed, self.e, self._ramp(t))
+        loss = losses.discriminator_loss(on_real, on_fake, mixed, self.e, self.ramp_at(t))
         self.descend(self.opt_d, loss.total)
         logs |= dict(d=loss.total, d_img=loss.image, d_pix=loss.pixel, d_cons=loss.consistency)
         logs |= dict(d_real=on_real.image.mean(), d_fake=on_fake.image.mean())
@@ -134,15 +134,15 @@ class Hagan(Model):
         self.descend(self.opt_g, loss.total)
         return dict(g=loss.total, g_img=loss.image, g_pix=loss.pixel)
 
-    def _is_phase_two(self, t: int) -> bool:
+    def is_phase_two(self, t: int) -> bool:
         """Return whether step t belongs to the second phase (Section III-E)."""
         return t >= self.e.phase_two
 
     def _mixes(self, t: int) -> bool:
         """Return whether step t trains on mixed images."""
-        return self._is_phase_two(t) and self.e.mix != "off"
+        return self.is_phase_two(t) and self.e.mix != "off"
 
-    def _ramp(self, t: int) -> float:
+    def ramp_at(self, t: int) -> float:
         """Return beta2's share of its full weight at step t of phase two, in [0, 1]."""
         return min(1.0, (t - self.e.phase_two + 1) / self.e.ramp) if self.e.ramp > 0 else 1.0
 

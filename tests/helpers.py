@@ -2,8 +2,11 @@
 
 import collections
 import traceback
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -45,6 +48,18 @@ def hagan(*words: str) -> "Result":
 def noted(images: datasets.Dataset, *parts: str) -> bool:
     """Return whether one note of a data set has all these parts: a count, what was counted."""
     return any(all(part in note for part in parts) for note in images.notes)
+
+
+def own(folder: Path, **how) -> datasets.Dataset:
+    """Return the data set that a folder of one's own is, without warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return datasets.load(str(folder), **how)
+
+
+def apart(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the mean difference of two uint8 images, in grey levels."""
+    return np.abs(a.astype(int) - b.astype(int)).mean()
 
 
 def without_times(log: list[dict]) -> list[dict]:

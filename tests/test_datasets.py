@@ -11,7 +11,7 @@ import layouts
 import nibabel as nib
 import numpy as np
 import pytest
-from helpers import hagan, noted
+from helpers import apart, hagan, noted, own
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from PIL import Image
 
@@ -27,17 +27,6 @@ from hagan_lite.system.paths import BUILD
 def root(tmp_path, monkeypatch):
     monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
     return tmp_path
-
-
-def own(folder, **kw):
-    """The folder's Dataset, without warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return datasets.load(str(folder), **kw)
-
-
-def apart(a, b):
-    return np.abs(a.astype(int) - b.astype(int)).mean()
 
 
 # ACDC

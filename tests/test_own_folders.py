@@ -7,6 +7,7 @@ import warnings
 import layouts
 import numpy as np
 import pytest
+from helpers import apart, own
 from PIL import Image
 
 from hagan_lite import datasets, runs
@@ -16,17 +17,6 @@ from hagan_lite.datasets import _duplicates, loading, reading
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
-
-
-def own(folder, **kw):
-    """The folder's Dataset, without warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return datasets.load(str(folder), **kw)
-
-
-def apart(a, b):
-    return np.abs(a.astype(int) - b.astype(int)).mean()
 
 
 @pytest.fixture

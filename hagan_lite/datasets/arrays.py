@@ -1,8 +1,8 @@
 """Ready arrays: a data set's images as one file, for a machine that has no files of it to read.
 
 `arrays/covid-ct-64px-1ch.npz` below HAGAN_DATA holds what `load("covid-ct", 64)` returned on
-another machine, with the fingerprint of the files it was made from, so that records may be
-compared. numpy reads it; no image library is needed. scripts/gpu.sh makes such a folder.
+another machine, with the fingerprint of those images, so that records may be compared. numpy reads
+it; no image library is needed. scripts/gpu.sh makes such a folder.
 """
 
 import json
@@ -45,13 +45,8 @@ def read(path: Path, version: int) -> dict[str, Any]:
             images, groups = arrays["images"], arrays["groups"]
             about = json.loads(arrays["about"].tobytes())
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path} is damaged ({error}); pack it again with scripts/gpu.sh"
-        ) from error
+        raise DataError(f"{path} is damaged ({error}); {REMEDY}") from error
     if about.pop("version") != version:
-        raise DataError(
-            f"{path} was made by another version of the preprocessing; pack it again with "
-            "scripts/gpu.sh"
-        )
+        raise DataError(f"{path} was made by another version of the preprocessing; {REMEDY}")
     images.flags.writeable = False
     return dict(images=images, groups=groups, **about)

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import io
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from hagan_lite.evaluation.inception import (
     Inception,
+    downloaded_weights,
     has_every_layer,
     inception_weights,
     read_weights,
@@ -102,13 +102,13 @@ def choose_all(extractors: str = "auto") -> list[str]:
 
 def _by_inceptions_weights() -> list[str]:
     path = inception_weights()
-    if os.environ.get("HAGAN_INCEPTION_WEIGHTS") and not path.is_file():
+    if path == downloaded_weights() and not path.is_file():
+        return []
+    if not path.is_file():
         raise ValueError(
             f"HAGAN_INCEPTION_WEIGHTS={path}: no such file; name the file of Inception's weights, "
             "or unset it to do without FID-768"
         )
-    if not path.is_file():
-        return []
     return (
         ["inception-768", "inception"] if has_every_layer(read_weights(path)) else ["inception-768"]
     )

@@ -7,7 +7,6 @@ trunk alone, so that a file that ends there is enough for them.
 import functools
 import hashlib
 import io
-import os
 import urllib.error
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hagan_lite.system.paths import ROOT
+from hagan_lite.system.paths import chosen
 
 INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 BEHIND_TRUNK = ("Mixed_7a", "Mixed_7b", "Mixed_7c", "AvgPool", "fc")
@@ -100,12 +99,12 @@ def inception_weights() -> Path:
 
     A relative path starts at the checkout. The file may hold all weights or the trunk's alone.
     """
-    given = os.environ.get("HAGAN_INCEPTION_WEIGHTS", "").strip()
-    return (
-        ROOT / given
-        if given
-        else Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_URL.rpartition("/")[2]
-    )
+    return chosen("HAGAN_INCEPTION_WEIGHTS", str(downloaded_weights()))
+
+
+def downloaded_weights() -> Path:
+    """Return where Inception's weights are put by a download, unless a variable names the file."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_URL.rpartition("/")[2]
 
 
 def read_weights(path: Path) -> State:

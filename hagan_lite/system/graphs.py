@@ -40,10 +40,10 @@ def step_of(model: Any, recorded: bool) -> Step:
     return RecordedStep(model, CudaGraph, torch.cuda.Stream(model.device))
 
 
-def path_of(e: Any, t: int) -> Hashable:
-    """Return what step t of experiment `e` depends on: its phase, and the ramp of beta2."""
-    ramp = min(1.0, (t - e.phase_two + 1) / e.ramp) if e.ramp and t >= e.phase_two else 1.0
-    return t >= e.phase_two, ramp
+def path_of(model: Any, t: int) -> Hashable:
+    """Return what step t of a model depends on: its phase, and in phase two the ramp of beta2."""
+    phase_two = model.is_phase_two(t)
+    return phase_two, model.ramp_at(t) if phase_two else 1.0
 
 
 class RecordedStep:
@@ -62,7 +62,7 @@ class RecordedStep:
         self.records: dict[Hashable, Callable[[], Logs]] = {}
 
     def __call__(self, x: Tensor, t: int) -> Logs:
-        path = path_of(self.model.e, t)
+        path = path_of(self.model, t)
         if self.taken[path] < WARM_UP:
             self.taken[path] += 1
             return _beside(self.stream, lambda: self.model.step(x, t))
