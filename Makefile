@@ -54,7 +54,7 @@ clean:  ## everything that was made; data sets stay
 ifdef WHEELHOUSE
 	$(PIP) install --no-index --find-links "$(WHEELHOUSE)" $(WHAT)
 else
-	{ ! $(PIP) config list | grep -qE '\.((extra-)?index-url|no-index|find-links|constraint)=' && $(PIP) install -q -c constraints.txt uv \
+	{ ! $(PIP) config list | grep -E '\.((extra-)?index-url|no-index|find-links|constraint)=' >/dev/null && $(PIP) install -q -c constraints.txt uv \
 	  && $(BIN)/uv pip install --python $(BIN)/python $(WHAT); } || $(PIP) install $(WHAT)
 endif
 	touch .venv/installed $@

@@ -1,12 +1,14 @@
 """What a lent GPU needs: training with few packages, ready arrays, scripts/gpu.sh rehearsed."""
 
 import functools
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from dataclasses import replace
 
@@ -124,6 +126,24 @@ def test_results_come_back_in_few_parts_what_matters_first(helpers, tmp_path):
     assert (back / "a/samples.npz").read_bytes() == (results / "a/samples.npz").read_bytes()
     assert (back / "speed.jsonl").exists() and not (back / "a/curve.npz").exists()
     assert (back / "left-out.txt").read_text() == "a/curve.npz: 3.0 MiB"
+
+
+@pytest.mark.parametrize("has_filter", [True, False], ids=["3.11.4 or newer", "older"])
+def test_an_archive_never_writes_outside_its_folder(helpers, tmp_path, monkeypatch, has_filter):
+    """Python 3.11.0 to 3.11.3, as Debian 12 has it, know no filter."""
+    if not has_filter:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    link = tarfile.TarInfo("link")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+    for bad in (tarfile.TarInfo("../out"), tarfile.TarInfo("/out"), link):
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w") as archive:
+            archive.addfile(tarfile.TarInfo("good"))
+            archive.addfile(bad)
+        made.seek(0)
+        with tarfile.open(fileobj=made) as archive, pytest.raises(ValueError, match=bad.name):
+            helpers("collect").unpack(archive, tmp_path / "there")
+    assert not (tmp_path / "out").exists() and not (tmp_path / "there").exists()
 
 
 def test_the_runs_are_rows_of_the_ladder(helpers):

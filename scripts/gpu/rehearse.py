@@ -63,7 +63,7 @@ def unpacked(folder: Path) -> Path:
     """Pack with embedded slices in every data set's place, unpack beside, return that folder."""
     there = folder / "there"
     with tarfile.open(pack.pack(folder / "pack.tar", 48 << 20, stand_in=True)) as tar:
-        tar.extractall(there, filter="data")
+        collect.unpack(tar, there)
     return there
 
 
