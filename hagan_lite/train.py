@@ -70,7 +70,7 @@ def _train(
 ) -> None:
     e, where = model.e, model.device
     start = _resume(run, model)
-    trained_on, _ = dataset.split(e.heldout)
+    trained_on, _ = dataset.split(e.heldout, e.n_train)
     images = torch.from_numpy(dataset.images[trained_on]).to(where)  # once, as uint8
     log_every, picture_every = max(1, e.steps // 100), max(5, e.steps // 10)
     # A GPU takes 250 steps in a second or two, and a checkpoint takes nearly as long.

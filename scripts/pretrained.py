@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from hagan_lite import runs
 from hagan_lite.lessons.pretrained import CHECKPOINTS
 from hagan_lite.system.paths import RECORDS
-from hagan_lite.system.storage import load_checkpoint, read_json, write_json
+from hagan_lite.system.storage import read_json, write_json
 
 MOST_BYTES = 3_000_000  # per file
 MOMENTS, ROWS = 4, 4  # snapshots that are kept, evenly spread over phase two, and rows of each
@@ -45,8 +45,7 @@ def main() -> None:
         (to / "README.md").write_text(card)
     save_file(halved(load_file(run / "generator.safetensors")), to / "generator.safetensors")
     save_file(
-        halved(load_checkpoint(run / "checkpoint.pt", runs.CPU)["D"]),
-        to / "discriminator.safetensors",
+        halved(runs.load_discriminator(run, "cpu").state_dict()), to / "discriminator.safetensors"
     )
     write_json(to / "experiment.json", read_json(run / "experiment.json"))
     write_json(to / "record.json", record)
