@@ -44,7 +44,7 @@ def test_acdc_is_read_as_it_is_published(root, between):
 
 
 def test_fewer_training_images_are_part_of_more_and_what_is_held_out_stays():
-    d = load("mni152", 32)
+    d = datasets.load("mni152", 32)
     everything, heldout = d.split(0.2)
     few, more = d.split(0.2, 10)[0], d.split(0.2, 30)[0]
     assert (len(few), len(more)) == (10, 30)
