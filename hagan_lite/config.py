@@ -90,7 +90,7 @@ class Experiment(own_folder.OwnFolder):
     mix: str = choice(
         "attnmix", "the label of mixed images", "Eq. 1-4", one_of=("attnmix", "cutmix", "off")
     )
-    # The paper's Figure 7 fits better with "output": notebook 14.
+    # The paper's Figure 7 fits better with "output": notebook 16.
     saliency: str = choice(
         "output", "A: attention's output, or attention received", one_of=("output", "received")
     )

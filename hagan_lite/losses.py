@@ -20,7 +20,7 @@ def d_loss(score: Scores, target: Targets, kind: str = "ls") -> Scalar:
     """Return how far D's scores are from the label `target` in [0, 1], 1 = real; mean over all.
 
     ls (the paper's "basic L2"): (s - t)^2. ns: cross-entropy of sigmoid(s) with t.
-    hinge (SAGAN's, for lesson 06; no experiment takes it): t relu(1-s) + (1-t) relu(1+s).
+    hinge (SAGAN's, for lesson 08; no experiment takes it): t relu(1-s) + (1-t) relu(1+s).
     In all three, the loss of a label t is t times the loss of 1 plus (1 - t) times the loss of 0,
     up to a constant.
     """

@@ -58,7 +58,7 @@ OF_A_RUN = {
 """Tests of other files that need the finished run."""
 APART = {"test_baselines", "test_cli", "test_cuda", "test_gpu", "test_train"}
 """Files whose tests take long and share nothing: each goes to the first free process."""
-LESSONS = dict.fromkeys(("07", "08", "09", "14"), "a run")
+LESSONS = dict.fromkeys(("09", "10", "11", "16"), "a run")
 """Lessons that train HAGAN at smoke and measure it: one process does that for all of them."""
 FIRST = ("test_batch", RECORDS, "a run", "test_bench", "test_ui", "test_datasets")
 """Groups that take longest, begun first, so that both processes end at the same time."""

@@ -48,7 +48,7 @@ def test_the_lesson_shows_them_beside_the_papers_numbers(theirs, monkeypatch, tm
     monkeypatch.setenv("HAGAN_BUILD", str(theirs / "build"))
     asked = dict(preset="smoke", seeds=[0], changes={"steps": 3}, here=True)
     made = notebooks.execute(
-        "11_table2", tmp_path / "11.ipynb", datasets=["acdc", "brats2018"], **asked
+        "13_table2", tmp_path / "13.ipynb", datasets=["acdc", "brats2018"], **asked
     )
     rows = []
     for cell in nbformat.read(made, 4).cells:

@@ -174,7 +174,7 @@ def test_a_student_runs_the_first_notebook(lab, page):
 
 
 def test_a_student_drags_the_box_in_the_attnmix_lesson(lab, page):
-    run_all(page, lab, "03_attnmix")
+    run_all(page, lab, "06_attnmix")
     drag_the_box(page)
     assert errors(page) == 0
     assert page.elsewhere == []

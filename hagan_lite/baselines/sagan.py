@@ -1,7 +1,7 @@
 """SAGAN (Zhang et al. 2019) as Table I counts it: spectral norm, and self-attention in G alone.
 
 HAGAN with every part but the attention switched off. SAGAN's source also has attention in D, which
-the printed counts leave no room for, and the hinge loss (lesson 06) instead of least squares.
+the printed counts leave no room for, and the hinge loss (lesson 08) instead of least squares.
 """
 
 from dataclasses import dataclass

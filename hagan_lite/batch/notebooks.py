@@ -78,11 +78,11 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
 
 
 def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:
-    """Execute 09_run_experiment into the run folder of `e`, and return the record's path."""
+    """Execute 11_run_experiment into the run folder of `e`, and return the record's path."""
     parameters |= dict(
         model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes
     )
-    execute("09_run_experiment", run / "run_experiment.ipynb", **parameters)
+    execute("11_run_experiment", run / "run_experiment.ipynb", **parameters)
     return RECORDS / f"{run.name}.json"
 
 

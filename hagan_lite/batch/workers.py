@@ -1,6 +1,6 @@
 """Run many experiments on many machines, on dask.
 
-Each cell of a grid is one papermill execution of 09_run_experiment.
+Each cell of a grid is one papermill execution of 11_run_experiment.
 """
 
 import contextlib

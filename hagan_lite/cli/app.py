@@ -55,17 +55,17 @@ def reproduce(
     typer.echo(f"HAGAN on {dataset}, preset {preset}, seed {seed}")
     typer.echo("1/5  00_start_here: is everything in place?")
     notebooks.execute("00_start_here")
-    typer.echo("2/5  09_run_experiment: train, sample, measure, record")
+    typer.echo("2/5  11_run_experiment: train, sample, measure, record")
     if preset == "paper":
         batch.batch("table2", preset, str(seed), datasets=dataset, device=device)
     run, record = _run(
         Experiment.make("hagan", dataset, preset, seed=seed), device, save_to=str(figures)
     )
     same = dict(dataset=dataset, preset=preset, seed=seed, device=device, save_to=str(figures))
-    typer.echo("3/5  07_training: how the training went")
-    made = [notebooks.execute("07_training", **same)]
-    typer.echo("4/5  14_figure7: how AttnMix moved the labels")
-    made += [notebooks.execute("14_figure7", **same)]
+    typer.echo("3/5  09_training: how the training went")
+    made = [notebooks.execute("09_training", **same)]
+    typer.echo("4/5  16_figure7: how AttnMix moved the labels")
+    made += [notebooks.execute("16_figure7", **same)]
     typer.echo("5/5  the table")
     table = tables.table_2(progress.all_records())
     made += tables.save_table(table, figures / "table2")
@@ -98,7 +98,7 @@ def run(
     patient: Patient = "",
     changes: Change = None,
 ) -> None:
-    """Run one experiment, by one papermill execution of 09_run_experiment.
+    """Run one experiment, by one papermill execution of 11_run_experiment.
 
     A stopped one goes on where it was.
     """
@@ -284,7 +284,7 @@ def _distances_in_words(scores: dict[str, Any]) -> str:
 
 
 def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) -> tuple[Path, Path]:
-    """Execute 09_run_experiment; return the run folder and the record's path."""
+    """Execute 11_run_experiment; return the run folder and the record's path."""
     from hagan_lite.batch import notebooks, progress
     from hagan_lite.datasets.loading import load_for
     from hagan_lite.evaluation.features import choose_all
