@@ -13,8 +13,9 @@ from hagan_lite.runs.folder import experiment_of, load_discriminator, load_gener
 from hagan_lite.system.paths import ROOT
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
-"""One run folder per data set, float16, without its training state; scripts/pretrained.py makes it
-from a run.
+"""Run folders in float16, without their training state; scripts/pretrained.py makes them from runs.
+
+"mni152" is HAGAN, "mni152-dcgan" a small plain DCGAN.
 """
 
 
@@ -31,7 +32,7 @@ class Pretrained(NamedTuple):
 
 
 def load_pretrained(name: str = "mni152", device: str = "auto") -> Pretrained:
-    """Load HAGAN as it was trained on data set `name` at the preset cpu.
+    """Load the shipped networks called `name`; README.md beside them says how they were trained.
 
     G is the averaged one, D is that after the last step.
 
