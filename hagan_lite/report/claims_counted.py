@@ -13,7 +13,7 @@ COUNTED, PRINTED = "figures/table1.csv", "hagan_lite/paper.json"
 
 
 def _decided(held: bool, because: str, by: str) -> Finding:
-    return Finding(HELD if held else NOT, because, (by,))
+    return Finding.stated(HELD if held else NOT, because, (by,))
 
 
 @cache

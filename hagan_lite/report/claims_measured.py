@@ -10,13 +10,19 @@ import pandas as pd
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
+from hagan_lite.report.effects import effect
 from hagan_lite.report.experiments import EARLIER, PAPERS_MODELS
-from hagan_lite.report.verdicts import HELD, NOT, UNDECIDED, UNTESTED, Finding, worst
+from hagan_lite.report.verdicts import (
+    HELD,
+    LEVEL,
+    NOT,
+    UNDECIDED,
+    UNTESTED,
+    Comparison,
+    Finding,
+    Statement,
+)
 from hagan_lite.runs.record import distance_of
-
-LEVEL = 0.05
-"""A difference decides where chance alone would make one as large, in either direction, less often
-than this."""
 
 Records = list[dict[str, Any]]
 RecordsByRow = dict[str, Records]
@@ -38,63 +44,87 @@ def in_one_protocol(records: RecordsByRow, names: list[str]) -> tuple[str, Recor
 def better(records: RecordsByRow, row: str, than: list[str]) -> Finding:
     """Judge whether `row` has a lower FD than every row of `than`.
 
-    Each rival is compared by a two-sided t-test of the difference of means at LEVEL. A row of one
-    run is taken to scatter as rows of several do: the variance is pooled over all of them.
+    Each rival is compared with :func:`effects.effect`, in the present protocol if both rows have
+    records in it, and otherwise in the earlier one.
     """
-    protocol, present = in_one_protocol(records, [row, *than])
-    if row not in present:
-        return Finding(UNTESTED, f"no record of {row}")
-    rivals = [name for name in than if name in present]
-    missing = [name for name in than if name not in present]
-    verdicts, reasons = [], []
-    if rivals:
-        sd, freedom = spread(records, present[row][0])
-        for name in rivals:
-            verdict, reason = _compared(present, row, name, sd, freedom)
-            verdicts.append(verdict)
-            reasons.append(reason)
+    parts: list[Comparison | Statement] = []
+    names: list[str] = []
+    missing = []
+    for rival in than:
+        protocol, present = in_one_protocol(records, [row, rival])
+        if row not in present and rival not in present:
+            missing += [row, rival]
+        elif len(present) < 2:
+            missing.append(rival if row in present else row)
+        else:
+            sides = [(present[row], present[rival])]
+            parts.append(compared(f"{row} against {rival}", sides, f"({rival})", protocol))
+            names += _names(present, [row, rival])
     if missing:
-        verdicts.append(UNTESTED)
-        reasons.append(f"no record of {', '.join(missing)}")
-    because = "; ".join(reasons)
-    if rivals:
-        because += protocol
-    return Finding(worst(verdicts), because, _names(present, [row, *rivals]))
+        lacking = [name for name in dict.fromkeys(missing) if not _measured(records, name)]
+        reason = f"no record of {', '.join(lacking)}"
+        if not lacking:
+            reason = f"no records of {', '.join(dict.fromkeys(missing))} in one protocol"
+        parts.append(Statement(UNTESTED, reason))
+    return Finding(tuple(parts), tuple(dict.fromkeys(names)))
+
+
+def _measured(records: RecordsByRow, name: str) -> bool:
+    return any(name + suffix in records for suffix in PROTOCOLS)
+
+
+def better_on_average(records: RecordsByRow, row: str, than: str, over: list[str]) -> Finding:
+    """Judge whether `row` has a lower FD than `than` in the mean over several data sets.
+
+    `over` lists them: the rows' names are "ROW on DATA". Each is a stratum of
+    :func:`effects.effect`, so that a data set with many runs weighs as much as one with few.
+    """
+    sides, names, missing = [], [], []
+    for place in over:
+        pair = [f"{row} on {place}", f"{than} on {place}"]
+        lacking = [name for name in pair if name not in records]
+        if lacking:
+            missing += lacking
+        else:
+            sides.append((records[pair[0]], records[pair[1]]))
+            names += _names(records, pair)
+    if missing:
+        return Finding.stated(UNTESTED, f"no record of {', '.join(missing)}", tuple(names))
+    comparison = compared(f"{row} against {than}", sides, f"({than}), mean over {', '.join(over)}")
+    return Finding((comparison,), tuple(names))
+
+
+def compared(
+    name: str, sides: list[tuple[Records, Records]], rival: str = "", protocol: str = ""
+) -> Comparison:
+    """Return the comparison of my runs with others', by FD: a pair (mine, others) a stratum."""
+    strata = tuple(
+        (tuple(distance_of(r) for r in mine), tuple(distance_of(r) for r in others))
+        for mine, others in sides
+    )
+    found = effect(strata)
+    mine, others = (float(np.mean([np.mean(pair[i]) for pair in strata])) for i in (0, 1))
+    runs = tuple(sum(len(pair[i]) for pair in strata) for i in (0, 1))
+    numbers = f"{mine:.1f} against {others:.1f} {rival}".strip() + protocol
+    numbers += f", {runs[0]} and {runs[1]} runs, effect {found.size:+.1f}"
+    if found.interval:
+        numbers += " [{:+.1f}, {:+.1f}]".format(*found.interval)
+    every = [r for pair in sides for runs_of_side in pair for r in runs_of_side]
+    return Comparison(
+        name + protocol,
+        tuple(tuple(r["name"] for r in runs_of_side) for pair in sides for runs_of_side in pair),
+        found.size,
+        found.p,
+        runs,
+        numbers,
+        found.interval,
+        both_with_t=all(r["experiment"]["augment"] for r in every),
+    )
 
 
 def _names(records: RecordsByRow, rows: list[str]) -> tuple[str, ...]:
     """Return the names of all records of `rows`, row by row."""
     return tuple(record["name"] for row in rows for record in records[row])
-
-
-def _compared(
-    records: RecordsByRow, row: str, rival: str, sd: float, freedom: int
-) -> tuple[str, str]:
-    """Return the verdict on "`row` has a lower FD than `rival`", and its numbers.
-
-    `sd` is the standard deviation of one run, with `freedom` degrees of freedom.
-    """
-    mine = np.array([distance_of(r) for r in records[row]])
-    other = np.array([distance_of(r) for r in records[rival]])
-    numbers = (
-        f"{mine.mean():.1f} against {other.mean():.1f} ({rival}), {len(mine)} and {len(other)} runs"
-    )
-    error = sd * math.sqrt(1 / len(mine) + 1 / len(other))
-    return _significant(other.mean() - mine.mean(), error, freedom, numbers)
-
-
-def _significant(lead: float, error: float, freedom: float, numbers: str) -> tuple[str, str]:
-    """Return the verdict on "`lead` is above 0" by a two-sided t-test, and `numbers` with its p.
-
-    `error` is the standard error of `lead`; 0 means that no row has several runs.
-    """
-    if not error:
-        return UNDECIDED, f"{numbers}, and no spread of runs is known"
-    p = float(2 * t_distribution.sf(abs(lead) / error, freedom))
-    numbers += f", {lead / error:+.1f} standard errors, p = {p:.2g}"
-    if p >= LEVEL:
-        return UNDECIDED, numbers
-    return (HELD if lead > 0 else NOT), numbers
 
 
 def spread(records: RecordsByRow, like: dict[str, Any]) -> tuple[float, int]:
@@ -128,17 +158,22 @@ def steadier(records: RecordsByRow, row: str, than: str) -> Finding:
     mine, other = ([distance_of(r) for r in present.get(name, [])] for name in (row, than))
     if min(len(mine), len(other)) < 3:
         because = f"{len(mine)} and {len(other)} runs of {row} and {than}; a spread takes three"
-        return Finding(UNTESTED, because)
+        return Finding.stated(UNTESTED, because)
     wide, narrow = sorted((mine, other), key=np.var, reverse=True)
     ratio = float(np.var(wide, ddof=1)) / float(np.var(narrow, ddof=1))
     p = min(1.0, 2 * float(f_distribution.sf(ratio, len(wide) - 1, len(narrow) - 1)))
-    if p >= LEVEL:
-        verdict = UNDECIDED
-    else:
-        verdict = HELD if np.var(mine, ddof=1) < np.var(other, ddof=1) else NOT
-    sd, others_sd = np.std(mine, ddof=1), np.std(other, ddof=1)
-    because = f"sd {sd:.1f} against {others_sd:.1f}, p = {p:.2g}{protocol}"
-    return Finding(verdict, because, _names(present, [row, than]))
+    sd, others_sd = float(np.std(mine, ddof=1)), float(np.std(other, ddof=1))
+    names = _names(present, [row, than])
+    comparison = Comparison(
+        f"spread of {row} against {than}",
+        ("spread", *names),
+        others_sd - sd,
+        p,
+        (len(mine), len(other)),
+        f"sd {sd:.1f} against {others_sd:.1f}{protocol}",
+        of_distance=False,
+    )
+    return Finding((comparison,), names)
 
 
 def sooner(records: RecordsByRow, row: str, than: str) -> Finding:
@@ -154,7 +189,7 @@ def sooner(records: RecordsByRow, row: str, than: str) -> Finding:
     mine, other = ({r["experiment"]["seed"]: r for r in present.get(n, [])} for n in (row, than))
     seeds = sorted(set(mine) & set(other))
     if not seeds:
-        return Finding(UNTESTED, f"no learning curves of {row} and {than} with one seed")
+        return Finding.stated(UNTESTED, f"no learning curves of {row} and {than} with one seed")
     wins, times = [], []
     for seed in seeds:
         won, words = _below_for_good(mine[seed]["curve"], other[seed]["curve"])
@@ -165,7 +200,7 @@ def sooner(records: RecordsByRow, row: str, than: str) -> Finding:
         verdict, few = UNTESTED, f"; {len(seeds)} seed(s) decide nothing"
     because = f"below the other's last FD for good, {', '.join(times)}{few}{protocol}"
     names = tuple(side[seed]["name"] for side in (mine, other) for seed in seeds)
-    return Finding(verdict, because, names)
+    return Finding.stated(verdict, because, names)
 
 
 def _below_for_good(mine: dict[str, list], other: dict[str, list]) -> tuple[bool, str]:
@@ -199,12 +234,12 @@ def shifts_like_the_papers(records: RecordsByRow, row: str) -> Finding:
     protocol, present = in_one_protocol(records, [row])
     measured = [r for r in present.get(row, []) if "figure_7" in r]
     if not measured:
-        return Finding(UNTESTED, f"no record of {row} with the chance of Figure 7's labels")
+        return Finding.stated(UNTESTED, f"no record of {row} with the chance of Figure 7's labels")
     chances = [r["figure_7"][r["experiment"]["saliency"]] for r in measured]
     numbers = ", ".join(f"{chance:.2g}" for chance in chances)
     because = f"the chance of labels that move as little as the paper's three: {numbers}{protocol}"
     verdict = _of_all([chance >= LEVEL for chance in chances])
-    return Finding(verdict, because, tuple(r["name"] for r in measured))
+    return Finding.stated(verdict, because, tuple(r["name"] for r in measured))
 
 
 def as_near_as_real(records: RecordsByRow, row: str) -> Finding:
@@ -215,7 +250,7 @@ def as_near_as_real(records: RecordsByRow, row: str) -> Finding:
     """
     protocol, present = in_one_protocol(records, [row])
     if row not in present:
-        return Finding(UNTESTED, f"no record of {row}")
+        return Finding.stated(UNTESTED, f"no record of {row}")
     runs = present[row]
     ours = np.mean([distance_of(r, "_at_floor_n") for r in runs])
     floor = runs[0]["metrics"]["floor"]
@@ -224,7 +259,8 @@ def as_near_as_real(records: RecordsByRow, row: str) -> Finding:
         f"FD {ours:.1f}, where one half of the real images has {floor:.1f} against the other"
         f"{protocol}"
     )
-    return Finding(HELD if ours - floor <= 2 * sd else NOT, because, _names(present, [row]))
+    verdict = HELD if ours - floor <= 2 * sd else NOT
+    return Finding.stated(verdict, because, _names(present, [row]))
 
 
 def loses_more(records: RecordsByRow, data: str, model: str) -> Finding:
@@ -237,26 +273,43 @@ def loses_more(records: RecordsByRow, data: str, model: str) -> Finding:
     protocol, sizes = _at_both_sizes(records, data)
     both = {name: sizes[name] for name in sizes if all(sizes[name])}
     growths = {name: _mean(large) - _mean(small) for name, (small, large) in both.items()}
-    verdicts, reasons = [], []
+    parts: list[Comparison | Statement] = []
     if model in both:
         for rival in [name for name in both if name != model]:
-            numbers = f"{model} loses {growths[model]:.1f}, {rival} {growths[rival]:.1f}"
-            error, freedom = _error_of_growths(records, [*both[model], *both[rival]])
-            lead = growths[model] - growths[rival]
-            verdict, reason = _significant(lead, error, freedom, numbers)
-            verdicts.append(verdict)
-            reasons.append(reason)
+            parts.append(_growths(records, model, rival, both, growths, protocol))
     for i, size in enumerate(("64x64", "256x256")):
         lacking = [name for name in sizes if not sizes[name][i]]
         if lacking:
-            verdicts.append(UNTESTED)
-            reasons.append(f"no record at {size} of {', '.join(lacking)}")
+            parts.append(Statement(UNTESTED, f"no record at {size} of {', '.join(lacking)}"))
     if both and model not in both:
         losses = ", ".join(f"{name} loses {growth:.1f}" for name, growth in growths.items())
-        reasons.append(f"of those with both sizes {losses}")
+        words = f"of those with both sizes {losses}{protocol}"
+        parts.append(Statement(UNTESTED, words))
     names = [r["name"] for runs_of_sizes in both.values() for runs in runs_of_sizes for r in runs]
-    because = "; ".join(reasons) + (protocol if both else "")
-    return Finding(worst(verdicts), because, tuple(names))
+    return Finding(tuple(parts), tuple(names))
+
+
+def _growths(
+    records: RecordsByRow,
+    model: str,
+    rival: str,
+    both: dict[str, tuple[Records, Records]],
+    growths: dict[str, float],
+    protocol: str,
+) -> Comparison:
+    """Return the comparison of two models' growths; `both` holds their runs at the two sizes."""
+    runs = [*both[model], *both[rival]]
+    lead = growths[model] - growths[rival]
+    error, freedom = _error_of_growths(records, runs)
+    return Comparison(
+        f"growth of {model} against {rival}",
+        ("growth", *(r["name"] for group in runs for r in group)),
+        lead,
+        float(2 * t_distribution.sf(abs(lead) / error, freedom)) if error else None,
+        (sum(map(len, both[model])), sum(map(len, both[rival]))),
+        f"{model} loses {growths[model]:.1f}, {rival} {growths[rival]:.1f}{protocol}",
+        of_distance=False,
+    )
 
 
 def _at_both_sizes(
@@ -332,5 +385,13 @@ def rank_agreement(paper: pd.Series, ours: pd.Series) -> dict[str, float]:
     return dict(models=n, rho=rho, low=low, high=high, p_value=p_value)
 
 
-_TESTS = (better, steadier, sooner, shifts_like_the_papers, as_near_as_real, loses_more)
+_TESTS = (
+    better,
+    better_on_average,
+    steadier,
+    sooner,
+    shifts_like_the_papers,
+    as_near_as_real,
+    loses_more,
+)
 TESTS: dict[str, Callable[..., Finding]] = {test.__name__: test for test in _TESTS}

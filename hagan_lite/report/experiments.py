@@ -23,6 +23,20 @@ EARLIER = dict(saliency="received", fresh_noise=True)
 """The fields in which the first records differ: the map of attention received, and new noise for
 G's update. Rows are compared within one of the two protocols, never across.
 """
+T = "brightness,contrast,translation"
+"""The augmentation T with all its parts, as HAGAN has it."""
+WITH_T: dict[str, Any] = dict(flips=False, augment=T)
+"""What another model sets to have HAGAN's augmentation in place of its own."""
+FAIR_RIVALS: dict[str, tuple[str, dict[str, Any]]] = {
+    "hagan": ("hagan", {}),
+    "sagan with T": ("sagan", WITH_T),
+    "base with T": ("dcgan", WITH_T),
+}
+"""HAGAN and the two models that have its augmentation, too: (model, changes) by name."""
+FEW = {"covid-ct": (50, 100, 200, 0), "acdc": (100, 400, 0)}
+"""Numbers of training images of the experiments on few; 0 for all that are not held out."""
+HELD_OUT = 0.2
+"""The share of images that the experiments on few never train on."""
 BEST = "hagan, no pixel branch"
 """The row of the ladder that the search for a better HAGAN (`tried`) led to."""
 
@@ -38,7 +52,6 @@ def ladder(
     left out.
     """
     fifth = _make("hagan", dataset, preset, seed, changes).steps // 5
-    T = "brightness,contrast,translation"
     step_2 = dict(phase_two=0, pixel_branch=False)
     step_3 = dict(phase_two=0)
     rows = [
@@ -58,10 +71,10 @@ def ladder(
         ("+ hierarchical discriminator, no T yet", "hagan", step_3 | dict(augment="")),
         ("base with flips", "dcgan", {}),
         ("base with flips, black comes in", "dcgan", dict(border="black")),
-        ("base with T", "dcgan", dict(flips=False, augment=T)),
+        ("base with T", "dcgan", WITH_T),
         ("sagan", "sagan", {}),
         ("sagan, black comes in", "sagan", dict(border="black")),
-        ("sagan with T", "sagan", dict(flips=False, augment=T)),
+        ("sagan with T", "sagan", WITH_T),
         ("hagan without T", "hagan", dict(augment="")),
         ("hagan, CutMix's label", "hagan", dict(mix="cutmix")),
         ("hagan, received map", "hagan", dict(saliency="received")),
@@ -87,10 +100,10 @@ def tried(
     paths.SEARCHED. The one that looked best is BEST, reported on other seeds.
     """
     changes = EARLIER | changes
-    T, B_C = "brightness,contrast,translation", dict(augment="brightness,contrast")
+    B_C = dict(augment="brightness,contrast")
     rows = [
         ("hagan", "hagan", {}),
-        ("sagan with T", "sagan", dict(flips=False, augment=T)),
+        ("sagan with T", "sagan", WITH_T),
         ("T: translation alone", "hagan", dict(augment="translation")),
         ("T: translation by up to 1/4", "hagan", dict(augment_shift=0.25)),
         ("no pixel branch", "hagan", dict(pixel_branch=False)),
@@ -155,6 +168,30 @@ def rows_of(table: str, dataset: str, preset: str, **changes: Any) -> list[tuple
     """Return the seven models' rows of "table2" or "table3", as (model, experiment)."""
     listed = experiments(table, preset, [0], list(PAPERS_MODELS), [dataset], changes)
     return [(e.model, e) for e in listed]
+
+
+def fair_rivals(
+    dataset: str, preset: str, seed: int = 0, **changes: Any
+) -> list[tuple[str, Experiment]]:
+    """Return FAIR_RIVALS on a data set as (name, experiment)."""
+    return [
+        (name, _make(model, dataset, preset, seed, own | changes))
+        for name, (model, own) in FAIR_RIVALS.items()
+    ]
+
+
+def few_images(preset: str, seed: int = 0) -> list[tuple[str, Experiment]]:
+    """Return FAIR_RIVALS on few images and on more, as (name, experiment), a share held out.
+
+    Names are "hagan on 50 images of covid-ct", and "hagan on all images of covid-ct" for all that
+    are not held out.
+    """
+    rows = []
+    for dataset, numbers in FEW.items():
+        for n in numbers:
+            for name, e in fair_rivals(dataset, preset, seed, heldout=HELD_OUT, n_train=n):
+                rows.append((f"{name} on {n or 'all'} images of {dataset}", e))
+    return rows
 
 
 def present(table: str) -> tuple[list[str], list[str]]:

@@ -173,6 +173,12 @@ def distance_of(r: dict[str, Any], at: str = "") -> float | None:
     return next((r["metrics"][key] for key in keys if key in r["metrics"]), None)
 
 
+def against_heldout(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records with scores against held-out images, with these as their metrics."""
+    scored = [r for r in records if "metrics" in r.get("heldout", {})]
+    return [r | dict(metrics=r["heldout"]["metrics"]) for r in scored]
+
+
 def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the records of each data set that may share a table.
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import hagan_lite.baselines  # noqa: F401  (so that every model's experiments can be made)
 from hagan_lite.config import Experiment
+from hagan_lite.report import experiments
 from hagan_lite.report.experiments import AT_256 as PROTOCOL_AT_256
-from hagan_lite.report.experiments import LONGER, ladder
+from hagan_lite.report.experiments import LONGER, WITH_T, ladder
 
-T = "brightness,contrast,translation"
-WITH_T: dict[str, Any] = dict(flips=False, augment=T)
 SMOKE = dict(preset="smoke", width=4, batch_size=2, steps=6, phase_two=2)
 """A rehearsal's trainings: everything happens in them, and nothing takes long."""
 LARGE, LARGE_REHEARSED = 256, 128
@@ -90,8 +89,6 @@ LONG: Models = (
     ("hagan", dict(mix="cutmix")),
     ("hagan", dict(saliency="received")),
 )
-FEW = {"covid-ct": (50, 100, 200, 0), "acdc": (100, 400, 0)}
-"""Numbers of training images, 0 for all that are not held out."""
 
 
 def grid() -> list[Cell]:
@@ -158,13 +155,7 @@ def _cells(experiments: list[Experiment], curve: bool = False) -> list[Cell]:
 
 def few_images(seed: int) -> list[Experiment]:
     """Return HAGAN and its rivals with T on few images and on more, a fifth always held out."""
-    models = (FOUR[0], FOUR[1], FOUR[3])
-    return [
-        Experiment.make(model, name, "cpu", seed=seed, heldout=0.2, n_train=n, **changes)
-        for name, numbers in FEW.items()
-        for n in numbers
-        for model, changes in models
-    ]
+    return [e for _, e in experiments.few_images("cpu", seed)]
 
 
 def at_256(seed: int) -> list[Experiment]:
