@@ -52,6 +52,7 @@ from hagan_lite.drawing.training import (
     shift_band,
     training_curves,
 )
+from hagan_lite.drawing.verdict import ForestRow, ModelRow, few_images, forest, runs_by_model
 
 __all__ = [
     "COLOURS",
@@ -61,13 +62,17 @@ __all__ = [
     "REAL",
     "STYLE",
     "Bars",
+    "ForestRow",
     "Lines",
+    "ModelRow",
     "Panel",
     "Plane",
     "audited",
     "bars",
+    "few_images",
     "figure_3",
     "figure_7",
+    "forest",
     "gallery",
     "gaussians",
     "heat_map",
@@ -84,6 +89,7 @@ __all__ = [
     "planes",
     "real_beside_fake",
     "recipes",
+    "runs_by_model",
     "saliency_scale",
     "sample_history",
     "save_figure",

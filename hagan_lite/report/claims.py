@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
+from hagan_lite.drawing import ForestRow
 from hagan_lite.report import claims_counted, claims_measured
 from hagan_lite.report.claims_measured import PROTOCOLS, RecordsByRow
 from hagan_lite.report.experiments import PAPERS_DATASETS, fair_rivals, few_images, ladder, rows_of
-from hagan_lite.report.verdicts import HELD, Comparison, Finding, bounded, holm
+from hagan_lite.report.verdicts import HELD, NOT, Comparison, Finding, bounded, holm, in_short
 from hagan_lite.runs.record import COMPARABLE, against_heldout, by_row
 from hagan_lite.system.paths import ROOT
 
@@ -79,10 +80,47 @@ def corrected(found: list[Judged]) -> list[Judged]:
     ]
 
 
+def forest_rows(found: list[Judged]) -> list[ForestRow]:
+    """Return the lines of a forest plot: each claim that compares runs, its controls below it.
+
+    A claim to be ahead of several is drawn by the rival that decides it. The notes say how many
+    runs each side has, the corrected p, and whether the claim, with the amount that it names,
+    agrees with what the paper itself prints: direction and amount are judged apart.
+    """
+    lines = []
+    for one in found:
+        amount = "" if one.paper is None else _paper_in_words(one.paper).split(":")[0]
+        for name, finding in ((one.claim["claim"], one.ours), *one.controls.items()):
+            deciding = finding.deciding
+            if deciding is None or not deciding.of_distance:
+                continue
+            control = finding is not one.ours
+            text = f"control: {name}" if control else f"{one.number}. {name}"
+            if len(finding.comparisons) > 1:
+                text += f" (decided by {deciding.name.split(' against ')[1]})"
+            runs = f"{deciding.runs[0]} and {deciding.runs[1]}"
+            if deciding.protocol:
+                runs += " (earlier)"
+            notes = (runs, in_short(deciding.corrected_p), "" if control else amount)
+            lines.append(
+                ForestRow(
+                    text,
+                    deciding.effect,
+                    deciding.interval,
+                    deciding.both_with_t,
+                    (finding.verdict if control else one.verdict) in (HELD, NOT),
+                    control,
+                    notes,
+                )
+            )
+    return lines
+
+
 def ledger(records: list[dict[str, Any]], preset: str = "cpu") -> pd.DataFrame:
     """Return a row per claim: what the paper says and where, and the verdicts with their reasons.
 
-    The effect is that over the nearest rival, in FD: positive where our runs go the claim's way.
+    The effect is that over the rival that decides, in FD, and positive where our runs go the claim's
+    way.
     """
     return pd.DataFrame([_ledger_row(one) for one in judged(records, preset)])
 
@@ -93,8 +131,8 @@ def _ledger_row(one: Judged) -> dict[str, Any]:
     if one.paper:
         findings.append(one.paper)
     names = {name for finding in findings for name in finding.records}
-    nearest = one.ours.nearest
-    measured = nearest is not None and nearest.of_distance
+    deciding = one.ours.deciding
+    measured = deciding is not None and deciding.of_distance
     because = one.ours.because
     if one.verdict != one.ours.verdict:
         because += "; held by itself, but a control contradicts it"
@@ -104,11 +142,11 @@ def _ledger_row(one: Judged) -> dict[str, Any]:
         "where": one.claim["where"],
         "in the paper's own numbers": _paper_in_words(one.paper) if one.paper else "",
         "here": one.verdict,
-        "effect": f"{nearest.effect:+.1f}" if measured else "",
-        "95 % interval": _interval_in_words(nearest) if measured else "",
-        "runs": " and ".join(map(str, nearest.runs)) if measured else "",
-        "p": _p_in_words(nearest.p) if measured else "",
-        "corrected p": _p_in_words(nearest.corrected_p) if measured else "",
+        "effect": f"{deciding.effect:+.1f}" if measured else "",
+        "95 % interval": _interval_in_words(deciding) if measured else "",
+        "runs": " and ".join(map(str, deciding.runs)) if measured else "",
+        "p": in_short(deciding.p) if measured else "",
+        "corrected p": in_short(deciding.corrected_p) if measured else "",
         "because": because,
         "controls": "; ".join(f"{k}: {f.verdict}: {f.because}" for k, f in one.controls.items()),
         "records": sorted(names),
@@ -119,10 +157,6 @@ def _interval_in_words(comparison: Comparison) -> str:
     if comparison.interval is None:
         return ""
     return "{:+.1f} to {:+.1f}".format(*comparison.interval)
-
-
-def _p_in_words(p: float | None) -> str:
-    return "" if p is None else f"{p:.2g}"
 
 
 def _paper_in_words(finding: Finding) -> str:

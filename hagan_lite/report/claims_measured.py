@@ -111,13 +111,14 @@ def compared(
         numbers += " [{:+.1f}, {:+.1f}]".format(*found.interval)
     every = [r for pair in sides for runs_of_side in pair for r in runs_of_side]
     return Comparison(
-        name + protocol,
+        name,
         tuple(tuple(r["name"] for r in runs_of_side) for pair in sides for runs_of_side in pair),
         found.size,
         found.p,
         runs,
         numbers,
         found.interval,
+        protocol=protocol,
         both_with_t=all(r["experiment"]["augment"] for r in every),
     )
 

@@ -4,6 +4,7 @@ A *stratum* is one pair of rows, on one data set: the scores of its runs on eith
 the mean over strata of "the other side's mean minus mine": positive where mine is lower.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -47,8 +48,14 @@ def effect(strata: Strata, seed: int = 0) -> Effect:
         return Effect(size, None, float(stats.ttest_ind(*sides).pvalue))
     if len(strata) > 1 and all(len(side) == 1 for side in sides):
         p = float(stats.ttest_1samp(differences, 0).pvalue)
-        return Effect(size, _interval_of_pairs(differences, seed), p)
+        return Effect(size, interval_of_mean(tuple(map(float, differences)), seed), p)
     return Effect(size, None, None)
+
+
+@cache
+def interval_of_mean(scores: Scores, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of a mean over runs."""
+    return _bootstrap([np.array(scores)], np.mean, seed)
 
 
 def _interval(sides: list[np.ndarray], seed: int) -> tuple[float, float]:
@@ -62,11 +69,9 @@ def _interval(sides: list[np.ndarray], seed: int) -> tuple[float, float]:
     return _bootstrap(sides, statistic, seed)
 
 
-def _interval_of_pairs(differences: list[float], seed: int) -> tuple[float, float]:
-    return _bootstrap([np.array(differences)], np.mean, seed)
-
-
-def _bootstrap(samples: list[np.ndarray], statistic, seed: int) -> tuple[float, float]:
+def _bootstrap(
+    samples: list[np.ndarray], statistic: Callable[..., np.ndarray], seed: int
+) -> tuple[float, float]:
     found = stats.bootstrap(
         samples,
         statistic,

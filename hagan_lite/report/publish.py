@@ -11,9 +11,9 @@ from hagan_lite import drawing, paper, runs
 from hagan_lite.config import Experiment
 from hagan_lite.drawing.attnmix import shift_over_training
 from hagan_lite.drawing.evaluation import learning_curves, recipes
-from hagan_lite.report import table1, tables
+from hagan_lite.report import budgets, table1, tables
 from hagan_lite.report.claims import ledger
-from hagan_lite.report.experiments import EARLIER, LONGER, ladder, rows_of, tried
+from hagan_lite.report.experiments import EARLIER, LONGER, few_images, ladder, rows_of, tried
 from hagan_lite.runs.record import kept_log, load_records
 from hagan_lite.system.paths import SEARCHED
 
@@ -28,7 +28,8 @@ def tables_of(records: Records, preset: str) -> dict[str, Callable[[], pd.DataFr
 
     Table I is counted, II and III list every record, IV is the ablation. `table4_earlier` is the
     ablation as it was first measured (experiments.EARLIER), `longer` those of its rows that were
-    measured again at LONGER steps, `tried` the search, `claims` the ledger.
+    measured again at LONGER steps, `few_images` the trainings on few, `budgets` HAGAN against
+    rivals with its augmentation at every number of steps, `tried` the search, `claims` the ledger.
     """
     mine = [r for r in records if r["data"]["name"] == DATA]
     longer = ladder(DATA, preset, steps=LONGER, **EARLIER)
@@ -39,6 +40,8 @@ def tables_of(records: Records, preset: str) -> dict[str, Callable[[], pd.DataFr
         table4=lambda: tables.table_4(ladder(DATA, preset), mine),
         table4_earlier=lambda: tables.table_4(ladder(DATA, preset, **EARLIER), mine),
         longer=lambda: tables.with_records(tables.table_4(longer, mine)),
+        few_images=lambda: tables.few_images(few_images(preset), records),
+        budgets=lambda: budgets.table(budgets.compared_budgets(records)),
         tried=lambda: tables.of_rows(tried(DATA, preset), load_records(SEARCHED), {}),
         claims=lambda: _claims(records, preset),
     )
@@ -53,8 +56,8 @@ def _claims(records: Records, preset: str) -> pd.DataFrame:
 def pictures_of(records: Records, preset: str) -> dict[str, Figure]:
     """Return the pictures by name; one without a record is not drawn.
 
-    They are Tables II to IV, FD over the training for every number of steps that has curves, and
-    the shift of HAGAN's labels in the training of the first seed.
+    They are Tables II to IV, FD over the training for every number of steps that has curves,
+    training on few images, and the shift of HAGAN's labels in the training of the first seed.
     """
     mine = []
     for record in records:
@@ -65,6 +68,9 @@ def pictures_of(records: Records, preset: str) -> dict[str, Figure]:
         if "seeds" in drawn.table:
             pictures[name] = recipes(drawn.table, drawn.of_row, drawn.title)
     pictures |= _learning_curves(mine, preset)
+    few = tables.few_images(few_images(preset), records)
+    if len(few):
+        pictures["few_images"] = drawing.few_images(few)
     hagan = Experiment.make("hagan", DATA, preset)
     for record in mine:
         if "log" in record and Experiment.from_dict(record["experiment"]) == hagan:

@@ -3,6 +3,7 @@
 A missing cell is blank, and FD never stands in a column called FID.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -11,7 +12,14 @@ import pandas as pd
 from hagan_lite.config import Experiment
 from hagan_lite.paper import PAPER, paper_name
 from hagan_lite.report.table1 import FLOPS
-from hagan_lite.runs.record import COMPARABLE, DISTANCES, by_row, distance_of, each_once
+from hagan_lite.runs.record import (
+    COMPARABLE,
+    DISTANCES,
+    against_heldout,
+    by_row,
+    distance_of,
+    each_once,
+)
 from hagan_lite.system.storage import write_atomically
 
 Records = list[dict[str, Any]]
@@ -19,7 +27,10 @@ Records = list[dict[str, Any]]
 FID_768 = DISTANCES["fid768"].label
 _FID_768_COLUMNS = (FID_768, f"our {FID_768}", f"{FID_768} of real halves", f"{FID_768} at their n")
 _DIGITS = {
-    **dict.fromkeys(("paper's FID", "KID", "p_value"), 3),
+    **dict.fromkeys(("paper's FID", "KID", "KID, held out", "p_value"), 3),
+    **dict.fromkeys(("D's AUC", "D of training images", "D of held-out images"), 2),
+    **dict.fromkeys(("D of real", "D of fake", "D apart"), 2),
+    **dict.fromkeys(("pixel loss", "of a guess"), 3),
     **dict.fromkeys(("nearer", "power", "rho", "low", "high"), 2),
     **dict.fromkeys((f"paper's {FLOPS}", FLOPS), 2),  # as the paper prints
     **dict.fromkeys(_FID_768_COLUMNS, DISTANCES["fid768"].digits),
@@ -66,13 +77,15 @@ def table_3(records: Records) -> pd.DataFrame:
 def by_experiment(records: Records, size: int, printed: str) -> pd.DataFrame:
     """Return a row per (data, model, changes, preset, steps) at a size, means and sd over runs.
 
-    Records of different data fingerprints, extractors or image counts never share a row. Columns:
-    the FID of the paper's table `printed` where it has one; FD with its extractor, floor and
-    numbers of images; FID-768 where any record has it. A cell without a record is blank.
+    Runs that were kept from some of the images answer another question, :func:`few_images`, and
+    are left out. Records of different data fingerprints, extractors or image counts never share a
+    row. Columns: the FID of the paper's table `printed` where it has one; FD with its extractor,
+    floor and numbers of images; FID-768 where any record has it. A cell without a record is blank.
     """
     groups: dict[RowKey, Records] = {}
     for record in records:
-        if record["experiment"]["size"] == size:
+        e = record["experiment"]
+        if e["size"] == size and not e.get("heldout") and not e.get("n_train"):
             groups.setdefault(_row_key(record), []).append(record)
     in_order = sorted(groups, key=lambda key: (key.data, key.steps, key.model, key.changes))
     fids = PAPER[printed]["fid"]
@@ -114,6 +127,43 @@ def _row_key(record: dict[str, Any]) -> RowKey:
 
 def _in_words(changes: dict[str, Any]) -> str:
     return ", ".join(f"{field}={value}" for field, value in changes.items())
+
+
+def few_images(rows: list[tuple[str, Experiment]], records: Records) -> pd.DataFrame:
+    """Return the `rows` of experiments.few_images that have records, by number of images.
+
+    KID and FD compare samples with held-out images, as many as there are: the same number in all
+    rows of a data set. "D's AUC" is the chance that D scores a training image above a held-out one.
+    """
+    of_row = by_row(rows, against_heldout(records))
+    table = []
+    for name, e in rows:
+        if name not in of_row:
+            continue
+        runs = of_row[name]
+        gaps = [r["heldout"]["gap"] for r in runs]
+        data = runs[0]["data"]
+        table.append(
+            {
+                "data": data["name"],
+                "model": name.split(" on ")[0],
+                "T": "yes" if e.augment else "no",
+                "training images": e.n_train or data["n"] - data["n_heldout"],
+                "KID, held out": _mean(r["metrics"]["kid"] for r in runs),
+                "FD, held out": _mean(distance_of(r) for r in runs),
+                "D's AUC": _mean(gap["auc"] for gap in gaps),
+                "D of training images": _mean(gap["training"] for gap in gaps),
+                "D of held-out images": _mean(gap["heldout"] for gap in gaps),
+                "held-out images": runs[0]["metrics"]["n_real"],
+                "steps": e.steps,
+                "seeds": len({r["experiment"]["seed"] for r in runs}),
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(pd.Series(list(values)).mean())
 
 
 def table_4(rows: list[tuple[str, Experiment]], records: Records) -> pd.DataFrame:
@@ -236,6 +286,11 @@ def markdown(table: pd.DataFrame) -> str:
     """Return a table as Markdown: numbers with as many decimals as the paper's, blanks for NaN."""
     lines = [list(table.columns), ["---"] * len(table.columns), *_shown(table).to_numpy().tolist()]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def folded(table: pd.DataFrame, title: str) -> str:
+    """Return :func:`markdown` under a line `title` that a reader clicks to see the table."""
+    return f"<details><summary>{title}</summary>\n\n{markdown(table)}\n</details>\n"
 
 
 def save_table(table: pd.DataFrame, path: Path) -> list[Path]:

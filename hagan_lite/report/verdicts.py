@@ -7,6 +7,8 @@ HELD, NOT, UNDECIDED, UNTESTED = "held", "did not hold", "undecided here", "not 
 """Undecided: it was tested, and the runs lie too near together to decide.
 Not testable: data or records are missing."""
 
+_WORST_FIRST = (NOT, UNTESTED, UNDECIDED, HELD)
+
 LEVEL = 0.05
 """A difference decides where chance alone would make one as large, in either direction, less often
 than this. It is compared with the corrected p where there is one."""
@@ -29,6 +31,7 @@ class Comparison:
     because: str
     interval: tuple[float, float] | None = None
     of_distance: bool = True  # the effect is a difference of FD
+    protocol: str = ""  # " (earlier protocol)", or nothing for the present one
     both_with_t: bool = False  # both sides were trained with the augmentation T
     corrected_p: float | None = None
 
@@ -45,10 +48,14 @@ class Comparison:
         """Return the numbers of both sides with p, and the corrected p where there is one."""
         if self.p is None:
             return f"{self.because}, and no spread of runs is known"
-        words = f"{self.because}, p = {self.p:.2g}"
+        words = f"{self.because}, p = {in_short(self.p)}"
         if self.corrected_p is not None:
-            words += f" ({self.corrected_p:.2g} corrected)"
+            words += f" ({in_short(self.corrected_p)} corrected)"
         return words
+
+    def corrected(self, p_of: Mapping[tuple, float]) -> "Comparison":
+        """Return the comparison with its corrected p, by its key, if `p_of` has one."""
+        return replace(self, corrected_p=p_of.get(self.key))
 
 
 @dataclass(frozen=True)
@@ -87,23 +94,33 @@ class Finding:
         return tuple(part for part in self.parts if isinstance(part, Comparison))
 
     @property
-    def nearest(self) -> Comparison | None:
-        """Return the comparison with the smallest effect: a claim is ahead of all or of none."""
-        return min(self.comparisons, key=lambda c: c.effect, default=None)
+    def deciding(self) -> Comparison | None:
+        """Return the comparison that decides a claim to be ahead of all: the worst verdict's.
+
+        Of several with one verdict it is that with the smallest effect; None where there is none.
+        """
+
+        def rank(comparison: Comparison) -> tuple[int, float]:
+            return _WORST_FIRST.index(comparison.verdict), comparison.effect
+
+        return min(self.comparisons, key=rank, default=None)
 
     def corrected(self, p_of: Mapping[tuple, float]) -> "Finding":
         """Return the finding with each comparison's corrected p, by its key."""
-        parts = []
-        for part in self.parts:
-            if isinstance(part, Comparison) and part.key in p_of:
-                part = replace(part, corrected_p=p_of[part.key])
-            parts.append(part)
+        parts = [
+            part.corrected(p_of) if isinstance(part, Comparison) else part for part in self.parts
+        ]
         return Finding(tuple(parts), self.records)
+
+
+def in_short(p: float | None) -> str:
+    """Return a p with two digits, or nothing for None."""
+    return "" if p is None else f"{p:.2g}"
 
 
 def worst(verdicts: list[str]) -> str:
     """Return the verdict on a claim with several parts: one part that did not hold decides it."""
-    return min(verdicts, key=(NOT, UNTESTED, UNDECIDED, HELD).index)
+    return min(verdicts, key=_WORST_FIRST.index)
 
 
 def bounded(verdict: str, controls: list[str]) -> str:

@@ -1,0 +1,208 @@
+"""Draw verdicts: effects with their intervals, models run by run, and training on few images."""
+
+import textwrap
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from hagan_lite.drawing.lessons import LARGE
+from hagan_lite.drawing.style import COLOURS, PHASE, _absent, _figure
+
+BOTH_WITH_T, NOT_BOTH = COLOURS[0], COLOURS[1]
+"""Colours of comparisons in which both sides were trained with T, and of others."""
+MARKERS = "osD^vP"
+
+
+class ForestRow(NamedTuple):
+    """Describe one line of a forest plot.
+
+    `interval` is None where a side has a single run. `decided` fills the marker; `control` moves
+    the name to the right, under the claim that it controls. `notes` are texts in columns beside it.
+    """
+
+    name: str
+    effect: float
+    interval: tuple[float, float] | None
+    both_with_t: bool
+    decided: bool
+    control: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = "") -> Figure:
+    """Draw effects with their 95 % intervals, one line a comparison; `columns` head the notes.
+
+    Right of 0 the runs go the way of the claim. The colour says whether both sides have T.
+    """
+    wrapped = [_wrapped(row) for row in rows]
+    heights = [0.16 + 0.19 * len(lines) for lines in wrapped]
+    figure, axes = _figure(1, 1, 12, sum(heights) + 1.3)
+    axis = axes[0, 0]
+    if not rows:
+        _absent(axis, "no claim has records on both sides")
+        return figure
+    y, places = 0.0, []
+    for height in heights:
+        places.append(y + height / 2)
+        y += height
+    for row, place in zip(rows, places, strict=True):
+        colour = BOTH_WITH_T if row.both_with_t else NOT_BOTH
+        if row.interval:
+            axis.plot(row.interval, [place] * 2, color=colour, lw=2.5, solid_capstyle="butt")
+        size = 7 if row.control else 10
+        face = colour if row.decided else "white"
+        axis.plot(row.effect, place, "o", ms=size, mec=colour, mfc=face, mew=2)
+    _columns(axis, rows, places, columns)
+    axis.axvline(0, color="black", lw=1)
+    axis.set_yticks(places, ["\n".join(lines) for lines in wrapped], linespacing=1.0)
+    for label, row in zip(axis.get_yticklabels(), rows, strict=True):
+        label.set_fontsize(9 if row.control else 10.5)
+        label.set_color("0.35" if row.control else "black")
+    axis.set_ylim(y, 0)
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+    axis.grid(axis="x", color="0.92")
+    axis.set_axisbelow(True)
+    axis.set_xlabel(
+        "the other side's mean FD minus mine: right of 0, runs go the paper's way", fontsize=LARGE
+    )
+    figure.suptitle(title, fontsize=LARGE + 1)
+    _forest_legend(figure)
+    return figure
+
+
+def _wrapped(row: ForestRow) -> list[str]:
+    return textwrap.wrap(row.name, 52 if row.control else 50)
+
+
+def _columns(
+    axis: Axes, rows: list[ForestRow], places: list[float], columns: tuple[str, ...]
+) -> None:
+    """Write each row's notes to the right of the axes, under the heads `columns`."""
+    for i, head in enumerate(columns):
+        x = 1.03 + 0.19 * i
+        axis.text(x, 1.0, head, transform=axis.transAxes, fontsize=10, va="bottom", weight="bold")
+        for row, place in zip(rows, places, strict=True):
+            axis.text(x, place, row.notes[i], transform=axis.get_yaxis_transform(), va="center")
+
+
+def _forest_legend(figure: Figure) -> None:
+    def dot(colour: Any, face: Any, label: str) -> Line2D:
+        return Line2D([], [], marker="o", ls="", ms=9, mec=colour, mfc=face, mew=2, label=label)
+
+    entries = [
+        dot(BOTH_WITH_T, BOTH_WITH_T, "both sides have T"),
+        dot(NOT_BOTH, NOT_BOTH, "not both have T"),
+        dot("black", "black", "decided (corrected p < 0.05)"),
+        dot("black", "white", "undecided"),
+        Line2D([], [], color="black", lw=2.5, label="95 % interval over runs"),
+    ]
+    figure.legend(handles=entries, loc="outside lower center", ncols=5, fontsize=9, frameon=False)
+
+
+class ModelRow(NamedTuple):
+    """Describe a model's line in one data set: the scores of its runs, and what the paper prints.
+
+    `present` and `earlier` are scores in the two protocols; `interval` is that of `present`'s mean.
+    """
+
+    name: str
+    with_t: bool
+    present: list[float]
+    earlier: list[float]
+    interval: tuple[float, float] | None = None
+    printed: str = ""
+
+
+def runs_by_model(panels: dict[str, list[ModelRow]], unit: str = "FD") -> Figure:
+    """Draw each model's runs as points with their mean, one panel a data set.
+
+    All panels list the same models. Hollow points are runs of the earlier protocol, which compare
+    with each other alone. Beside a row stands what the paper prints.
+    """
+    names = [row.name for row in next(iter(panels.values()))]
+    size = (4.3 * len(panels) + 1, 0.42 * len(names) + 1.6)
+    figure, axes = _figure(1, len(panels), *size, sharey=True)
+    for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
+        for y, row in enumerate(rows):
+            _model_row(axis, y, row)
+        axis.set_xlabel(f"{unit}, lower is better", fontsize=LARGE)
+        axis.set_title(title, fontsize=LARGE + 1, loc="left")
+        if any(row.printed for row in rows):
+            right = dict(transform=axis.transAxes, ha="left", va="bottom", fontsize=9)
+            axis.text(1.01, 1.0, "paper's FID\n(place)", **right)
+        axis.grid(axis="x", color="0.92")
+        axis.set_axisbelow(True)
+    axes[0, 0].set_yticks(range(len(names)), names, fontsize=LARGE)
+    axes[0, 0].set_ylim(len(names) - 0.5, -0.7)
+    entries = [
+        Line2D([], [], marker="o", ls="", color=BOTH_WITH_T, label="with T"),
+        Line2D([], [], marker="o", ls="", color=NOT_BOTH, label="without T"),
+        Line2D([], [], marker="o", ls="", mec="0.3", mfc="white", label="earlier protocol"),
+        Line2D([], [], color="black", lw=2, label="mean, 95 % interval (three runs or more)"),
+    ]
+    figure.legend(handles=entries, loc="outside lower center", ncols=4, fontsize=10, frameon=False)
+    return figure
+
+
+def _model_row(axis: Axes, y: int, row: ModelRow) -> None:
+    """Draw one model's runs at height `y`: the present protocol above, the earlier one below."""
+    colour = BOTH_WITH_T if row.with_t else NOT_BOTH
+    both = bool(row.present and row.earlier)
+    for scores, shift, face in ((row.present, -0.17, colour), (row.earlier, 0.2, "white")):
+        if not scores:
+            continue
+        place = y + (shift if both else 0)
+        axis.plot(scores, [place] * len(scores), "o", ms=5.5, mec=colour, mfc=face, alpha=0.85)
+        mean = float(np.mean(scores))
+        axis.plot([mean] * 2, [place - 0.15, place + 0.15], color="black", lw=2)
+    if row.interval:
+        place = y - (0.17 if both else 0)
+        axis.plot(row.interval, [place] * 2, color="black", lw=1.2, zorder=3)
+    beside = dict(transform=axis.get_yaxis_transform(), va="center")
+    if row.printed:
+        axis.text(1.01, y, row.printed, ha="left", fontsize=10, **beside)
+    if not row.present and not row.earlier:
+        axis.text(0.5, y, "no run", ha="center", fontsize=9, color="0.6", **beside)
+
+
+def few_images(table: pd.DataFrame) -> Figure:
+    """Draw tables.few_images: KID against held-out images, and D's AUC, over the training images.
+
+    One column a data set, one colour a model. At an AUC of 1/2 D cannot tell images that it was
+    trained on from others.
+    """
+    data = list(dict.fromkeys(table["data"]))
+    figure, axes = _figure(2, len(data), 4.6 * len(data), 6.2, sharex="col", sharey="row")
+    for (upper, lower), name in zip(axes.T, data, strict=True):
+        of_data = table[table["data"] == name]
+        for i, model in enumerate(dict.fromkeys(table["model"])):
+            mine = of_data[of_data["model"] == model].sort_values("training images")
+            how = dict(color=COLOURS[i], marker=MARKERS[i], ms=8, lw=2, label=model)
+            upper.plot(mine["training images"], mine["KID, held out"], **how)
+            lower.plot(mine["training images"], mine["D's AUC"], **how)
+        lower.axhline(0.5, color=PHASE, ls="--", lw=1.5, label="chance: D knows no image by heart")
+        numbers = sorted(set(of_data["training images"]))
+        for axis in (upper, lower):
+            axis.set_xscale("log")
+            axis.minorticks_off()
+            axis.set_xticks(numbers, [f"{n:,}" for n in numbers])
+            axis.tick_params(labelsize=LARGE)
+            axis.grid(color="0.92")
+            axis.set_axisbelow(True)
+        upper.set_title(name, fontsize=LARGE + 2)
+        lower.set_xlabel("training images", fontsize=LARGE + 1)
+    axes[0, 0].set_ylim(0, 1.1 * table["KID, held out"].max())
+    axes[1, 0].set_ylim(0.45, 1.02)
+    axes[0, 0].set_ylabel("KID against held-out\nimages (lower is better)", fontsize=LARGE + 1)
+    axes[1, 0].set_ylabel(
+        "chance that D scores a training\nimage above a held-out one", fontsize=LARGE
+    )
+    handles, labels = axes[1, 0].get_legend_handles_labels()
+    where = dict(loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles, labels, fontsize=LARGE, **where)
+    return figure
