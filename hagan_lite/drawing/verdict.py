@@ -76,7 +76,7 @@ def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = ""
 
 
 def _wrapped(row: ForestRow) -> list[str]:
-    return textwrap.wrap(row.name, 52 if row.control else 50)
+    return textwrap.wrap(row.name, 60 if row.control else 54)
 
 
 def _columns(
@@ -84,7 +84,7 @@ def _columns(
 ) -> None:
     """Write each row's notes to the right of the axes, under the heads `columns`."""
     for i, head in enumerate(columns):
-        x = 1.03 + 0.19 * i
+        x = 1.03 + 0.25 * i
         axis.text(x, 1.0, head, transform=axis.transAxes, fontsize=10, va="bottom", weight="bold")
         for row, place in zip(rows, places, strict=True):
             axis.text(x, place, row.notes[i], transform=axis.get_yaxis_transform(), va="center")
@@ -131,7 +131,7 @@ def runs_by_model(panels: dict[str, list[ModelRow]], unit: str = "FD") -> Figure
         for y, row in enumerate(rows):
             _model_row(axis, y, row)
         axis.set_xlabel(f"{unit}, lower is better", fontsize=LARGE)
-        axis.set_title(title, fontsize=LARGE + 1, loc="left")
+        axis.set_title(title, fontsize=LARGE + 2)
         if any(row.printed for row in rows):
             right = dict(transform=axis.transAxes, ha="left", va="bottom", fontsize=9)
             axis.text(1.01, 1.0, "paper's FID\n(place)", **right)

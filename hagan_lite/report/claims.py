@@ -119,8 +119,7 @@ def forest_rows(found: list[Judged]) -> list[ForestRow]:
 def ledger(records: list[dict[str, Any]], preset: str = "cpu") -> pd.DataFrame:
     """Return a row per claim: what the paper says and where, and the verdicts with their reasons.
 
-    The effect is that over the rival that decides, in FD, and positive where our runs go the claim's
-    way.
+    The effect is that over the rival that decides, in FD: positive where it is the claim's way.
     """
     return pd.DataFrame([_ledger_row(one) for one in judged(records, preset)])
 
