@@ -3,9 +3,11 @@ import scipy.stats
 import yaml
 
 from hagan_lite import runs
-from hagan_lite.report import claims, claims_counted, claims_measured, verdicts
-from hagan_lite.report.experiments import EARLIER, PAPERS_MODELS, ladder, rows_of
+from hagan_lite.report import claims, claims_counted, claims_measured, effects, tables, verdicts
+from hagan_lite.report.experiments import EARLIER, PAPERS_MODELS, few_images, ladder, rows_of
 from hagan_lite.system.paths import COMMITTED, ROOT
+
+FULL = "+ training strategy = hagan"
 
 
 def runs_of(row, *scores, curve=None, figure_7=None, **changes):
@@ -46,27 +48,161 @@ def test_a_claim_is_held_only_where_the_seeds_are_told_apart(rival, verdict):
     assert set(judged.records) == {r["name"] for r in records}
 
 
-def test_one_seed_is_taken_to_scatter_as_others_do():
-    """Pooled over two rows of three seeds, sd 10 with 4 degrees of freedom: t must exceed 2.78."""
-    spread = runs_of("base", 240, 250, 260) + runs_of("base with T", 215, 225, 235)
-    test = dict(row="+ training strategy = hagan", than=["base"])
-    assert claims_measured.spread(claims.by_name(spread, "cpu"), spread[0]) == (10.0, 4)
-    assert (
-        decide(spread + runs_of("+ training strategy = hagan", 215), better=test).verdict
-        == verdicts.HELD
-    )  # t = 3.0
-    near = decide(spread + runs_of("+ training strategy = hagan", 220), better=test)  # t = 2.6
-    assert near.verdict == verdicts.UNDECIDED and "+2.6 standard errors, p = 0.06" in near.because
-    alone = runs_of("base", 300) + runs_of("+ training strategy = hagan", 100)
-    assert decide(alone, better=test).verdict == verdicts.UNDECIDED  # two runs have no spread
+def test_a_single_run_is_compared_by_the_spread_of_the_other_side():
+    """Crawford and Howell: t = (215 - 250) / (10 sqrt(4/3)) = -3.03 with two degrees of freedom."""
+    test = dict(row=FULL, than=["base"])
+    several = runs_of("base", 240, 250, 260)
+    judged = decide(several + runs_of(FULL, 215), better=test)
+    (comparison,) = judged.comparisons
+    assert comparison.p == pytest.approx(2 * scipy.stats.t.sf(35 / (10 * (4 / 3) ** 0.5), 2))
+    assert comparison.interval is None and comparison.runs == (1, 3)
+    assert judged.verdict == verdicts.UNDECIDED
+    assert decide(several + runs_of(FULL, 150), better=test).verdict == verdicts.HELD
+    alone = decide(runs_of("base", 300) + runs_of(FULL, 100), better=test)
+    assert alone.verdict == verdicts.UNDECIDED and alone.comparisons[0].p is None
 
 
-def test_the_test_is_students():
-    a, b = [200.0, 210.0, 205.0], [215.0, 226.0, 209.0]
+def test_the_test_is_welchs():
+    a, b = [200.0, 210.0, 205.0], [215.0, 240.0]
     judged = decide(
         runs_of("base", *a) + runs_of("sagan", *b), better=dict(row="base", than=["sagan"])
     )
-    assert f"p = {scipy.stats.ttest_ind(a, b).pvalue:.2g}" in judged.because
+    (comparison,) = judged.comparisons
+    assert comparison.p == pytest.approx(scipy.stats.ttest_ind(a, b, equal_var=False).pvalue)
+    assert comparison.effect == pytest.approx(22.5)
+
+
+def test_over_several_data_sets_each_weighs_the_same():
+    """Differences of 10 and 20; squared errors of means add up, each divided by two squared."""
+    strata = (((0.0, 2.0), (10.0, 12.0)), ((5.0, 7.0, 9.0), (26.0, 28.0)))
+    found = effects.effect(strata)
+    assert found.size == pytest.approx((10 + 20) / 2)
+    terms = [(2 / 2 / 4, 1), (2 / 2 / 4, 1), (4 / 3 / 4, 2), (2 / 2 / 4, 1)]
+    total = sum(variance for variance, _ in terms)
+    freedom = total**2 / sum(variance**2 / df for variance, df in terms)
+    assert found.p == pytest.approx(2 * scipy.stats.t.sf(15 / total**0.5, freedom))
+    low, high = found.interval
+    assert low < 15 < high
+
+
+def test_single_runs_on_several_data_sets_are_compared_in_pairs():
+    strata = tuple(((mine,), (other,)) for mine, other in ((1, 3), (2, 6), (5, 8)))
+    found = effects.effect(strata)
+    assert found.size == 3 and found.p == pytest.approx(
+        scipy.stats.ttest_rel([3, 6, 8], [1, 2, 5]).pvalue
+    )
+    assert found.interval == (pytest.approx(2), pytest.approx(4))  # the extremes of three pairs
+    mixed = (((1.0,), (3.0,)), ((2.0, 3.0), (6.0, 7.0)))
+    assert effects.effect(mixed) == (3.0, None, None)
+
+
+def test_an_interval_is_the_same_at_every_call_and_follows_its_seed():
+    strata = (((200.0, 210.0, 205.0), (215.0, 226.0, 209.0)),)
+    again = effects.effect.__wrapped__
+    assert again(strata, 0) == again(strata, 0)
+    assert again(strata, 0).p == again(strata, 1).p
+    low, high = again(strata, 0).interval
+    assert 209 - 210 <= low < 11.67 < high <= 226 - 200  # within what any drawing can give
+
+
+def test_holms_correction_of_a_worked_example():
+    """Of 0.01, 0.04, 0.03, 0.005: 4 x 0.005, 3 x 0.01, 2 x 0.03, and 0.06 again, not 0.04."""
+    assert verdicts.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert verdicts.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert verdicts.holm([]) == []
+
+
+def claim_of(row, *than, **controls):
+    """Return what is found about "row is ahead of than", by its records, before any correction."""
+
+    def found(records):
+        by_row = claims.by_name(records, "cpu")
+        ours = claims_measured.better(by_row, row, list(than))
+        others = {name: claims_measured.better(by_row, *rows) for name, rows in controls.items()}
+        return claims.Judged(1, dict(claim="c", where="w"), None, ours, others)
+
+    return found
+
+
+def test_a_claim_is_held_only_by_its_corrected_p():
+    """p = 0.02 alone is held; among three tests it is 0.06, and undecided."""
+    records = runs_of(FULL, 200, 210, 205) + runs_of("base", 219, 222, 216)
+    records += runs_of("sagan", 206, 209, 203) + runs_of("base with T", 207, 201, 210)
+    one = claim_of(FULL, "base")(records)
+    assert one.ours.comparisons[0].p < 0.05 and one.verdict == verdicts.HELD
+    assert claims.corrected([one])[0].verdict == verdicts.HELD
+    others = [claim_of(FULL, name)(records) for name in ("sagan", "base with T")]
+    first, *_ = claims.corrected([one, *others])
+    assert first.verdict == verdicts.UNDECIDED
+    assert first.ours.comparisons[0].corrected_p == pytest.approx(3 * one.ours.comparisons[0].p)
+
+
+def test_a_test_that_two_claims_share_is_counted_once():
+    records = runs_of(FULL, 200, 210, 205) + runs_of("base", 219, 222, 216)
+    twice = claims.corrected([claim_of(FULL, "base")(records)] * 2)
+    assert twice[0].ours.comparisons[0].corrected_p == twice[0].ours.comparisons[0].p
+
+
+def test_a_claim_is_not_held_where_a_control_contradicts_it():
+    records = runs_of(FULL, 200, 201, 202) + runs_of("base", 300, 301, 302)
+    behind = runs_of("base with T", 100, 101, 102)
+    rows = (FULL, ["base with T"])
+    bounded = claim_of(FULL, "base", fair=rows)(records + behind)
+    assert bounded.ours.verdict == verdicts.HELD and bounded.verdict == verdicts.UNDECIDED
+    level = claim_of(FULL, "base", fair=rows)(records + runs_of("base with T", 199, 201, 203))
+    assert level.controls["fair"].verdict == verdicts.UNDECIDED and level.verdict == verdicts.HELD
+
+
+def test_a_claim_to_be_ahead_of_all_is_drawn_by_the_rival_that_decides_it():
+    records = runs_of(FULL, 200, 201, 202) + runs_of("base", 300, 301, 302)
+    one = claim_of(FULL, "base", "sagan")(records + runs_of("sagan", 203, 202, 201))
+    (line,) = claims.forest_rows([one])
+    assert line.effect == pytest.approx(1.0) and "sagan" in line.name and not line.decided
+
+
+def few_of(model, n, fd, data="covid-ct", auc=0.5):
+    """Return a record of a training on n images; `fd` is its FD against held-out images."""
+    e = dict(few_images("cpu"))[f"{model} on {n} images of {data}"]
+    scores = dict(extractor="x", resize="r", n_real=80, n_fake=80, floor=40.0, kid=fd / 1000)
+    return dict(
+        name=f"{model} {n} {data}",
+        device="gpu",
+        experiment=e.to_dict(),
+        data=dict(name=data, fingerprint=data, n=397, n_heldout=80),
+        metrics=scores | dict(fd=1.0, n_real=n, n_fake=n),
+        heldout=dict(
+            metrics=scores | dict(fd=fd, fd_at_floor_n=fd),
+            gap=dict(training=0.6, heldout=0.5, auc=auc),
+        ),
+    )
+
+
+def test_few_images_are_judged_by_held_out_images_and_stand_in_a_table_of_their_own():
+    records = []
+    for n, mine, other in ((50, 210, 230), (100, 205, 224), (200, 200, 221)):
+        records += [few_of("hagan", n, mine), few_of("base with T", n, other, auc=0.9)]
+    places = [f"{n} images of covid-ct" for n in (50, 100, 200)]
+    judged = decide(records, better_on_average=dict(row="hagan", than="base with T", over=places))
+    assert judged.verdict == verdicts.HELD and judged.comparisons[0].effect == pytest.approx(20)
+    assert judged.comparisons[0].both_with_t
+    table = tables.few_images(few_images("cpu"), records)
+    assert table["training images"].tolist() == [50, 50, 100, 100, 200, 200]
+    assert table["FD, held out"].tolist() == [210, 230, 205, 224, 200, 221]
+    assert set(table.loc[table["model"] == "base with T", "D's AUC"]) == {0.9}
+    assert tables.table_2(records).empty
+    lacking = decide(
+        records[1:], better_on_average=dict(row="hagan", than="base with T", over=places)
+    )
+    assert lacking.verdict == verdicts.UNTESTED and "hagan on 50 images" in lacking.because
+
+
+def test_each_rival_is_compared_in_the_present_protocol_where_both_have_records():
+    earlier = runs_of(FULL, 200, 201, **EARLIER) + runs_of("base", 250, 251, **EARLIER)
+    present = runs_of(FULL, 300, 301) + runs_of("sagan", 310, 311)
+    judged = decide(earlier + present, better=dict(row=FULL, than=["base", "sagan"]))
+    assert "200.5 against 250.5 (base) (earlier protocol)" in judged.because
+    assert "300.5 against 310.5 (sagan)," in judged.because
+    assert [c.protocol != "" for c in judged.comparisons] == [True, False]
 
 
 def test_it_must_be_better_than_all():
@@ -142,9 +278,6 @@ def test_steadier_is_an_f_test():
         == verdicts.UNDECIDED
     )
     assert decide(wild, steadier=test | dict(row="base")).verdict == verdicts.UNTESTED
-
-
-FULL = "+ training strategy = hagan"
 
 
 @pytest.mark.parametrize(
@@ -278,7 +411,7 @@ def test_every_claim_has_its_place_and_every_verdict_its_record():
 
 def test_every_row_that_a_claim_names_is_one():
     """A row that is spelt wrong would be "no record of ..." for ever."""
-    every = {name for name, _ in claims.rows("cpu")}
+    every = {name for name, _ in claims.rows("cpu") + few_images("cpu")}
     for claim in yaml.safe_load(claims.CLAIMS.read_text()):
         ours = claim.get("ours", {})
         for test in [
@@ -292,6 +425,8 @@ def test_every_row_that_a_claim_names_is_one():
                     if "row" in arguments
                     else set()
                 )
+                if "over" in arguments:
+                    named = {f"{row} on {place}" for row in named for place in arguments["over"]}
                 assert named <= every, claim["claim"]
 
 

@@ -76,7 +76,7 @@ def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = ""
 
 
 def _wrapped(row: ForestRow) -> list[str]:
-    return textwrap.wrap(row.name, 60 if row.control else 54)
+    return textwrap.wrap(row.name, 60 if row.control else 54, break_on_hyphens=False)
 
 
 def _columns(
