@@ -6,6 +6,7 @@ A part stands between the lines `<!-- NAME: scripts/pages.py -->` and `<!-- end 
 PARTS lists the names.
 """
 
+import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -233,6 +234,53 @@ def papers_budget(records: Records) -> str:
     return tables.markdown(pd.DataFrame(lines))
 
 
+SPEED = ROOT / "data" / "speed.json"
+"""What `make bench` printed last on the machine that docs/speed.md is about."""
+RATIOS = {
+    "DCGAN's step: share of a matrix product's speed": ("steps", "dcgan 64", "share_of_matmul"),
+    "SAGAN's step: the same": ("steps", "sagan 64", "share_of_matmul"),
+    "HAGAN's step: the same": ("steps", "hagan 64", "share_of_matmul"),
+    "HAGAN's time over SAGAN's, over the ratio of their FLOPs": (
+        "steps",
+        "hagan over sagan 64",
+        "time_over_flops",
+    ),
+    "the heap kept, against given back": ("measures", "heap kept, hagan 64", "times_faster"),
+    "no pass of $D$ made twice": ("measures", "no pass twice 64", "times_faster"),
+    "fused attention, against the N x N matrix": ("measures", "fused attention 64", "times_faster"),
+    "channels_last": ("measures", "channels_last 64", "times_faster"),
+    "$T$ and masks batched, against one image at a time": (
+        "measures",
+        "batched T and masks 64",
+        "times_faster",
+    ),
+    "the map of attention's output, against attention received": (
+        "measures",
+        "output map, hagan 64",
+        "times_faster",
+    ),
+    "one pass of $G$ a step, against two": ("measures", "one pass of G, hagan 64", "times_faster"),
+    "both of these": ("measures", "both, hagan 64", "times_faster"),
+    "both of these, at width 32": ("measures", "both, hagan 32", "times_faster"),
+}
+"""What docs/speed.md shows of it: ratios alone, for seconds belong to a machine and an hour."""
+
+
+def speed(records: Records) -> str:
+    """Return the ratios of the last bench; of a measure, how many times faster a step is with it."""
+    del records
+    bench = json.loads(SPEED.read_text())
+    targets = {row["figure"]: row["wanted"] for row in bench["targets"]}
+    lines = []
+    for what, (part, name, key) in RATIOS.items():
+        times = " times faster" if key == "times_faster" else ""
+        wanted = targets.get(f"{name}: {key}", "")
+        lines.append(
+            {"what": what, "measured": f"{bench[part][name][key]:.2f}{times}", "aim": wanted}
+        )
+    return tables.markdown(pd.DataFrame(lines))
+
+
 STEP = "row of Table IV, or a control"
 LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
 PARTS: dict[str, Callable[[Records], str]] = dict(
@@ -255,6 +303,7 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     table_1=printed_cells,
     verdicts=ledger_by_verdict,
     budget=papers_budget,
+    speed=speed,
 )
 
 
