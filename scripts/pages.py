@@ -267,7 +267,7 @@ RATIOS = {
 
 
 def speed(records: Records) -> str:
-    """Return the ratios of the last bench; of a measure, how many times faster a step is with it."""
+    """Return the ratios of the last bench; for a measure, how much faster a step is by it."""
     del records
     bench = json.loads(SPEED.read_text())
     targets = {row["figure"]: row["wanted"] for row in bench["targets"]}
@@ -278,6 +278,40 @@ def speed(records: Records) -> str:
         lines.append(
             {"what": what, "measured": f"{bench[part][name][key]:.2f}{times}", "aim": wanted}
         )
+    return tables.markdown(pd.DataFrame(lines))
+
+
+GPU = ROOT / "data" / "gpu.json"
+"""What stages 1 and 2 of scripts/gpu.sh printed on the GPU that docs/gpu.md is about."""
+
+
+def on_a_gpu(records: Records) -> str:
+    """Return the time of a step on the GPU that was lent, by model, size and mode."""
+    del records
+    measured = json.loads(GPU.read_text())
+    lines = []
+    for line in measured["speed"]:
+        if "ms" in line:
+            model, size, _, batch, mode, precision = line["case"].split()
+            what = f"{model}, {size}, batches of {batch}, {precision}"
+            how = {"eager": "launched as it is", "recorded": "recorded"}[mode]
+            row = {"step in phase two": what, "": how, "ms": f"{line['ms']:.1f}"}
+            row["ms of the host"] = f"{line['launching_ms']:.1f}"
+            lines.append(row | {"TFLOP/s": f"{line['tflop_per_second']:.1f}"})
+    return tables.markdown(pd.DataFrame(lines))
+
+
+def paper_preset(records: Records) -> str:
+    """Return the runs of the preset `paper` with T, FD, FID-768, KID, precision and recall."""
+    lines = []
+    for r in records:
+        e, m = r["experiment"], r["metrics"]
+        if e["preset"] == "paper":
+            more = r["also"]["inception-768"]
+            row = {"model": f"{e['model']} with T", "steps": f"{e['steps']:,}", "runs": 1}
+            row |= {"FD": f"{m['fd']:.1f}", "FID-768": f"{more['fid768']:.3f}"}
+            row |= {"KID": f"{m['kid']:.3f}", "precision": f"{m['precision']:.2f}"}
+            lines.append(row | {"recall": f"{m['recall']:.2f}", "minutes": r["minutes"]})
     return tables.markdown(pd.DataFrame(lines))
 
 
@@ -304,6 +338,8 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     verdicts=ledger_by_verdict,
     budget=papers_budget,
     speed=speed,
+    gpu=on_a_gpu,
+    paper_preset=paper_preset,
 )
 
 
