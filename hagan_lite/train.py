@@ -54,16 +54,13 @@ def train(
     RuntimeError where another process trains there.
     """
     keep_heap()
-    if dataset is None:
-        dataset = load_for(e)
+    dataset = load_for(e) if dataset is None else dataset
     run = runs.run_dir(e, dataset) if run is None else Path(run)
     where = pick_device(device)
     with storage.only_writer(run):
         runs.open_run(run, e, dataset, where, precision)
         if not runs.finished(run):
             model = model_of(e)(e, where, precision, compiled)
-            if recorded is None:
-                recorded = graphs.can_record(model) and not compiled
             _train(model, graphs.step_of(model, recorded), run, dataset, on_log, history)
     return run
 
