@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -86,6 +86,7 @@ def _panel(figure: Figure, axis: Axes, panel: Panel) -> None:
     else:
         _picture(axis, array, panel.title, **_colours_of(panel, array))
         _colour_bar(figure, axis, panel)
+    axis.title.set_fontsize(LARGE)
     if panel.outline is not None:
         mask = np.asarray(panel.outline, dtype=float)
         axis.contour(mask, levels=[0.5], colors=["white"], linewidths=2.2)
@@ -120,7 +121,13 @@ def _colour_bar(figure: Figure, axis: Axes, panel: Panel) -> None:
     bar = figure.colorbar(shown, ax=axis, location="bottom", shrink=0.9, pad=0.02, aspect=14)
     bar.ax.tick_params(labelsize=SMALL)
     unit = panel.unit
-    if panel.kind != "ratio":
+    if panel.kind == "ratio" and isinstance(shown.norm, LogNorm):
+        bar.set_ticks([1, 10, 100, 1000], labels=["1", "10", "100", "1000"])
+        bar.ax.set_xlim(*shown.get_clim())  # of the ticks, those within the scale
+        bar.minorticks_off()
+    elif panel.kind == "ratio":
+        bar.ax.locator_params(nbins=3)
+    else:
         bar.ax.locator_params(nbins=2)  # more would collide
         largest = max(map(abs, shown.get_clim())) or 1.0
         power = math.floor(math.log10(largest))
@@ -259,10 +266,11 @@ def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -
     """Draw sets of curves side by side; curves differ in colour and dash. `height` is in inches.
 
     Legends stand below the axes, off the data. With `legend_below` all parts have the same curves,
-    and one legend stands below them all.
+    and one legend stands below them all. Parts that show one quantity share its scale then.
     """
     dashes = ("-", "--", "-.", ":")
-    figure, axes = _figure(1, len(parts), 4.0 * len(parts), height)
+    one_quantity = legend_below and len({part.y for part in parts}) == 1
+    figure, axes = _figure(1, len(parts), 4.0 * len(parts), height, sharey=one_quantity)
     for axis, part in zip(axes[0], parts, strict=True):
         for i, (label, (x, y)) in enumerate(part.curves.items()):
             style = dashes[i % 4]
