@@ -100,18 +100,6 @@ def test_the_attention_explorer_shows_a_row_of_A(shipped):
     assert not np.array_equal(shown(explorer.image), background)
 
 
-def test_the_augmentation_explorer_shows_the_modules_T():
-    explorer = widgets.AugmentationExplorer()
-    before = shown(explorer.image)
-    real, fake = explorer.augmented  # nothing is changed yet
-    explorer.down.value, explorer.brightness.value = 8, 0.25
-    assert not np.array_equal(shown(explorer.image), before)
-    moved_real, moved_fake = explorer.augmented
-    for moved, image in ((moved_real, real), (moved_fake, fake)):
-        torch.testing.assert_close(moved[:, 8:], image[:, :-8] + 0.25)
-        assert (moved[:, :8] == -0.75).all()
-
-
 def test_the_training_viewer_scrubs_through_a_run(smoke_run):
     viewer = widgets.TrainingViewer(smoke_run)
     steps = explorers.moments(smoke_run)

@@ -10,15 +10,12 @@ from pathlib import Path
 import ipywidgets as w
 import numpy as np
 import torch
-from torch import Tensor
 
 from hagan_lite.attnmix import Labels
-from hagan_lite.augment import Augmentation
 from hagan_lite.datasets.loading import load_for
-from hagan_lite.datasets.pixels import to_tensor_range, to_uint8
+from hagan_lite.datasets.pixels import to_tensor_range
 from hagan_lite.drawing.training import training_curves
 from hagan_lite.lessons import explorers
-from hagan_lite.lessons.pretrained import load_pretrained
 from hagan_lite.runs.folder import experiment_of, load_generator, read_log
 
 BLUE, ORANGE = "#0173b2", "#de8f05"  # real and fake, as in every figure
@@ -178,48 +175,6 @@ class AttentionExplorer(w.VBox):
             f"Its ten favourite pixels of {len(mine)} take {top:.0%} of its attention. "
             f"If attention were uniform, any ten would take {10 / len(mine):.0%}."
         )
-
-
-class AugmentationExplorer(w.VBox):
-    """Show what T makes of a real and a fake image, with its five numbers on sliders.
-
-    `augmented` holds T(x) and T(G(z)), (2, C, H, W).
-    """
-
-    augmented: Tensor
-
-    def __init__(self) -> None:
-        p = load_pretrained()
-        self._e, self._G, self._images = p.experiment, p.G, load_for(p.experiment).images
-        most = int(self._e.size * self._e.augment_shift)
-        self.real = _slider("real image", 50, 0, len(self._images) - 1)
-        self.fake = _slider("noise number", 1, 0, 99)
-        self.down = _slider("shift down", 0, -most, most)
-        self.right = _slider("shift right", 0, -most, most)
-        self.brightness = _slider("brightness", 0.0, -0.5, 0.5, 0.05)
-        self.contrast = _slider("contrast", 1.0, 0.5, 1.5, 0.05)
-        self.image, self.text = w.Image(format="png"), w.HTML()
-        of_T = [self.down, self.right, self.brightness, self.contrast]
-        for control in [self.real, self.fake, *of_T]:
-            control.observe(self._update, "value")
-        controls = w.HBox([w.VBox([self.real, self.fake]), w.VBox(of_T)])
-        picture = _under_heads(self.image, "x", "T(x)", "G(z)", "T(G(z))")
-        super().__init__([controls, picture, self.text])
-        self._update()
-
-    def _update(self, _=None) -> None:
-        fake = explorers.fake_and_map(self._G, self._e, self.fake.value).fake
-        real = torch.from_numpy(to_tensor_range(self._images[self.real.value][None]))
-        shift = torch.tensor([[self.down.value, self.right.value]] * 2)
-        brightness, contrast = torch.tensor([[self.brightness.value], [self.contrast.value]])
-        T = Augmentation(shift, brightness.expand(2), contrast.expand(2))
-        before = torch.cat([real, fake])
-        self.augmented = T(before)
-        tiles = to_uint8(torch.stack([before, self.augmented], 1).flatten(0, 1))  # x, T(x), ...
-        row = np.concatenate([tile[0] for tile in tiles], axis=1)
-        self.image.value = explorers.png(row[..., None].repeat(3, 2))
-        beyond = (self.augmented.abs() > 1).float().mean().item()
-        self.text.value = f"{beyond:.0%} of the values lie beyond [-1, 1]; D sees them uncut."
 
 
 class TrainingViewer(w.VBox):
