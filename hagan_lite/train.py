@@ -39,7 +39,7 @@ def train(
     compiled: bool = False,
     on_log: OnLog = None,
     history: bool = False,
-    recorded: bool = False,
+    recorded: bool | None = None,
 ) -> Path:
     """Train `e`, or go on where an earlier call stopped, and return the run folder.
 
@@ -47,7 +47,8 @@ def train(
     weights, bit for bit on the CPU, as one that ran through. `on_log` gets each log line; `device`,
     `precision`, `compiled` and `recorded` are no part of the experiment, nor is `history`, which
     saves a generator after every tenth of the steps for the learning curve. torch compiles the
-    networks where `compiled`; a `recorded` step is replayed as a CUDA graph (graphs.py).
+    networks where `compiled`; a `recorded` step is replayed as a CUDA graph (graphs.py), None:
+    wherever it can be and nothing is compiled.
 
     Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run,
     RuntimeError where another process trains there.
@@ -61,6 +62,8 @@ def train(
         runs.open_run(run, e, dataset, where, precision)
         if not runs.finished(run):
             model = model_of(e)(e, where, precision, compiled)
+            if recorded is None:
+                recorded = graphs.can_record(model) and not compiled
             _train(model, graphs.step_of(model, recorded), run, dataset, on_log, history)
     return run
 
@@ -70,7 +73,7 @@ def _train(
 ) -> None:
     e, where = model.e, model.device
     start = _resume(run, model)
-    trained_on, _ = dataset.split(e.heldout)
+    trained_on, _ = dataset.split(e.heldout, e.n_train)
     images = torch.from_numpy(dataset.images[trained_on]).to(where)  # once, as uint8
     log_every, picture_every = max(1, e.steps // 100), max(5, e.steps // 10)
     # A GPU takes 250 steps in a second or two, and a checkpoint takes nearly as long.

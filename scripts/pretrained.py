@@ -3,7 +3,7 @@
     python scripts/pretrained.py RUN
 
 What is shipped is a run folder that every function of hagan_lite.runs reads: float16 weights, log,
-record and a few snapshots. Its training state stays behind.
+record, a few snapshots and small grids of samples. Its training state stays behind.
 """
 
 import argparse
@@ -11,16 +11,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from hagan_lite import runs
 from hagan_lite.lessons.pretrained import CHECKPOINTS
-from hagan_lite.system.paths import RECORDS
-from hagan_lite.system.storage import load_checkpoint, read_json, write_json
+from hagan_lite.system.paths import COMMITTED
+from hagan_lite.system.storage import read_json, write_json
 
 MOST_BYTES = 3_000_000  # per file
 MOMENTS, ROWS = 4, 4  # snapshots that are kept, evenly spread over phase two, and rows of each
+SHOWN = 9  # images of each grid of samples
 
 
 def halved(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -30,32 +33,42 @@ def halved(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     }
 
 
+def tiles(grid: Path, size: int) -> np.ndarray:
+    """Return the images (N, 1, size, size) of a grey grid that runs.save_grid wrote."""
+    with Image.open(grid) as image:
+        picture = np.asarray(image.convert("L"))
+    rows, columns = (side // size for side in picture.shape)
+    cut = picture.reshape(rows, size, columns, size).transpose(0, 2, 1, 3)
+    return cut.reshape(-1, 1, size, size)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path)
     run = parser.parse_args().run
-    e, record = runs.experiment_of(run), read_json(RECORDS / f"{run.name}.json")
-    to = CHECKPOINTS / e.data_label
+    e, record = runs.experiment_of(run), read_json(COMMITTED / f"{run.name}.json")
+    to = CHECKPOINTS / (e.data_label if e.model == "hagan" else f"{e.data_label}-{e.model}")
     card = (to / "README.md").read_text() if (to / "README.md").exists() else ""
     shutil.rmtree(to, ignore_errors=True)
-    (to / "snapshots").mkdir(parents=True)
+    to.mkdir(parents=True)
     if card:
         (to / "README.md").write_text(card)
     save_file(halved(load_file(run / "generator.safetensors")), to / "generator.safetensors")
     save_file(
-        halved(load_checkpoint(run / "checkpoint.pt", runs.CPU)["D"]),
-        to / "discriminator.safetensors",
+        halved(runs.load_discriminator(run, "cpu").state_dict()), to / "discriminator.safetensors"
     )
     write_json(to / "experiment.json", read_json(run / "experiment.json"))
     write_json(to / "record.json", record)
     log = [{k: v for k, v in line.items() if k != "seconds"} for line in runs.read_log(run)]
     (to / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
-    snapshots = runs.load_snapshots(run)
-    for i in torch.linspace(0, len(snapshots) - 1, MOMENTS).round().long().tolist():
-        step, mixed = snapshots[i]
-        runs.save_snapshot(to, step, mixed, ROWS)
+    if snapshots := runs.load_snapshots(run):
+        for i in torch.linspace(0, len(snapshots) - 1, MOMENTS).round().long().tolist():
+            step, mixed = snapshots[i]
+            runs.save_snapshot(to, step, mixed, ROWS)
+    for path in sorted((run / "samples").glob("*.png")):
+        runs.save_grid(to / "samples" / path.name, tiles(path, e.size)[:SHOWN])
     for path in sorted(p for p in to.rglob("*") if p.is_file()):
         print(f"{path.relative_to(CHECKPOINTS)}: {path.stat().st_size:,} bytes")
         assert path.stat().st_size <= MOST_BYTES

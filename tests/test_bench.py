@@ -46,6 +46,15 @@ def test_the_step_without_a_measure_computes_the_same(name):
             torch.testing.assert_close(result[key], wanted[key], atol=close, rtol=close)
 
 
+def test_steps_with_T_and_masks_in_loops_go_through_both_phases():
+    import measure
+    import naive
+
+    model, x = measure.build(**TINY)
+    step = naive.MEASURES["batched T and masks"](model)
+    assert all(step(x, t)["d"].isfinite().all() for t in (0, model.e.steps - 1))
+
+
 def test_T_in_a_loop_is_T():
     import measure
     import naive

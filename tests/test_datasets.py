@@ -43,6 +43,20 @@ def test_acdc_is_read_as_it_is_published(root, between):
     assert not set(d.groups[train]) & set(d.groups[heldout])
 
 
+def test_fewer_training_images_are_part_of_more_and_what_is_held_out_stays():
+    d = datasets.load("mni152", 32)
+    everything, heldout = d.split(0.2)
+    few, more = d.split(0.2, 10)[0], d.split(0.2, 30)[0]
+    assert (len(few), len(more)) == (10, 30)
+    assert set(few) < set(more) < set(everything)
+    assert all(np.array_equal(d.split(0.2, n)[1], heldout) for n in (10, 30, 10_000))
+    assert np.array_equal(d.split(0.2, 10_000)[0], everything)
+    whole = [
+        np.isin(np.flatnonzero(d.groups == group), more).all() for group in set(d.groups[more])
+    ]
+    assert sum(whole) >= len(whole) - 1  # patient by patient: one at most is cut
+
+
 def test_acdcs_frames_come_from_the_whole_cycle_where_they_have_no_file(
     root, tmp_path_factory, monkeypatch
 ):

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from hagan_lite import datasets, evaluation, runs, train
 from hagan_lite.config import Experiment
@@ -24,7 +23,7 @@ from hagan_lite.system.paths import ROOT
 from hagan_lite.system.png import as_png
 
 HELPERS = ROOT / "scripts" / "gpu"
-MODULES = ("cases", "pack", "collect", "rehearse", "records", "speed", "stages", "training")
+MODULES = ("cases", "pack", "collect", "rehearse", "records", "speed", "stages", "training", "grid")
 TRAINS = """
 import importlib, sys
 from pathlib import Path
@@ -146,22 +145,42 @@ def test_an_archive_never_writes_outside_its_folder(helpers, tmp_path, monkeypat
     assert not (tmp_path / "out").exists() and not (tmp_path / "there").exists()
 
 
-def test_the_runs_are_rows_of_the_ladder(helpers):
+def test_the_grid_has_each_training_once_and_every_row_of_the_ladder(helpers):
     from hagan_lite.report.experiments import ladder
 
-    rows = {e.hash for _, e in ladder("covid-ct", "paper")}
-    assert {e.hash for e in helpers("cases").runs_of(3).values()} <= rows
-    at_256 = helpers("cases").runs_of(4, steps_256=3000).values()
-    assert [(e.size, e.batch_size, e.z_dim, e.phase_two) for e in at_256] == [
-        (256, 2, 1000, 300)
-    ] * 2
+    cases = helpers("cases")
+    hashes = [cell.experiment.hash for cell in cases.grid()]
+    assert len(set(hashes)) == len(hashes)
+    assert {e.hash for _, e in ladder("covid-ct", "cpu", cases.FIRST_SEED)} <= set(hashes)
+    for cell in cases.grid():  # what is packed as JSON is the same experiment there
+        assert Experiment.from_dict(cell.to_dict()["experiment"]).hash == cell.experiment.hash
 
 
-def test_stages_name_the_runs_that_there_are(helpers):
-    cases, stages = helpers("cases"), helpers("stages")
-    for stage, names in stages.NAMES.items():
-        made = list(cases.runs_of(stage))
-        assert [name.split("-", 3 if "covid" in name else 2)[-1] for name in made] == list(names)
+def test_a_cell_of_the_grid_leaves_the_record_that_is_made_here(helpers, stand_in, tmp_path):
+    cases, grid = helpers("cases"), helpers("grid")
+    cells = [cell.to_dict() for cell in cases.rehearsed()]
+    (tmp_path / "grid.json").write_text(json.dumps(cells))
+
+    def work():
+        words = ["--list", tmp_path / "grid.json", "--work", tmp_path / "w"]
+        words += ["--out", tmp_path / "out", "--seconds", 600, "--mode", "eager"]
+        grid.main([*map(str, words), "--device", "cpu", "--extractor", "efficientnet-lite0"])
+
+    work()
+    records = {r["experiment"]["model"]: r for r in runs.load_records(tmp_path / "out" / "records")}
+    hagan, wgan = records["hagan"], records["wgan"]
+    assert hagan["data"]["n_train"] == hagan["metrics"]["n_fake"] == 6
+    assert hagan["heldout"]["metrics"]["n_fake"] == hagan["data"]["n_heldout"]
+    assert 0 <= hagan["heldout"]["gap"]["auc"] <= 1 and "heldout" not in wgan
+    assert hagan["curve"]["step"] == [5, 6] and hagan["precision"] == "fp32"
+    came = tmp_path / "out" / "brought"
+    shipped = next(came.glob("hagan-*"))
+    assert runs.sample(shipped, 2, device="cpu").shape == (2, 1, 64, 64)
+    assert runs.load_discriminator(shipped, "cpu") and runs.load_snapshots(shipped)
+    assert next(came.glob("wgan-*")).joinpath("all.png").exists()
+    before = {path: path.stat().st_mtime_ns for path in came.rglob("*")}
+    work()  # every cell is taken: nothing is done twice
+    assert {path: path.stat().st_mtime_ns for path in came.rglob("*")} == before
 
 
 def test_a_training_whose_time_is_over_is_exported_as_one_of_fewer_steps(
@@ -172,14 +191,14 @@ def test_a_training_whose_time_is_over_is_exported_as_one_of_fewer_steps(
     e = Experiment.make("hagan", "covid-ct", "smoke", width=4, batch_size=2, steps=200, phase_two=2)
 
     class Options:
-        mode, device = "eager", "cpu"
+        mode, device, precision = "eager", "cpu", "auto"
 
     def stop(line):
         os.kill(os.getpid(), signal.SIGTERM)  # as the timer does
 
     monkeypatch.setattr(training, "train", functools.partial(train.train, on_log=stop))
-    training.train_within(600, e, run, dataset, Options)
-    reached = training.export(run, tmp_path / "export", dataset, torch.device("cpu"))
+    training.train_within(600, e, run, dataset, Options, history=True)
+    reached = training.export(run, tmp_path / "export", dataset, "cpu")
     about = json.loads((tmp_path / "export" / "experiment.json").read_text())
     assert about["stopped"] == dict(asked=200, reached=reached) and reached < 10
     exported = runs.experiment_of(tmp_path / "export")
@@ -213,23 +232,12 @@ def test_a_finished_run_exports_a_point_of_the_curve_for_every_tenth(helpers, st
     dataset = datasets.load("covid-ct", 64)
     e = Experiment.make("dcgan", "covid-ct", "smoke", width=4, batch_size=2, steps=10)
     run = train.train(e, tmp_path / "run", dataset, "cpu", history=True)
-    assert training.export(run, tmp_path / "export", dataset, torch.device("cpu")) == 10
+    assert training.export(run, tmp_path / "export", dataset, "cpu") == 10
     curve = records.images_of(tmp_path / "export" / "curve.npz")
     assert list(curve) == ["5", "10"]
     last = records.images_of(tmp_path / "export" / "samples.npz")["images"]
     assert np.array_equal(curve["10"], last)
     assert runs.finished(tmp_path / "export")
-
-
-def test_without_measurements_trainings_are_recorded_one_at_a_time(helpers, tmp_path):
-    speed = helpers("speed")
-    assert speed.choose(tmp_path)["mode"] == "recorded" and speed.choose(tmp_path)["at_once"] == 1
-    speed.add(tmp_path, dict(case=speed.MAIN.name, ms=5.0, warm_s=2.0))
-    faster = replace(speed.MAIN, mode="compiled+recorded").name
-    speed.add(tmp_path, dict(case=faster, ms=4.0, warm_s=60.0))  # 112 s against 67 s
-    rates = dict(steps_per_second_of_1=[200.0], steps_per_second_of_4=[70.0] * 4)
-    speed.add(tmp_path, dict(case="at once", **rates))
-    assert speed.choose(tmp_path)["mode"] == "recorded" and speed.choose(tmp_path)["at_once"] == 4
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="scripts/gpu.sh is for bash")
@@ -241,7 +249,7 @@ def test_the_rehearsal_comes_to_its_end(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     exports = sorted((tmp_path / "results" / "runs").iterdir())
-    assert len(exports) == 8
+    assert len(exports) == 2
     about = [json.loads((path / "experiment.json").read_text()) for path in exports]
     assert not any("stopped" in each for each in about)
     assert {each["data"]["fingerprint"] for each in about} == {"rehearsal"}

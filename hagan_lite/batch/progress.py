@@ -69,7 +69,7 @@ def plan(experiments: Iterable[Experiment]) -> list[Cell]:
     @functools.cache
     def images(e: Experiment):
         dataset_here = load_for(e)
-        n = len(dataset_here.split(e.heldout)[0])
+        n = len(dataset_here.split(e.heldout, e.n_train)[0])
         if n < FEWEST:
             raise ValueError(
                 f"{n} image(s) to train on: {FEWEST} or more are needed to measure the result"

@@ -42,11 +42,13 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.images)
 
-    def split(self, heldout: float) -> tuple[np.ndarray, np.ndarray]:
+    def split(self, heldout: float, most: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Return indices (training, held out), (N,) int: whole groups, the same for every seed.
 
-        `heldout` is the share of images held out; 0 holds nothing out. Warns where large groups
-        make the share another one. Raises DataError where nothing is left to train on.
+        `heldout` is the share of images held out; 0 holds nothing out. At most `most` images are
+        for training, 0 for all the others: patient by patient, so that fewer images are part of
+        more, and what is held out stays the same. Warns where large groups make the share another
+        one. Raises DataError where nothing is left to train on.
         """
         order = np.random.default_rng(0).permutation(np.unique(self.groups))
         chosen = order[:0]
@@ -66,7 +68,12 @@ class Dataset:
                 f"{FOLDERS_ARE_PATIENTS}",
                 stacklevel=2,
             )
-        return np.flatnonzero(~out), np.flatnonzero(out)
+        training = np.flatnonzero(~out)
+        if most:
+            place = np.argsort(order)  # of each group in `order`: np.unique sorts the groups
+            of_image = place[np.searchsorted(np.sort(order), self.groups[training])]
+            training = np.sort(training[np.argsort(of_image, kind="stable")[:most]])
+        return training, np.flatnonzero(out)
 
 
 def data_root() -> Path:

@@ -11,6 +11,7 @@ from hagan_lite.evaluation.evaluate import (
     of_run,
     summaries,
 )
+from hagan_lite.evaluation.generalization import on_heldout
 
 __all__ = [
     "Audits",
@@ -21,5 +22,6 @@ __all__ = [
     "learning_curve",
     "of_images",
     "of_run",
+    "on_heldout",
     "summaries",
 ]

@@ -38,9 +38,12 @@ def of_images(
     seed: int = 0,
     device: str = "auto",
     heldout: float = 0.0,
+    n_train: int = 0,
     fresh: tuple[np.ndarray, ...] = (),
 ) -> Evaluation:
     """Score uint8 `fake` against the training part of `real`, and audit it in two spaces.
+
+    `heldout` and `n_train` are the experiment's, and say which part that is (Dataset.split).
 
     The spaces are the main extractor's and pixels.
 
@@ -51,7 +54,7 @@ def of_images(
     """
     where = pick_device(device)
     main, *others = choose_all(extractor)
-    training, _ = real.split(heldout)
+    training, held = real.split(heldout, n_train)
 
     def scores_of(name: str) -> Scores:
         return metrics.evaluate(real.images[training], fake, where, seed, name, fresh)
@@ -59,7 +62,10 @@ def of_images(
     spaces = {main: lambda images: features(images, main, where), "pixels": _pixels}
     return Evaluation(
         metrics=scores_of(main),
-        audits={space: _audited(real, fake, into, seed, heldout) for space, into in spaces.items()},
+        audits={
+            space: _audited(real, fake, into, seed, training, held)
+            for space, into in spaces.items()
+        },
         also={name: scores_of(name) for name in others},
     )
 
@@ -69,10 +75,14 @@ def _pixels(images: np.ndarray) -> Tensor:
 
 
 def _audited(
-    real: Dataset, fake: np.ndarray, into: Callable[[np.ndarray], Tensor], seed: int, heldout: float
+    real: Dataset,
+    fake: np.ndarray,
+    into: Callable[[np.ndarray], Tensor],
+    seed: int,
+    training: np.ndarray,
+    held: np.ndarray,
 ) -> audit.Audit | str:
     """Audit in the space that `into` leads to, or say why not."""
-    training, held = real.split(heldout)
     samples, train = into(fake), into(real.images[training])
     try:
         if len(held):
@@ -101,9 +111,10 @@ def of_run(
     e = runs.experiment_of(run)
     images = load_for(e, dataset)
     runs.check_data(run, images)
-    n = len(images.split(e.heldout)[0])
+    n = len(images.split(e.heldout, e.n_train)[0])
     fake, *fresh = (runs.sample(run, n, seed + i, device, images) for i in range(1 + sets))
-    evaluation = of_images(images, fake, names, seed, device, e.heldout, tuple(fresh))
+    parts = dict(heldout=e.heldout, n_train=e.n_train)
+    evaluation = of_images(images, fake, names, seed, device, fresh=tuple(fresh), **parts)
     saved = dict(metrics=evaluation.metrics, also=evaluation.also)
     write_json(Path(run) / "evaluation.json", saved | dict(audit=summaries(evaluation.audits)))
     return evaluation
@@ -131,7 +142,7 @@ def learning_curve(
     steps = [int(path.stem.split("_")[1]) for path in saved]
     if not steps or e.skip == "instance":
         return {}
-    training = dataset.split(e.heldout)[0]
+    training = dataset.split(e.heldout, e.n_train)[0]
     drawn = {}
     for step in steps:
         drawn[step] = runs.generate(runs.load_generator(run, device, step), e, len(training))

@@ -15,8 +15,9 @@ from hagan_lite.system.paths import ROOT
 from hagan_lite.system.storage import read_json
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
-"""One run folder per data set, float16, without its training state; scripts/pretrained.py makes it
-from a run.
+"""Run folders in float16, without their training state; scripts/pretrained.py makes them from runs.
+
+"mni152" is HAGAN, "mni152-dcgan" a small plain DCGAN.
 """
 
 
@@ -32,19 +33,14 @@ class Pretrained(NamedTuple):
     run: Path
 
 
-def shipped() -> list[str]:
-    """Return the names of the networks that come with the kit."""
-    return sorted(path.parent.name for path in CHECKPOINTS.glob("*/generator.safetensors"))
-
-
 def load_pretrained(name: str = "mni152", device: str = "auto") -> Pretrained:
-    """Load HAGAN as it was trained on data set `name` at the preset cpu.
+    """Load the shipped networks called `name`; README.md beside them says how they were trained.
 
     G is the averaged one, D is that after the last step.
 
     Raises ValueError that lists what is there for another name.
     """
-    there = shipped()
+    there = sorted(path.parent.name for path in CHECKPOINTS.glob("*/generator.safetensors"))
     if name not in there:
         raise ValueError(
             f"no pretrained networks for {name!r}; there are: {', '.join(there) or 'none'}"

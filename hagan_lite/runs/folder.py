@@ -43,7 +43,7 @@ def run_dir(e: Experiment, dataset: Dataset, root: Path = RUNS) -> Path:
 
 def describe(e: Experiment, dataset: Dataset) -> dict:
     """Return what experiment.json says of an experiment and its data."""
-    train, heldout = dataset.split(e.heldout)
+    train, heldout = dataset.split(e.heldout, e.n_train)
     about = dict(name=dataset.name, n=len(dataset), n_train=len(train), n_heldout=len(heldout))
     about |= dict(n_left_out=len(dataset.left_out), fingerprint=dataset.fingerprint)
     return dict(experiment=e.to_dict(), hash=e.hash, data=about)

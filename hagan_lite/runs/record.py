@@ -40,7 +40,8 @@ def make_record(run: Path, metrics: dict[str, Any], **more: Any) -> dict[str, An
 
     `metrics` come from metrics.evaluate, with n, extractor, resize, seed and floor; `more` may be
     `also`, the same of further extractors by name (evaluation.Evaluation), `audit`
-    (evaluation.summaries), `curve` (evaluation.learning_curve) and `figure_7` (figure7.chances).
+    (evaluation.summaries), `curve` (evaluation.learning_curve), `figure_7` (figure7.chances) and
+    `heldout` (evaluation.on_heldout).
     `weights` says what was judged: always the averaged generator after the last step, never the
     best by the metric. Commit, versions, device and precision are those the run began with.
     """

@@ -45,7 +45,7 @@ def sample(
     if e.skip == "instance":
         if dataset is None:
             dataset = load_for(e)
-        training, _ = dataset.split(e.heldout)
+        training, _ = dataset.split(e.heldout, e.n_train)
         images = torch.from_numpy(dataset.images[training]).to(device_of(G))
         skip = real_features(load_discriminator(run, device), images)
     return generate(G, e, n, seed, skip)

@@ -1,7 +1,6 @@
 """Choices of an experiment on somebody's own folder; they decide nothing of a named data set."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from hagan_lite.system.choices import choice
 
@@ -17,11 +16,3 @@ class OwnFolder:
 
 
 FIELDS = {"patient", "masks"}
-
-
-def only_where_set(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return an experiment's fields without those of FIELDS that are not set.
-
-    Records and hashes of named data sets are the same as before there were such fields.
-    """
-    return {name: value for name, value in fields.items() if value or name not in FIELDS}

@@ -1,46 +1,21 @@
 """What is measured and trained on the GPU: one list for the pack, the stages and the records."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import hagan_lite.baselines  # noqa: F401  (so that every model's experiments can be made)
 from hagan_lite.config import Experiment
+from hagan_lite.report.experiments import AT_256 as PROTOCOL_AT_256
+from hagan_lite.report.experiments import LONGER, ladder
 
 T = "brightness,contrast,translation"
-RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
-    "hagan": ("hagan", {}),
-    "sagan-with-T": ("sagan", dict(flips=False, augment=T)),
-    "base-with-T": ("dcgan", dict(flips=False, augment=T)),
-    "hagan-cutmix": ("hagan", dict(mix="cutmix")),
-}
-"""Rows of Table IV's ladder (report/experiments.py) that are trained, by a short name."""
-AT_256 = ("hagan", "sagan-with-T")
+WITH_T: dict[str, Any] = dict(flips=False, augment=T)
 SMOKE = dict(preset="smoke", width=4, batch_size=2, steps=6, phase_two=2)
 """A rehearsal's trainings: everything happens in them, and nothing takes long."""
 LARGE, LARGE_REHEARSED = 256, 128
 """Pixels a side of the larger images."""
-
-
-def runs_of(stage: int, rehearsal: bool = False, steps_256: int = 4000) -> dict[str, Experiment]:
-    """Return the trainings of stages 3, 4 and 5 by name, the most important first.
-
-    At 256x256 the preset's 198,000 steps take longer than any loan: those runs have `steps_256`
-    steps, the first tenth of them in phase one, as in the preset. A rehearsal's are at smoke.
-    """
-    dataset = "acdc" if stage == 5 else "covid-ct"
-    made = {}
-    for name in AT_256 if stage == 4 else RECIPES:
-        model, changes = RECIPES[name]
-        changes = dict(dataset=dataset, preset="paper") | changes
-        if stage == 4:
-            side = LARGE_REHEARSED if rehearsal else LARGE
-            changes |= dict(size=side, steps=steps_256, phase_two=steps_256 // 10)
-        if rehearsal:
-            changes |= SMOKE
-        size = LARGE if stage == 4 else 64
-        made[f"{dataset}-{size}-{name}"] = Experiment.make(model, **changes)
-    return dict(list(made.items())[:2]) if rehearsal and stage == 5 else made
 
 
 @dataclass(frozen=True)
@@ -87,3 +62,116 @@ def timed(group: str, rehearsal: bool = False) -> list[Case]:
     if group == "compiled":
         listed.insert(1, dataclasses.replace(first, mode="compiled"))
     return listed + [dataclasses.replace(case, precision="fp32") for case in listed]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of stage 3 with its evaluation, and what is carried back beside its record."""
+
+    experiment: Experiment
+    curve: bool = False  # the distance over the training
+    bring: str = ""  # "grid", "samples" (all images) or "run" (what a shipped network needs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what grid.json has of the cell."""
+        return dict(experiment=self.experiment.to_dict(), curve=self.curve, bring=self.bring)
+
+
+Models = Sequence[tuple[str, dict[str, Any]]]
+
+FOUR: Models = (("hagan", {}), ("sagan", WITH_T), ("sagan", {}), ("dcgan", WITH_T))
+"""The models of the headline: HAGAN, SAGAN with T and without, the base model with T."""
+OTHERS: Models = [(name, {}) for name in ("dcgan", "wgan", "infogan", "unetgan", "ddpm")]
+FIRST_SEED = 10
+LONG: Models = (
+    ("hagan", {}),
+    ("sagan", WITH_T),
+    ("dcgan", WITH_T),
+    ("hagan", dict(mix="cutmix")),
+    ("hagan", dict(saliency="received")),
+)
+FEW = {"covid-ct": (50, 100, 200, 0), "acdc": (100, 400, 0)}
+"""Numbers of training images, 0 for all that are not held out."""
+
+
+def grid() -> list[Cell]:
+    """Return all trainings of stage 3, the most important first.
+
+    They are what the tables, the claims and the shipped networks need. A machine that is lent for
+    minutes takes as many as it comes to. Its seeds start at FIRST_SEED: no run of it shares first
+    weights with a run of another machine.
+    """
+    make, at = Experiment.make, FIRST_SEED
+    cells = [
+        Cell(make(model, "covid-ct", "paper", **changes), curve=True, bring="samples")
+        for model, changes in FOUR[:2]
+    ]
+    cells += [Cell(make("hagan", steps=steps), True, "run") for steps in (5000, 10_000)]
+    cells += [Cell(make("dcgan", width=16, steps=5000), True, "run")]
+    cells += [Cell(e, bring="samples") for e in rows(FOUR, "covid-ct", at)]
+    cells += _cells(rows(FOUR, "covid-ct", at + 1, at + 2))
+    cells += [Cell(e, True, "grid") for e in rows(LONG, "covid-ct", at, steps=LONGER)]
+    cells += [Cell(e, bring="samples") for e in rows(FOUR[:2], "acdc", at)]
+    cells += _cells(rows(FOUR[2:], "acdc", at))
+    cells += _cells(rows(FOUR, "acdc", at + 1))
+    cells += _cells(rows(FOUR, "lgg", at, at + 1))
+    cells += _cells(few_images(at))
+    cells += _cells(rows(LONG, "covid-ct", at + 1, at + 2, steps=LONGER), curve=True)
+    cells += [Cell(e, True, "grid") for e in rows(FOUR[:2], "acdc", at, steps=LONGER)]
+    cells += [Cell(e, bring="grid") for e in at_256(at)]
+    cells += _cells(rows(FOUR, "covid-ct", at + 3, at + 4))
+    cells += _cells(rows(FOUR, "acdc", at + 2) + rows(FOUR, "lgg", at + 2))
+    for seed in (at, at + 1, at + 2):
+        cells += _cells([e for _, e in ladder("covid-ct", "cpu", seed)])
+    for dataset in ("covid-ct", "acdc", "lgg"):
+        cells += _cells(rows(OTHERS, dataset, at, at + 1))
+    cells += _cells(few_images(at + 1) + at_256(at + 1))
+    cells += [Cell(make("dcgan", "covid-ct", "paper", **WITH_T), curve=True, bring="samples")]
+    once: dict[str, Cell] = {}
+    for cell in cells:
+        once.setdefault(cell.experiment.hash, cell)
+    return list(once.values())
+
+
+def rehearsed() -> list[Cell]:
+    """Return two short cells for a rehearsal: one of another model, one with everything."""
+    changes = dict(dataset="covid-ct") | SMOKE
+    few = dict(heldout=0.4, n_train=6)
+    return [
+        Cell(Experiment.make("hagan", **changes | few), curve=True, bring="run"),
+        Cell(Experiment.make("wgan", **changes), bring="samples"),
+    ]
+
+
+def rows(models: Models, dataset: str, *seeds: int, **more: Any) -> list[Experiment]:
+    """Return (model, changes) on a data set at the preset cpu, seed by seed."""
+    return [
+        Experiment.make(model, dataset, "cpu", seed=seed, **(changes | more))
+        for seed in seeds
+        for model, changes in models
+    ]
+
+
+def _cells(experiments: list[Experiment], curve: bool = False) -> list[Cell]:
+    return [Cell(e, curve) for e in experiments]
+
+
+def few_images(seed: int) -> list[Experiment]:
+    """Return HAGAN and its rivals with T on few images and on more, a fifth always held out."""
+    models = (FOUR[0], FOUR[1], FOUR[3])
+    return [
+        Experiment.make(model, name, "cpu", seed=seed, heldout=0.2, n_train=n, **changes)
+        for name, numbers in FEW.items()
+        for n in numbers
+        for model, changes in models
+    ]
+
+
+def at_256(seed: int) -> list[Experiment]:
+    """Return Table III's rows of HAGAN and SAGAN with T, at the preset cpu."""
+    changes = PROTOCOL_AT_256 | dict(steps=2000, seed=seed)
+    return [
+        Experiment.make(model, name, "cpu", **(own | changes))
+        for name in ("covid-ct", "acdc")
+        for model, own in FOUR[:2]
+    ]

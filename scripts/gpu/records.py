@@ -1,7 +1,8 @@
-"""Here: take out what came back from the GPU, evaluate it, and write a record for each run.
+"""Here: take out what came back from the GPU, and write a record for each run.
 
-The records are made by what `hagan run` makes them with, and name the GPU. A run that the time cut
-off has a record of the steps it reached, and a field `stopped` that says how many were wanted.
+Records that were made there are taken as they are. A run that came back as images is evaluated
+here, by what `hagan run` evaluates with. One that the time cut off has a record of the steps it
+reached, and a field `stopped` that says how many were wanted.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from hagan_lite.datasets import load
 from hagan_lite.evaluation import figure7
 from hagan_lite.system.paths import BUILD, RECORDS
 from hagan_lite.system.runtime import pick_device, provenance
+from hagan_lite.system.storage import read_json
 
 
 def main() -> None:
@@ -29,7 +31,9 @@ def main() -> None:
     options = parser.parse_args()
     results = collect.take_out(options.parts, options.results)
     print((results / "left-out.txt").read_text(), end="")
-    for run in sorted((results / "runs").iterdir()):
+    for made in sorted((results / "records").glob("*.json")):
+        print(runs.save_record(read_json(made), made.stem, options.records))
+    for run in sorted((results / "runs").glob("*")):
         if options.names and run.name not in options.names.split(","):
             continue
         path = record(run, options.records, options.extractor, options.device)
@@ -45,10 +49,12 @@ def record(run: Path, folder: Path, extractor: str = "auto", device: str = "auto
     dataset = load(e.dataset, e.size, e.channels)
     runs.check_data(run, dataset)
     fake = images_of(run / "samples.npz")["images"]
-    found = evaluation.of_images(dataset, fake, extractor, device=device, heldout=e.heldout)
+    found = evaluation.of_images(
+        dataset, fake, extractor, device=device, heldout=e.heldout, n_train=e.n_train
+    )
     drawn = {int(step): images for step, images in images_of(run / "curve.npz").items()}
     over_training = evaluation.curve_of_images(
-        dataset.images[dataset.split(e.heldout)[0]], drawn, extractor, device
+        dataset.images[dataset.split(e.heldout, e.n_train)[0]], drawn, extractor, device
     )
     made = runs.make_record(
         run,

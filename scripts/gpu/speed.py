@@ -1,4 +1,4 @@
-"""Stage 2: what a step costs, launched as it is, recorded, compiled, and four processes at once."""
+"""Stage 2: what a step costs, as it is, recorded, compiled, and in several processes at once."""
 
 import argparse
 import json
@@ -19,14 +19,14 @@ from hagan_lite.system.runtime import keep_heap, pick_device
 
 GROUPS = ("eager", "recorded", "at-once", "compiled")
 MAIN = replace(cases.STEPS[0], mode="recorded")
-"""The step that four processes take at once, and by whose time the trainings' mode is chosen."""
-PROCESSES = 4
+"""The step that several processes take at once."""
+PROCESSES = (1, 4, 8)
 
 
 def main() -> None:
     """Time one group of cases until the time is over; add a line for each to speed.jsonl."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--group", choices=(*GROUPS, "choose", "child"), action="append")
+    parser.add_argument("--group", choices=(*GROUPS, "child"), action="append")
     parser.add_argument("--out", type=Path, required=True, help="folder for speed.jsonl")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seconds", type=float, default=60)
@@ -36,9 +36,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + options.seconds
     for group in options.group:
-        if group == "choose":
-            (options.out / "choice.json").write_text(json.dumps(choose(options.out)))
-        elif group == "child":
+        if group == "child":
             at_once_child(options)
         elif group == "at-once":
             if not any(line["case"] == "at once" for line in lines(options.out)):
@@ -131,8 +129,7 @@ def kernels(work: Any, device: torch.device) -> dict[str, Any]:
 def at_once(options: argparse.Namespace) -> dict[str, Any]:
     """Return the steps a second of one process, and of several at once in the same seconds."""
     found: dict[str, Any] = dict(case="at once", of=MAIN.name)
-    counts = (2,) if options.rehearsal else (1, PROCESSES)
-    for count in counts:
+    for count in (2,) if options.rehearsal else PROCESSES:
         barrier = options.out / f"barrier-{count}"
         barrier.mkdir(exist_ok=True)
         command = [sys.executable, __file__, "--group", "child", "--out", str(barrier)]
@@ -173,32 +170,6 @@ def at_once_child(options: argparse.Namespace) -> None:
         n += 5
         _wait(device)
     print(n / (time.perf_counter() - began))
-
-
-def choose(out: Path) -> dict[str, Any]:
-    """Return how the trainings run: recorded, compiled, how many processes at once.
-
-    It is the mode in which the preset's 13,000 steps take least time, getting ready included.
-    Without measurements: recorded, one at a time.
-    """
-    found = {line["case"]: line for line in lines(out)}
-    modes = {}
-    for mode in ("eager", "recorded", "recorded+benchmark", "compiled", "compiled+recorded"):
-        line = found.get(replace(MAIN, mode=mode).name, {})
-        if "ms" in line:
-            modes[mode] = line["warm_s"] + 13_000 * line["ms"] / 1e3
-    best = min(modes, key=modes.__getitem__) if modes else "recorded"
-    together = found.get("at once", {})
-    one = sum(together.get("steps_per_second_of_1", []))
-    several = sum(together.get(f"steps_per_second_of_{PROCESSES}", []))
-    at_256 = found.get(cases.Case("hagan", 256, 2, "recorded").name, {})
-    return dict(
-        mode=best,
-        at_once=PROCESSES if one and several > 1.15 * one else 1,
-        gain=several / one if one else None,
-        ms_at_256=at_256.get("ms"),
-        seconds_of_13000_steps=modes,
-    )
 
 
 def lines(out: Path) -> list[dict[str, Any]]:

@@ -18,18 +18,11 @@ import collect
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-WEIGHTS = {1: 80, 2: 150, 3: 200, 4: 75, 5: 55}
+WEIGHTS = {1: 70, 2: 110, 3: 380}
 """Seconds of each stage when there are 560; other times are shared out in proportion, and what a
 stage does not need goes to those after it."""
 COLLECTING = 15.0  # seconds kept for the end
 GRACE = 12.0  # seconds between asking a process to stop and ending it
-STEPS_256 = 4000  # at 256x256, where stage 2 measured nothing
-NAMES = {
-    3: ("hagan", "sagan-with-T", "base-with-T", "hagan-cutmix"),
-    4: ("hagan", "sagan-with-T"),
-    5: ("hagan", "sagan-with-T", "base-with-T", "hagan-cutmix"),
-}
-"""The short names of cases.runs_of: importing cases would load torch here."""
 
 
 def main() -> None:
@@ -38,11 +31,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", "build/gpu/out")))
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "gpu" / "work")
     parser.add_argument("--seconds", type=float, default=560, help="for everything")
-    parser.add_argument("--stages", default="1,2,3,4,5", help="'' for none: collect alone")
+    parser.add_argument("--stages", default="1,2,3", help="'' for none: collect alone")
     parser.add_argument("--collect", default="*", help="results wanted, such as 'runs/acdc-*'")
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--mode", help="how trainings run; default: what stage 2 found fastest")
-    parser.add_argument("--at-once", type=int, help="trainings at once; default: what stage 2 says")
+    parser.add_argument("--mode", default="recorded", help="how trainings run")
+    parser.add_argument("--precision", default="fp32", help="of the trainings")
+    parser.add_argument("--workers", type=int, default=8, help="trainings at once")
     parser.add_argument("--rehearsal", action="store_true")
     Stages(parser.parse_args()).run()
 
@@ -54,8 +48,7 @@ class Stages:
         self.options = options
         self.deadline = time.monotonic() + options.seconds - COLLECTING
         self.results, self.runs = options.work / "results", options.work / "runs"
-        self.exports = self.results / "runs"
-        self.exports.mkdir(parents=True, exist_ok=True)
+        self.results.mkdir(parents=True, exist_ok=True)
         self.began = time.monotonic()
         # Workers find the package and the arrays in the pack, and write below `work`.
         here = dict(HAGAN_DATA=str(ROOT / "data"), HAGAN_BUILD=str(options.work / "build"))
@@ -68,7 +61,7 @@ class Stages:
     def run(self) -> None:
         """Run each stage in its share of the time left, whatever became of the one before."""
         stages = [int(number) for number in self.options.stages.split(",") if number]
-        does = {1: self.check, 2: self.speed, 3: self.train, 4: self.train, 5: self.train}
+        does = {1: self.check, 2: self.speed, 3: self.grid}
         for i, stage in enumerate(stages):
             left = self.deadline - time.monotonic()
             share = WEIGHTS[stage] / sum(WEIGHTS[other] for other in stages[i:])
@@ -109,69 +102,22 @@ class Stages:
             words = [word for name in asked for word in ("--group", name)]
             command = self.command("speed", *words, "--out", self.results, "--seconds", mine - 5)
             codes += self.together([command], mine, f"speed-{group}")
-        choosing = self.command("speed", "--group", "choose", "--out", self.results)
-        if not self.options.rehearsal:
-            self.together([choosing], 20, "speed-choose")
         return codes == [0] * len(groups)
 
-    def train(self, stage: int, seconds: float) -> bool:
-        """Train the stage's runs; return whether all have reached their end.
+    def grid(self, stage: int, seconds: float) -> bool:
+        """Train and evaluate the cells of grid.json; return whether all are done.
 
-        A run that fails before its first checkpoint is tried once more without the recorded step.
+        A cell that an earlier call began and did not finish is taken again, and goes on.
         """
-        prefix = f"{'acdc' if stage == 5 else 'covid-ct'}-{256 if stage == 4 else 64}"
-        names = [f"{prefix}-{name}" for name in NAMES[stage]]
-        if self.options.rehearsal and stage == 5:
-            names = names[:2]
-        until = time.monotonic() + seconds
-        choice = self.choice()
-        mode = self.options.mode or choice.get("mode", "recorded")
-        rehearsed = 2 if self.options.rehearsal and stage == 3 else 1
-        at_once = self.options.at_once or choice.get("at_once", rehearsed)
-        self.side_by_side(stage, names, mode, at_once, seconds)
-        failed = [name for name in names if not (self.exports / name / "experiment.json").exists()]
-        left = until - time.monotonic()
-        if failed and mode != "eager" and left > 20:
-            self.say(f"once more, as they are: {', '.join(failed)}")
-            self.side_by_side(stage, failed, "eager", at_once, left)
-        reached = [name for name in names if self.finished(name)]
-        return len(reached) == len(names)
-
-    def side_by_side(
-        self, stage: int, names: list[str], mode: str, at_once: int, seconds: float
-    ) -> None:
-        """Train `names` in `at_once` processes, each of which takes every so-manieth of them."""
-        processes = min(at_once, len(names))
-        commands = []
-        for i in range(processes):
-            words = ["--stage", stage, "--names", ",".join(names[i::processes]), "--mode", mode]
-            words += ["--work", self.runs, "--out", self.exports, "--seconds", seconds - 8]
-            if stage == 4:
-                words += ["--steps-256", self.steps_256(seconds, at_once)]
-            commands.append(self.command("training", *words))
-        self.together(commands, seconds, f"train-{stage}-{mode}")
-
-    def steps_256(self, seconds: float, at_once: int) -> int:
-        """Return how many steps both runs at 256x256 can take; once decided, it stays.
-
-        Half of the time that the measured step allows, for sagan's and for what else takes time.
-        """
-        path = self.options.work / "steps-256.json"
-        if not path.exists():
-            ms = self.choice().get("ms_at_256")
-            steps = int(0.4 * seconds / (ms / 1e3)) // 500 * 500 if ms else STEPS_256
-            path.write_text(json.dumps(min(198_000, max(500, steps))))
-        return json.loads(path.read_text())
-
-    def finished(self, name: str) -> bool:
-        """Return whether a run reached its end: an export that was cut off says so."""
-        path = self.exports / name / "experiment.json"
-        return path.exists() and "stopped" not in json.loads(path.read_text())
-
-    def choice(self) -> dict:
-        """Return what stage 2 found best; nothing where it did not come to that."""
-        path = self.results / "choice.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        taken, done = self.runs / "taken", self.runs / "done"
+        for path in taken.glob("*"):
+            if not (done / path.name).exists():
+                path.unlink()
+        words = ["--list", ROOT / "grid.json", "--work", self.runs, "--out", self.results]
+        words += ["--seconds", seconds - 8, "--mode", self.options.mode]
+        command = self.command("grid", *words, "--precision", self.options.precision)
+        self.together([command] * self.options.workers, seconds, "grid")
+        return len(list(done.glob("*"))) == len(json.loads((ROOT / "grid.json").read_text()))
 
     def command(self, script: str, *words: object) -> list[str]:
         """Return the command line of a worker."""

@@ -101,8 +101,8 @@ def python_loops(model: Hagan) -> Step:
             [move(part, x[i : i + 1], fill) for i, part in enumerate(parts(self, len(x)))]
         )
 
-    def mask_each(n, size, rng, beta=1.0):
-        return torch.cat([masks(1, size, rng, beta) for _ in range(n)])
+    def mask_each(n, size, rng):
+        return torch.cat([masks(1, size, rng) for _ in range(n)])
 
     return patched(
         model,
