@@ -10,7 +10,9 @@ from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Discriminator
 from hagan_lite.generator import Generator
 from hagan_lite.runs.folder import experiment_of, load_discriminator, load_generator
+from hagan_lite.runs.record import DISTANCES
 from hagan_lite.system.paths import ROOT
+from hagan_lite.system.storage import read_json
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
 """Run folders in float16, without their training state; scripts/pretrained.py makes them from runs.
@@ -46,4 +48,17 @@ def load_pretrained(name: str = "mni152", device: str = "auto") -> Pretrained:
     run = CHECKPOINTS / name
     return Pretrained(
         experiment_of(run), load_generator(run, device), load_discriminator(run, device), run
+    )
+
+
+def in_one_line(p: Pretrained) -> str:
+    """Return what a shipped network is and how good it is, from its record."""
+    e, scores = p.experiment, read_json(p.run / "record.json")["metrics"]
+    kind = next(kind for kind in DISTANCES if kind in scores)
+    label, digits, _ = DISTANCES[kind]
+    distance, floor = scores[f"{kind}_at_floor_n"], scores["floor"]  # of equally many images
+    return (
+        f"{e.model.upper()} on {e.data_label}, width {e.width}, {e.steps:,} steps: "
+        f"{label} {distance:.{digits}f} (real halves: {floor:.{digits}f}), "
+        f"precision {scores['precision']:.2f}, recall {scores['recall']:.2f}"
     )
