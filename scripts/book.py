@@ -238,8 +238,15 @@ def _targets(page: Path) -> list[str]:
 
 
 def _freeze(executed_copy: Path, target: Path) -> None:
-    """Write a notebook whose explorers are alive without a kernel."""
+    """Write a notebook whose explorers are alive without a kernel.
+
+    Links within the page are written as Jupyter names headings; the book writes them in small
+    letters.
+    """
     notebook = frame.freeze(nbformat.read(executed_copy, as_version=4))
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\]\(#[^)]+\)", lambda link: link[0].lower(), cell.source)
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
 

@@ -51,13 +51,14 @@ function chartsOf(log) {
 function render({ model, el }) {
   const root = begin(el, "Training viewer"), say = announcer(root);
   const size = model.get("_size"), channels = model.get("_channels"), one = channels * size * size;
-  const heading = element("p", { "data-what": "words" }), charts = element("div", { class: "explorer-row" });
-  const samples = element("div", { class: "explorer-row" }), mixes = element("div", { class: "explorer-row" });
+  const heading = element("p", { "data-what": "words" }), charts = element("div", { class: "explorer-charts" });
+  const rows = ["samples", "fakes", "mixes"].map(() => element("div", { class: "explorer-images" }));
+  const [samples, fakeRow, mixes] = rows;
   const steps = element("input", { type: "range", "aria-label": "step" });
   steps.addEventListener("input", () => put(model, { step: Number(steps.value) }));
   root.append(element("label", { class: "explorer-slider" }, element("span", {}, "step"), steps));
   if (!model.isSaved) root.append(toggle(model, "follow", "follow a run that is under way"));
-  root.append(heading, charts, samples, mixes);
+  root.append(heading, charts, ...rows);
   let drawn = [], last = 0;
 
   // Everything that depends on the log; the cursor moves without it.
@@ -105,15 +106,13 @@ function render({ model, el }) {
       attribute(cursor, { d: `M${toX(step)} 8V${BOTTOM}` });
       for (const [output, of] of outputs) output.textContent = of(line) === undefined ? "–" : of(line).toFixed(3);
     });
-    const node = figure(title, stage, legend);
-    node.style.flex = "1 1 300px";
-    return node;
+    return figure(title, stage, legend);
   }
 
   // One picture for each image, made when their number changes.
   function pictures(place, title, n, labels = []) {
     if (place.childElementCount !== n + 1) {
-      place.replaceChildren(element("p", { style: "flex: 0 0 100%" }));
+      place.replaceChildren(element("p"));
       for (let i = 0; i < n; i++) place.append(figure("", canvas(size, `image ${i + 1}`)));
       for (const node of [...place.children].slice(1)) node.classList.add("explorer-tiny");
     }
@@ -141,7 +140,7 @@ function render({ model, el }) {
       pictures(samples, `Samples after step ${model.get("_sample_steps")[s]}, always of the same z`, n)
         .forEach((node, i) => paintImage(node, all.subarray(i * one, (i + 1) * one), channels));
     }
-    mixes.hidden = m < 0;
+    fakeRow.hidden = mixes.hidden = m < 0;
     if (m >= 0) drawMixes(m);
     say(`Step ${step}: ${Object.entries(line).filter(([key]) => ["d", "g"].includes(key)).map(([k, v]) => `loss of ${k.toUpperCase()} ${v.toFixed(2)}`).join(", ")}`);
   }
@@ -150,7 +149,9 @@ function render({ model, el }) {
     const masks = bytes(model, "_masks"), area = size * size, reals = bytes(model, "_reals"), fakes = bytes(model, "_fakes");
     const part = (values, i, length) => values.subarray((m * n + i) * length, (m * n + i + 1) * length);
     const texts = Array.from({ length: n }, (_, i) => `λ₀ ${labels[2 * i].toFixed(2)} → λ ${labels[2 * i + 1].toFixed(2)}`);
-    pictures(mixes, `Mixed images of step ${model.get("_mixed_steps")[m]}, as D was trained on them, with their labels`, n, texts)
+    const when = `of step ${model.get("_mixed_steps")[m]}, as D was trained on them`;
+    pictures(fakeRow, `Fakes ${when}`, n).forEach((node, i) => paintImage(node, part(fakes, i, one), channels));
+    pictures(mixes, `Mixed images ${when}, with their labels`, n, texts)
       .forEach((node, i) => paintImage(node, mixedOf(part(reals, i, one), part(fakes, i, one), part(masks, i, area)), channels));
   }
   build();

@@ -39,7 +39,7 @@ function render({ model, el }) {
   pad.append(knob);
   const words = element("p", { "data-what": "words" });
   const figures = [figure("the pad: drag through it", pad), figure("G(z) there", walked), figure("not G: a blend of the four images", blended)];
-  for (const node of figures) node.classList.add("explorer-large");
+  for (const node of figures) node.classList.add("explorer-medium");
   root.append(element("div", { class: "explorer-row" }, ...figures), words);
 
   function draw() {
@@ -49,7 +49,7 @@ function render({ model, el }) {
     Object.assign(knob.style, { left: `${100 * place[0]}%`, top: `${100 * place[1]}%` });
     const apart = G.reduce((sum, value, i) => sum + Math.abs(value - B[i]), 0) / G.length;
     const shares = cornerWeights(place).map((w) => `${(100 * w).toFixed(0)} %`).join(", ");
-    words.textContent = `z is ${shares} of the four corners. G(z) and the blend are ${apart.toFixed(1)} grey levels apart on average.`;
+    words.textContent = `z is mixed of ${shares} of the four corners. G(z) and the blend are ${apart.toFixed(1)} grey levels apart on average.`;
     say(words.textContent);
   }
   const go = (u, v) => put(model, { place: [clamp(u, 0, 1), clamp(v, 0, 1)] });
