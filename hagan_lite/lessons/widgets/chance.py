@@ -46,10 +46,10 @@ class ChanceExplorer(Explorer):
         means = [float(np.mean(scores)) for scores in rows.values()]
         widest = max(60.0, 5 * sd, *(max(means) - mean for mean in means))
         super().__init__(
-            rival=next(iter(rows)),
+            rival=min(rows),
             sd=sd,
             freedom=freedom,
-            _rows={name: list(map(float, scores)) for name, scores in rows.items()},
+            _rows={name: list(map(float, rows[name])) for name in sorted(rows)},
             _sd=sd,
             _widest=math.ceil(widest / 20) * 20,
         )

@@ -30,7 +30,7 @@ const WIDE = 440, HIGH = 170, LEFT = 44, BOTTOM = HIGH - 22;
 
 // Which keys of the log each chart shows, by the label of the curve.
 function chartsOf(log) {
-  const keys = Object.keys(log.at(-1));
+  const keys = Object.keys(log.at(-1)).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const losses = {}, gates = {}, shifts = {};
   for (const key of keys) {
     const [network, term] = key.split("_");
