@@ -91,7 +91,7 @@ def test_every_page_is_there_in_order(site):
 
 def test_explorers_come_with_their_state_and_nothing_is_fetched_from_elsewhere(site):
     html = (site / "notebooks" / "00_one.html").read_text()
-    assert '"n": 37' in html and "a bar" not in html
+    assert '"n": 37' in html and "widget-view" not in html
     assert book.problems(site) == []
 
 

@@ -70,6 +70,6 @@ class ChanceExplorer(Explorer):
         critical = t_distribution.isf(self.level / 2, self.freedom)
         shift = self.difference / self.error
         above = nct.sf(critical, self.freedom, shift)
-        # The wrong direction: 0 to all digits far away, where scipy's series gives NaN.
-        below = nct.cdf(-critical, self.freedom, shift) if shift < 10 else 0.0
+        # In the wrong direction, by symmetry: scipy's cdf gives NaN so far out.
+        below = nct.sf(critical, self.freedom, -shift)
         return float(above + below)
