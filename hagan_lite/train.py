@@ -39,7 +39,7 @@ def train(
     compiled: bool = False,
     on_log: OnLog = None,
     history: bool = False,
-    recorded: bool = False,
+    recorded: bool | None = None,
 ) -> Path:
     """Train `e`, or go on where an earlier call stopped, and return the run folder.
 
@@ -47,14 +47,14 @@ def train(
     weights, bit for bit on the CPU, as one that ran through. `on_log` gets each log line; `device`,
     `precision`, `compiled` and `recorded` are no part of the experiment, nor is `history`, which
     saves a generator after every tenth of the steps for the learning curve. torch compiles the
-    networks where `compiled`; a `recorded` step is replayed as a CUDA graph (graphs.py).
+    networks where `compiled`; a `recorded` step is replayed as a CUDA graph (graphs.py), None:
+    wherever it can be and nothing is compiled.
 
     Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run,
     RuntimeError where another process trains there.
     """
     keep_heap()
-    if dataset is None:
-        dataset = load_for(e)
+    dataset = load_for(e) if dataset is None else dataset
     run = runs.run_dir(e, dataset) if run is None else Path(run)
     where = pick_device(device)
     with storage.only_writer(run):
@@ -70,11 +70,11 @@ def _train(
 ) -> None:
     e, where = model.e, model.device
     start = _resume(run, model)
-    trained_on, _ = dataset.split(e.heldout, e.n_train)
-    images = torch.from_numpy(dataset.images[trained_on]).to(where)  # once, as uint8
+    # The training part moves to the device once, as uint8.
+    images = torch.from_numpy(dataset.images[dataset.split(e.heldout, e.n_train)[0]]).to(where)
     log_every, picture_every = max(1, e.steps // 100), max(5, e.steps // 10)
     # A GPU takes 250 steps in a second or two, and a checkpoint takes nearly as long.
-    checkpoint_every = picture_every if where.type == "cuda" else min(picture_every, 250)
+    save_every = picture_every if where.type == "cuda" else min(picture_every, 250)
 
     began, spent = time.monotonic(), _seconds_spent(run)
     title = f"{e.model} on {e.data_label}"
@@ -88,7 +88,7 @@ def _train(
             bar.update()
             last = done == e.steps
             logging = last or done % log_every == 0
-            saving = last or done % checkpoint_every == 0 or stopped()
+            saving = last or done % save_every == 0 or stopped()
             if logging or saving:  # losses are checked before every save
                 line = _log_line(done, logs | model.gates())
                 _check(line, run)

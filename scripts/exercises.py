@@ -1,7 +1,7 @@
-"""Adds or replaces an exercise's self-check in hagan_lite/exercises.json.
+"""Adds or replaces an exercise's self-check in hagan_lite/lessons/exercises.json.
 
     python scripts/exercises.py 06.1 --hint "Where is the mass of A?" --digits 2 0.75
-    python scripts/exercises.py 06.2 --hint "Think of alpha = 0." yes
+    python scripts/exercises.py 06.3 --hint "What is lambda_1 then?" true
 
 Several answers are all right. A number should be far from where rounding to --digits would flip it.
 """

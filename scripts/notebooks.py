@@ -25,6 +25,10 @@ MOST_BYTES, MOST_LINES = 300_000, 40
 HEADER = ("**Question.**", "**You need.**", "**It takes.**", "**Paper.**")
 FOOTER = ("## Summary", "## Exercises", "[Solutions](solutions/")
 TIMING = re.compile(r"\b\d+(\.\d+)?\s?(ms|s|sec|seconds|minutes|s/step|step/s|it/s)\b")
+FOLDED = "hide-output"
+"""The tag of a cell whose output answers a question: the book folds it, and so does JupyterLab,
+which reads `outputs_hidden` instead, until the cell is run.
+"""
 LOCAL = re.compile(r"(?<![\w.])/(home|root|work|Users|tmp|usr|opt)/")
 
 
@@ -36,7 +40,10 @@ def curate(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     notebook.metadata["language_info"] = {"name": "python"}
     count = 0
     for cell in notebook.cells:
-        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        tags = cell.metadata.get("tags")
+        cell.metadata = {"tags": tags} if tags else {}
+        if FOLDED in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = {"outputs_hidden": True}
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
@@ -94,6 +101,8 @@ def problems(path: Path) -> list[str]:
         first = cell.source.split("\n")[0][:50]
         if len(cell.source.split("\n")) > MOST_LINES:
             wrong.append(f"a cell has more than {MOST_LINES} lines: {first}")
+        if "outcome(" in cell.source and not cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+            wrong.append(f"the outcome of a prediction is not folded, tag {FOLDED!r}: {first}")
         wrong += [
             f"it defines {name}, which hagan_lite has"
             for name in _defined(cell.source) & _public_names()

@@ -6,6 +6,7 @@ A part stands between the lines `<!-- NAME: scripts/pages.py -->` and `<!-- end 
 PARTS lists the names.
 """
 
+import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -233,6 +234,87 @@ def papers_budget(records: Records) -> str:
     return tables.markdown(pd.DataFrame(lines))
 
 
+SPEED = ROOT / "data" / "speed.json"
+"""What `make bench` printed last on the machine that docs/speed.md is about."""
+RATIOS = {
+    "DCGAN's step: share of a matrix product's speed": ("steps", "dcgan 64", "share_of_matmul"),
+    "SAGAN's step: the same": ("steps", "sagan 64", "share_of_matmul"),
+    "HAGAN's step: the same": ("steps", "hagan 64", "share_of_matmul"),
+    "HAGAN's time over SAGAN's, over the ratio of their FLOPs": (
+        "steps",
+        "hagan over sagan 64",
+        "time_over_flops",
+    ),
+    "the heap kept, against given back": ("measures", "heap kept, hagan 64", "times_faster"),
+    "no pass of $D$ made twice": ("measures", "no pass twice 64", "times_faster"),
+    "fused attention, against the N x N matrix": ("measures", "fused attention 64", "times_faster"),
+    "channels_last": ("measures", "channels_last 64", "times_faster"),
+    "$T$ and masks batched, against one image at a time": (
+        "measures",
+        "batched T and masks 64",
+        "times_faster",
+    ),
+    "the map of attention's output, against attention received": (
+        "measures",
+        "output map, hagan 64",
+        "times_faster",
+    ),
+    "one pass of $G$ a step, against two": ("measures", "one pass of G, hagan 64", "times_faster"),
+    "both of these": ("measures", "both, hagan 64", "times_faster"),
+    "both of these, at width 32": ("measures", "both, hagan 32", "times_faster"),
+}
+"""What docs/speed.md shows of it: ratios alone, for seconds belong to a machine and an hour."""
+
+
+def speed(records: Records) -> str:
+    """Return the ratios of the last bench; for a measure, how much faster a step is by it."""
+    del records
+    bench = json.loads(SPEED.read_text())
+    targets = {row["figure"]: row["wanted"] for row in bench["targets"]}
+    lines = []
+    for what, (part, name, key) in RATIOS.items():
+        times = " times faster" if key == "times_faster" else ""
+        wanted = targets.get(f"{name}: {key}", "")
+        lines.append(
+            {"what": what, "measured": f"{bench[part][name][key]:.2f}{times}", "aim": wanted}
+        )
+    return tables.markdown(pd.DataFrame(lines))
+
+
+GPU = ROOT / "data" / "gpu.json"
+"""What stages 1 and 2 of scripts/gpu.sh printed on the GPU that docs/gpu.md is about."""
+
+
+def on_a_gpu(records: Records) -> str:
+    """Return the time of a step on the GPU that was lent, by model, size and mode."""
+    del records
+    measured = json.loads(GPU.read_text())
+    lines = []
+    for line in measured["speed"]:
+        if "ms" in line:
+            model, size, _, batch, mode, precision = line["case"].split()
+            what = f"{model}, {size}, batches of {batch}, {precision}"
+            how = {"eager": "launched as it is", "recorded": "recorded"}[mode]
+            row = {"step in phase two": what, "": how, "ms": f"{line['ms']:.1f}"}
+            row["ms of the host"] = f"{line['launching_ms']:.1f}"
+            lines.append(row | {"TFLOP/s": f"{line['tflop_per_second']:.1f}"})
+    return tables.markdown(pd.DataFrame(lines))
+
+
+def paper_preset(records: Records) -> str:
+    """Return the runs of the preset `paper` with T, FD, FID-768, KID, precision and recall."""
+    lines = []
+    for r in records:
+        e, m = r["experiment"], r["metrics"]
+        if e["preset"] == "paper":
+            more = r["also"]["inception-768"]
+            row = {"model": f"{e['model']} with T", "steps": f"{e['steps']:,}", "runs": 1}
+            row |= {"FD": f"{m['fd']:.1f}", "FID-768": f"{more['fid768']:.3f}"}
+            row |= {"KID": f"{m['kid']:.3f}", "precision": f"{m['precision']:.2f}"}
+            lines.append(row | {"recall": f"{m['recall']:.2f}", "minutes": r["minutes"]})
+    return tables.markdown(pd.DataFrame(lines))
+
+
 STEP = "row of Table IV, or a control"
 LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
 PARTS: dict[str, Callable[[Records], str]] = dict(
@@ -255,6 +337,9 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     table_1=printed_cells,
     verdicts=ledger_by_verdict,
     budget=papers_budget,
+    speed=speed,
+    gpu=on_a_gpu,
+    paper_preset=paper_preset,
 )
 
 

@@ -36,12 +36,27 @@ def test_the_glossary_is_in_order_and_reached_from_the_start():
     assert "glossary.md" in start.cells[0].source + start.cells[-1].source
 
 
+def sources(path):
+    return "\n".join(c.source for c in nbformat.read(path, 4).cells)
+
+
 def test_every_lesson_from_00_to_08_has_exercises_that_check_themselves():
     for path in sorted(NOTEBOOKS.glob("0[0-8]_*.ipynb")):
-        sources = "\n".join(c.source for c in nbformat.read(path, 4).cells)
-        solved = "\n".join(
-            c.source for c in nbformat.read(NOTEBOOKS / "solutions" / path.name, 4).cells
-        )
-        names = re.findall(r'check\("(\d\d\.\d)"', sources)
+        names = re.findall(r'check(?:_function)?\("(\d\d\.\d)"', sources(path))
         assert names and all(name.startswith(path.name[:2]) for name in names), path.name
-        assert all(f'assert check("{name}"' in solved for name in names), path.name
+        solved = sources(NOTEBOOKS / "solutions" / path.name)
+        for name in names:
+            assert re.search(rf'assert check(_function)?\("{name}"', solved), name
+
+
+def test_the_lessons_from_02_to_08_ask_before_they_show():
+    """Every prediction has its outcome, in a later cell, and a lesson has at most 1,200 words."""
+    for path in sorted(NOTEBOOKS.glob("0[2-8]_*.ipynb")):
+        cells = nbformat.read(path, 4).cells
+        text = sources(path)
+        asked = re.findall(r'predict\("(\S+?)"', text)
+        assert asked == sorted(asked) == re.findall(r'outcome\("(\S+?)"', text), path.name
+        for name in asked:
+            assert text.index(f'predict("{name}"') < text.index(f'outcome("{name}"')
+        words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
+        assert asked and words <= 1200, f"{path.name}: {words} words"

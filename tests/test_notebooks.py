@@ -98,7 +98,7 @@ def test_the_committed_notebook_is_clean(name):
     assert hygiene.problems(notebooks.NOTEBOOKS / f"{name}.ipynb") == []
 
 
-LESSONS = ("00", "01", "02", "03", "04", "06", "07", "08", "12", "16")
+LESSONS = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "12", "16")
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n[:2] in LESSONS])
@@ -205,3 +205,15 @@ def test_curating_drops_widgets_stderr_and_times():
         "1\n2\n"
     ]  # one output, though it came in pieces
     assert curated.cells[0].metadata == {"tags": ["a"]} and curated.cells[0].execution_count == 1
+
+
+def test_the_outcome_of_a_prediction_is_folded_in_jupyterlab_and_in_the_book(tmp_path):
+    made = notebook("outcome('a', 'b')")
+    made.cells[0].metadata["tags"] = ["hide-output"]
+    folded, open_ = tmp_path / "explore_folded.ipynb", tmp_path / "explore_open.ipynb"
+    nbformat.write(hygiene.curate(made), folded)
+    nbformat.write(notebook("outcome('a', 'b')"), open_)
+    cell = nbformat.read(folded, 4).cells[0]
+    assert cell.metadata["jupyter"]["outputs_hidden"] and cell.metadata["tags"] == ["hide-output"]
+    assert not any("folded" in sentence for sentence in hygiene.problems(folded))
+    assert any("folded" in sentence for sentence in hygiene.problems(open_))

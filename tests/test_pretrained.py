@@ -1,12 +1,10 @@
-import json
-
 import numpy as np
 import pytest
 import torch
 
 from hagan_lite import datasets, runs
 from hagan_lite.datasets.pixels import to_tensor_range
-from hagan_lite.lessons import exercises, pretrained
+from hagan_lite.lessons import pretrained
 from hagan_lite.system.paths import COMMITTED
 from hagan_lite.system.storage import read_json
 
@@ -65,7 +63,7 @@ def test_its_run_folder_reads_like_any_run(p):
     assert log[-1]["step"] == p.experiment.steps and all("seconds" not in line for line in log)
     if p.experiment.mix == "attnmix":
         assert len(snapshots) == 4 and snapshots[-1][0] == p.experiment.steps
-    assert len(list((p.run / "samples").glob("*.png"))) == 10
+    assert len(list((p.run / "samples").glob("*.png"))) == 5
     assert runs.sample(p.run, 3, device="cpu").shape == (3, 1, 64, 64)
 
 
@@ -79,13 +77,7 @@ def test_another_name_is_answered_with_what_there_is():
         pretrained.load_pretrained("acdc")
 
 
-def test_a_self_check_tells_right_from_wrong_and_holds_no_answer(capsys):
-    assert exercises.check("06.1", None) is None
-    assert exercises.check("06.1", 0.4) and exercises.check("06.1", torch.tensor(0.4))
-    assert not exercises.check("06.1", 0.6)
-    assert "Hint" in capsys.readouterr().out
-    assert "0.4" not in json.dumps(json.loads(exercises.FILE.read_text())["03.1"]["hint"])
-    with pytest.raises(KeyError, match="there are"):
-        exercises.check("99.1", 1)
-    assert exercises.digest("a", -0.0001, 2) == exercises.digest("a", 0.0, 2)
-    assert exercises.digest("a", " Yes", 3) == exercises.digest("a", "yes", 3)
+def test_one_line_says_what_a_network_is_and_how_good(p):
+    line, metrics = pretrained.in_one_line(p), read_json(p.run / "record.json")["metrics"]
+    assert f"{p.experiment.steps:,} steps" in line and f"{metrics['floor']:.1f}" in line
+    assert f"recall {metrics['recall']:.2f}" in line

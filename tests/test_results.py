@@ -326,7 +326,9 @@ def test_the_committed_tables_are_the_records(name, tmp_path):
 
 
 def test_the_committed_lessons_show_the_records_as_they_are():
-    """A record that is added or taken away asks for lessons 13, 15 and 17 to be executed again."""
+    """A record that is added or taken away asks for lessons 05, 13, 15 and 17 to be executed
+    again.
+    """
     of_covid = [r for r in committed() if r["data"]["name"] == "covid-ct"]
     every = tables.table_2(of_covid)
     columns = [
@@ -351,7 +353,14 @@ def test_the_committed_lessons_show_the_records_as_they_are():
     effect = ["effect", "95 % interval", "runs", "p", "corrected p"]
     ledger = ledger[["#", "claim", "where", "here", *effect, "because", "controls"]]
     few = tables.few_images(few_images("cpu"), committed())
+    with_T = {"base": "base with T", "sagan": "sagan with T"}
+    with_T["hagan without T"] = "+ training strategy = hagan"
+    names = [name for pair in with_T.items() for name in pair]
+    of_row = claims_measured.in_one_protocol(claims.by_name(committed(), "cpu"), names)[1]
+    each = [", ".join(f"{runs.distance_of(r):.1f}" for r in of_row[name]) for name in names]
+    names[-1] = "hagan"
     shown_in = (
+        ("05_augmentation", pd.DataFrame({"row": names, "FD of each run": each})),
         ("13_table2", every[columns]),
         ("13_table2", few),
         ("15_table4", ladders),

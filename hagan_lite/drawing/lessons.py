@@ -1,25 +1,38 @@
 """Draw pictures of the lessons: panels, points of the plane, curves, intensities, Figure 3."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from hagan_lite.attnmix import Mixed, mix
-from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, REAL, _figure, _picture, saliency_scale
+from hagan_lite.drawing.style import (
+    COLOURS,
+    FAKE,
+    MIXED,
+    PHASE,
+    REAL,
+    _figure,
+    _picture,
+    saliency_scale,
+)
 
-LARGE = 11
-"""Font size, in points, that is legible from the last row of a class room."""
+LARGE, SMALL = 11, 9
+"""Font sizes, in points: legible from the last row of a class room, and that of a colour bar."""
 
 # Eleven bands, not a gradient: their borders are seen from afar, and few colours keep PNGs exact.
 _ANSWERS = ListedColormap(
     sns.blend_palette([(0.96, 0.74, 0.42), (1, 1, 1), (0.48, 0.71, 0.91)], 11).as_hex()
 )
+
+
+_BEHIND = dict(boxstyle="round,pad=0.1", facecolor="black", edgecolor="none", alpha=0.6)
 
 
 class Panel(NamedTuple):
@@ -35,9 +48,10 @@ class Panel(NamedTuple):
     kind: str = "image"
     unit: str = ""  # of a map, under its colour bar
     outline: Any = None  # a mask (H, W), drawn as its border
-    point: tuple[float, float] | None = None  # (row, column)
+    points: Sequence[tuple[float, float]] = ()  # (row, column); several are numbered from 1
     centre: float = 0.0
-    # Of a signed map, the distance from the centre at full colour; 0: its own 99.5 % quantile.
+    # At full colour: of a signed map, the distance from the centre (0: its own 99.5 % quantile); of
+    # a ratio, the value (0: its own largest). Panels that are compared need one scale.
     most: float = 0.0
 
 
@@ -72,14 +86,17 @@ def _panel(figure: Figure, axis: Axes, panel: Panel) -> None:
     else:
         _picture(axis, array, panel.title, **_colours_of(panel, array))
         _colour_bar(figure, axis, panel)
+    axis.title.set_fontsize(LARGE)
     if panel.outline is not None:
         mask = np.asarray(panel.outline, dtype=float)
         axis.contour(mask, levels=[0.5], colors=["white"], linewidths=2.2)
         axis.contour(mask, levels=[0.5], colors=["black"], linewidths=0.9)
-    if panel.point is not None:
-        row, column = panel.point
+    for number, (row, column) in enumerate(panel.points, 1):
         axis.plot(column, row, "o", mfc="none", mec="white", ms=9, mew=3)
         axis.plot(column, row, "o", mfc="none", mec="black", ms=9, mew=1.2)
+        if len(panel.points) > 1:
+            beside = dict(xytext=(7, 3), textcoords="offset points", fontsize=LARGE)
+            axis.annotate(str(number), (column, row), **beside, color="white", bbox=_BEHIND)
 
 
 def _colours_of(panel: Panel, array: np.ma.MaskedArray) -> dict[str, Any]:
@@ -87,7 +104,7 @@ def _colours_of(panel: Panel, array: np.ma.MaskedArray) -> dict[str, Any]:
     if panel.kind == "map":
         return dict(cmap="cividis")
     if panel.kind == "ratio":
-        return dict(cmap="cividis", norm=saliency_scale(float(array.max())))
+        return dict(cmap="cividis", norm=saliency_scale(panel.most or float(array.max())))
     if panel.kind != "signed":
         raise KeyError(panel.kind)
     own_most = float(np.quantile(np.abs(array - panel.centre), 0.995))
@@ -102,16 +119,22 @@ def _colour_bar(figure: Figure, axis: Axes, panel: Panel) -> None:
     """
     shown = axis.images[0]
     bar = figure.colorbar(shown, ax=axis, location="bottom", shrink=0.9, pad=0.02, aspect=14)
-    bar.ax.tick_params(labelsize=7)
+    bar.ax.tick_params(labelsize=SMALL)
     unit = panel.unit
-    if panel.kind != "ratio":
-        bar.ax.locator_params(nbins=4)
+    if panel.kind == "ratio" and isinstance(shown.norm, LogNorm):
+        bar.set_ticks([1, 10, 100, 1000], labels=["1", "10", "100", "1000"])
+        bar.ax.set_xlim(*shown.get_clim())  # of the ticks, those within the scale
+        bar.minorticks_off()
+    elif panel.kind == "ratio":
+        bar.ax.locator_params(nbins=3)
+    else:
+        bar.ax.locator_params(nbins=2)  # more would collide
         largest = max(map(abs, shown.get_clim())) or 1.0
         power = math.floor(math.log10(largest))
         if not -2 <= power < 3:
             bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value / 10**power:g}")
             unit += f" ($10^{{{power}}}$)"
-    bar.set_label(unit, fontsize=8)
+    bar.set_label(unit, fontsize=SMALL)
 
 
 def figure_3(mixed: Mixed, i: int = 0) -> Figure:
@@ -239,13 +262,15 @@ class Lines(NamedTuple):
     y: str
 
 
-def lines(parts: list[Lines], height: float = 3.0, legend_below: bool = False) -> Figure:
+def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -> Figure:
     """Draw sets of curves side by side; curves differ in colour and dash. `height` is in inches.
 
-    With `legend_below` all parts have the same curves, and one legend stands below them.
+    Legends stand below the axes, off the data. With `legend_below` all parts have the same curves,
+    and one legend stands below them all. Parts that show one quantity share its scale then.
     """
     dashes = ("-", "--", "-.", ":")
-    figure, axes = _figure(1, len(parts), 4.0 * len(parts), height)
+    one_quantity = legend_below and len({part.y for part in parts}) == 1
+    figure, axes = _figure(1, len(parts), 4.0 * len(parts), height, sharey=one_quantity)
     for axis, part in zip(axes[0], parts, strict=True):
         for i, (label, (x, y)) in enumerate(part.curves.items()):
             style = dashes[i % 4]
@@ -253,9 +278,10 @@ def lines(parts: list[Lines], height: float = 3.0, legend_below: bool = False) -
         axis.axhline(0, color="0.85", lw=0.8, zorder=0)
         axis.set(title=part.title, xlabel=part.x, ylabel=part.y)
         if len(part.curves) > 1 and not legend_below:
-            axis.legend(fontsize=8, framealpha=0.7, edgecolor="none")
+            below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.22), borderaxespad=0)
+            axis.legend(**below, ncols=2, fontsize=SMALL, frameon=False)
+    _legible(axes)
     if legend_below:
-        _legible(axes)
         _legend_below(figure, axes[0, 0])
     return figure
 
@@ -280,12 +306,16 @@ def intensities(parts: dict[str, dict[str, Any]], x: str, bins: int = 40) -> Fig
 
     Each histogram has area one; `x` names the quantity.
     """
-    figure, axes = _figure(1, len(parts), 4.0 * len(parts), 3.0)
+    figure, axes = _figure(1, len(parts), 4.0 * len(parts), 3.4)
     for axis, (title, groups) in zip(axes[0], parts.items(), strict=True):
         flat = {label: np.asarray(values).ravel() for label, values in groups.items()}
         how = dict(stat="density", common_norm=False, element="step", fill=len(flat) < 3)
         sns.histplot(flat, bins=bins, palette=COLOURS[: len(flat)], ax=axis, **how)
         axis.set(title=title, xlabel=x, ylabel="density")
+        if len(flat) > 1:
+            below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.24), borderaxespad=0)
+            sns.move_legend(axis, **below, ncols=3, fontsize=SMALL, frameon=False)
+    _legible(axes)
     return figure
 
 
@@ -309,6 +339,33 @@ def bars(parts: list[Bars], height: float = 2.8) -> Figure:
         axis.bar_label(drawn, numbers, padding=3, fontsize=8)
         axis.set(title=part.title, xlabel=part.x)
         axis.margins(x=0.2)
+    return figure
+
+
+def scores_of_rows(
+    rows: dict[str, list[float]], kinds: dict[str, str], x: str, floor: float
+) -> Figure:
+    """Draw a line per row: each run's score a dot, their mean a bar, the floor a dashed line.
+
+    `kinds` names the kind of each row; a kind has one colour, and the legend below names it.
+    """
+    figure, ((axis,),) = _figure(1, 1, 8.0, 0.45 * len(rows) + 1.4)
+    colours = dict(zip(dict.fromkeys(kinds.values()), COLOURS[1:], strict=False))
+    for y, (name, scores) in enumerate(rows.items()):
+        kind = kinds[name]
+        how = dict(color=colours[kind], ms=8, alpha=0.8, label=kind)
+        axis.plot(scores, [y] * len(scores), "o", **how)
+        axis.plot([np.mean(scores)] * 2, [y - 0.32, y + 0.32], color="black", lw=2.5)
+    axis.axvline(floor, color=PHASE, ls="--", label="real halves")
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set(xlabel=x, xlim=(0, None))
+    axis.invert_yaxis()
+    axis.grid(axis="y", color="0.92")
+    _legible(np.array([axis]))
+    handles, labels = axis.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    how = dict(loc="outside lower center", ncols=len(once), frameon=False, fontsize=LARGE)
+    figure.legend(once.values(), once.keys(), **how)
     return figure
 
 

@@ -1,11 +1,20 @@
-"""Check answers to the lessons' exercises by digests, so that no answer stands in a file."""
+"""Check the lessons' exercises: answers by digests, predictions, and functions by cases.
+
+No answer stands in a file.
+"""
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
 
 FILE = Path(__file__).with_name("exercises.json")
+
+_predictions: dict[str, str] = {}  # noted by `predict` in this kernel, for `outcome`
 
 
 def check(name: str, answer: Any) -> bool | None:
@@ -21,11 +30,9 @@ def check(name: str, answer: Any) -> bool | None:
         raise KeyError(f"no exercise {name!r}; there are {', '.join(sorted(exercises))}")
     exercise = exercises[name]
     if answer is None:
-        print(f"Exercise {name}: no answer yet.")
-        return None
+        return _say(name, None)
     right = digest(name, answer, exercise["digits"]) in exercise["digests"]
-    print(f"Exercise {name}: " + ("right." if right else f"not yet. Hint: {exercise['hint']}"))
-    return right
+    return _say(name, right, f"Hint: {exercise['hint']}")
 
 
 def digest(name: str, answer: Any, digits: int) -> str:
@@ -38,3 +45,96 @@ def digest(name: str, answer: Any, digits: int) -> str:
     else:
         text = f"{round(float(answer), digits) + 0.0:.{max(0, digits)}f}"  # + 0.0 makes -0.0 zero
     return hashlib.sha256(f"hagan {name} {text}".encode()).hexdigest()[:16]
+
+
+class Case(NamedTuple):
+    """Hold one call of a function that a reader writes.
+
+    `words` complete the sentence "For ...". `expected` is a number or tensor, or a tuple of them.
+    """
+
+    words: str
+    arguments: tuple
+    expected: Any
+
+
+def check_function(
+    name: str, mine: Callable, cases: list[Case], tolerance: float = 1e-4
+) -> bool | None:
+    """Return whether `mine` gives what every case expects; print the first thing that is wrong.
+
+    None means that `mine` returned None, "not written yet". Values may differ by `tolerance`.
+    """
+    for words, arguments, expected in cases:
+        own = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
+        try:
+            returned = mine(*own)
+        except Exception as error:
+            return _say(name, False, f"For {words}, it raises {type(error).__name__}: {error}")
+        if returned is None:
+            return _say(name, None)
+        if wrong := _difference(returned, expected, tolerance):
+            return _say(name, False, f"For {words}, {wrong}.")
+    return _say(name, True)
+
+
+def _difference(returned: Any, expected: Any, tolerance: float) -> str:
+    """Return in words how `returned` differs from `expected`; an empty string if it does not."""
+    if isinstance(expected, tuple):
+        if not isinstance(returned, tuple | list) or len(returned) != len(expected):
+            return f"it should return {len(expected)} things, separated by a comma"
+        for i, (part, wanted) in enumerate(zip(returned, expected, strict=True), 1):
+            if wrong := _difference(part, wanted, tolerance):
+                return f"of the {len(expected)} things that it returns, look at number {i}: {wrong}"
+        return ""
+    wanted = torch.as_tensor(expected, dtype=torch.float64)
+    try:
+        got = torch.as_tensor(returned, dtype=torch.float64).to(wanted.device)
+    except (TypeError, ValueError, RuntimeError):
+        return f"it returns a {type(returned).__name__}, not a number or tensor"
+    if got.shape != wanted.shape:
+        return f"the shape is {tuple(got.shape)} and should be {tuple(wanted.shape)}"
+    if not got.isfinite().all():
+        return "it gives nan or infinity"
+    error = (got - wanted).abs()
+    if error.numel() == 0 or error.max() <= tolerance:
+        return ""
+    if got.ndim == 0:
+        return f"it gives {got:.4g} and should give {wanted:.4g}"
+    wrong = (error > tolerance).double().mean()
+    return f"{wrong:.0%} of the values are wrong, by up to {error.max():.3g}"
+
+
+def _say(name: str, right: bool | None, why: str = "") -> bool | None:
+    """Print the verdict on an exercise, and return it."""
+    if right is None:
+        print(f"Exercise {name}: no answer yet.")
+    else:
+        print(f"Exercise {name}: " + ("right." if right else f"not yet. {why}"))
+    return right
+
+
+def predict(name: str, choice: str | None, *offered: str) -> None:
+    """Note a prediction, one of the `offered`, before a cell shows what happens.
+
+    None means that nothing was chosen yet. Raises ValueError for a choice that is not offered.
+    """
+    if choice is None:
+        words = " or ".join(map(repr, offered))
+        print(f"Prediction {name}: write {words} in place of None, and run this cell.")
+        return
+    if choice not in offered:
+        raise ValueError(f"{choice!r} is not offered; choose one of {', '.join(offered)}")
+    _predictions[name] = choice
+    print(f"Prediction {name}: {choice!r} is noted. Now run the next cell.")
+
+
+def outcome(name: str, happened: str) -> None:
+    """Print what happened, beside the prediction that was noted under `name`."""
+    said = _predictions.get(name)
+    if said is None:
+        print(f"Prediction {name}: the outcome is {happened!r}. You had noted nothing.")
+    elif said == happened:
+        print(f"Prediction {name}: you said {said!r}, and so it is.")
+    else:
+        print(f"Prediction {name}: you said {said!r}; the outcome is {happened!r}. Why?")

@@ -10,7 +10,9 @@ from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Discriminator
 from hagan_lite.generator import Generator
 from hagan_lite.runs.folder import experiment_of, load_discriminator, load_generator
+from hagan_lite.runs.record import DISTANCES
 from hagan_lite.system.paths import ROOT
+from hagan_lite.system.storage import read_json
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
 """Run folders in float16, without their training state; scripts/pretrained.py makes them from runs.
@@ -46,4 +48,31 @@ def load_pretrained(name: str = "mni152", device: str = "auto") -> Pretrained:
     run = CHECKPOINTS / name
     return Pretrained(
         experiment_of(run), load_generator(run, device), load_discriminator(run, device), run
+    )
+
+
+def worth_showing(run: Path) -> Path:
+    """Return `run`, or the shipped HAGAN's folder where it is a run at smoke, and print which.
+
+    At smoke a training shows that the code runs, and its images are noise.
+    """
+    e = experiment_of(run)
+    if e.preset != "smoke":
+        print(f"shown is this run: {e.steps:,} steps on {e.data_label}")
+        return Path(run)
+    p = load_pretrained("mni152", "cpu")
+    print(f"{e.steps} steps draw noise: shown instead is the shipped network. {in_one_line(p)}")
+    return p.run
+
+
+def in_one_line(p: Pretrained) -> str:
+    """Return what a shipped network is and how good it is, from its record."""
+    e, scores = p.experiment, read_json(p.run / "record.json")["metrics"]
+    kind = next(kind for kind in DISTANCES if kind in scores)
+    label, digits, _ = DISTANCES[kind]
+    distance, floor = scores[f"{kind}_at_floor_n"], scores["floor"]  # of equally many images
+    return (
+        f"{e.model.upper()} on {e.data_label}, width {e.width}, {e.steps:,} steps: "
+        f"{label} {distance:.{digits}f} (real halves: {floor:.{digits}f}), "
+        f"precision {scores['precision']:.2f}, recall {scores['recall']:.2f}"
     )

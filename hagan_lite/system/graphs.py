@@ -1,10 +1,10 @@
 """A training step recorded as a CUDA graph: one launch for all of its kernels.
 
-A step of HAGAN is some 700 operations that compute something, each one kernel or several, and at
-64x64 a GPU may well finish each before the host has launched the next. torch.compile cannot take
-the whole step: it breaks at each draw from a torch.Generator, and its own CUDA graphs
+A step of HAGAN is 1,309 kernels, and at 64x64 a fast GPU finishes each before the host has launched
+the next: on an H100 they take 6 ms and launching them 31 ms. torch.compile cannot take the whole
+step: it breaks at each draw from a torch.Generator, and its own CUDA graphs
 (mode="reduce-overhead") end where its graphs do. So the step is recorded by hand here, whether the
-networks in it are compiled or not. None of this was run on a GPU yet (docs/gpu.md).
+networks in it are compiled or not. Measurements are in docs/gpu.md.
 """
 
 import warnings
@@ -24,14 +24,22 @@ WARM_UP = 3
 """Steps of each path that run as they are: they make the optimisers' state and choose kernels."""
 
 
-def step_of(model: Any, recorded: bool) -> Step:
+def can_record(model: Any) -> bool:
+    """Return whether a Model's step can be recorded: on CUDA, and for STEPS_ALIKE alone."""
+    return model.device.type == "cuda" and model.e.model in STEPS_ALIKE
+
+
+def step_of(model: Any, recorded: bool | None) -> Step:
     """Return a Model's step; with `recorded` one that is recorded on CUDA and then replayed.
 
-    Where it cannot be recorded, a warning says so.
+    None records it wherever that is possible and nothing is compiled. Where a step shall be
+    recorded and cannot be, a warning says so.
     """
+    if recorded is None:
+        recorded = can_record(model) and model._G is model.G
     if not recorded:
         return model.step
-    if model.device.type != "cuda" or model.e.model not in STEPS_ALIKE:
+    if not can_record(model):
         warnings.warn(
             f"{model.e.model} on {model.device.type}: its step is not recorded as a CUDA graph",
             stacklevel=2,

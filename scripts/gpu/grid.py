@@ -145,7 +145,8 @@ def bring(run: Path, what: str, n: int, to: Path, device: str) -> None:
         D = {key: tensor.contiguous() for key, tensor in D.items()}
         save_file(D, to / "discriminator.safetensors")
         for name in ("snapshots", "samples"):
-            shutil.copytree(run / name, to / name, dirs_exist_ok=True)
+            if (run / name).exists():  # a DCGAN mixes nothing
+                shutil.copytree(run / name, to / name, dirs_exist_ok=True)
 
 
 def _mark(path: Path) -> bool:

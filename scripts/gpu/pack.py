@@ -18,6 +18,7 @@ from hagan_lite.system.runtime import commit
 
 MIB = 1 << 20
 WANTED = (
+    ("mni152", 32),  # of the tests
     ("mni152", 64),
     ("covid-ct", 64),
     ("acdc", 64),

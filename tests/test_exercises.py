@@ -1,0 +1,75 @@
+"""Exercises check themselves, and say what is wrong with a function that a reader writes."""
+
+import json
+
+import pytest
+import torch
+
+from hagan_lite.lessons import exercises
+from hagan_lite.lessons.exercises import Case
+
+
+@pytest.fixture
+def said(capsys):
+    """What was printed since the last call."""
+    return lambda: capsys.readouterr().out
+
+
+def test_a_self_check_tells_right_from_wrong_and_holds_no_answer(said):
+    assert exercises.check("06.1", None) is None
+    assert exercises.check("06.1", 0.4) and exercises.check("06.1", torch.tensor(0.4))
+    assert not exercises.check("06.1", 0.6)
+    assert "Hint" in said()
+    assert "0.4" not in json.dumps(json.loads(exercises.FILE.read_text())["06.1"]["hint"])
+    with pytest.raises(KeyError, match="there are"):
+        exercises.check("99.1", 1)
+    assert exercises.digest("a", -0.0001, 2) == exercises.digest("a", 0.0, 2)
+    assert exercises.digest("a", " Yes", 3) == exercises.digest("a", "yes", 3)
+
+
+def half_and_mean():
+    """Return the cases of an exercise that asks for x / 2 and the mean of x."""
+    return [Case("two numbers", (torch.tensor([2.0, 4.0]),), (torch.tensor([1.0, 2.0]), 3.0))]
+
+
+@pytest.mark.parametrize(
+    ("mine", "complaint"),
+    [
+        (lambda x: x / 2, "2 things"),
+        (lambda x: (x / 2, x), "number 2"),
+        (lambda x: (x[:1] / 2, x.mean()), "(1,) and should be (2,)"),
+        (lambda x: (x / 2, "3"), "str"),
+        (lambda x: (x / 0, x.mean()), "infinity"),
+        (lambda x: (torch.tensor([1.0, 7.0]), x.mean()), "50% of the values"),
+        (lambda x: (x / 2, x.sum()), "6 and should give 3"),
+        (lambda x: x.nothing, "AttributeError"),
+    ],
+)
+def test_a_wrong_function_is_told_what_is_wrong(mine, complaint, said):
+    assert exercises.check_function("a", mine, half_and_mean()) is False
+    printed = said()
+    assert "two numbers" in printed and complaint in printed
+
+
+def test_a_right_function_passes_and_an_unwritten_one_is_no_answer():
+    assert exercises.check_function("a", lambda x: (x / 2, x.mean()), half_and_mean())
+    assert exercises.check_function("a", lambda x: None, half_and_mean()) is None
+
+
+def test_a_function_that_changes_its_argument_cannot_spoil_a_case():
+    cases = half_and_mean()
+    exercises.check_function("a", lambda x: (x.zero_(), 0.0), cases)
+    assert exercises.check_function("a", lambda x: (x / 2, x.mean()), cases)
+
+
+def test_a_prediction_is_noted_before_the_outcome_is_told(said):
+    exercises.outcome("b", "up")
+    assert "noted nothing" in said()
+    exercises.predict("b", None, "up", "down")
+    assert "'up' or 'down'" in said()
+    exercises.predict("b", "down", "up", "down")
+    said()
+    exercises.outcome("b", "up")
+    assert "'down'" in (printed := said()) and "'up'" in printed
+    with pytest.raises(ValueError, match="choose one of up, down"):
+        exercises.predict("b", "left", "up", "down")
