@@ -18,7 +18,15 @@ import pandas as pd
 from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.evaluation.complexity import training_flops
-from hagan_lite.report import claims, claims_measured, table1, tables, verdicts
+from hagan_lite.report import (
+    budgets,
+    claims,
+    claims_measured,
+    experiments,
+    table1,
+    tables,
+    verdicts,
+)
 from hagan_lite.report.experiments import AT_256, EARLIER, LONGER, ladder, rows_of, tried
 from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED
 
@@ -315,6 +323,24 @@ def paper_preset(records: Records) -> str:
     return tables.markdown(pd.DataFrame(lines))
 
 
+def few_images(records: Records) -> str:
+    """Return the trainings on few images, with scores against held-out ones."""
+    table = tables.few_images(experiments.few_images("cpu"), records)
+    return tables.markdown(table) if len(table) else NOTHING
+
+
+def at_every_budget(records: Records) -> str:
+    """Return HAGAN against rivals with T, on each data set at each number of steps."""
+    compared = budgets.compared_budgets(records)
+    return tables.markdown(budgets.table(compared)) if compared else NOTHING
+
+
+def what_d_says(records: Records) -> str:
+    """Return what the discriminators of HAGAN and of SAGAN with T said."""
+    table = budgets.what_d_says(records)
+    return tables.markdown(table) if len(table) else NOTHING
+
+
 STEP = "row of Table IV, or a control"
 LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
 PARTS: dict[str, Callable[[Records], str]] = dict(
@@ -327,6 +353,7 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     earlier_pairs=partial(differences, EARLIER_LADDER),
     untrained=untrained,
     tried=search,
+    longer_now=partial(distances, ladder("covid-ct", "cpu", steps=LONGER), STEP),
     longer=partial(distances, ladder("covid-ct", "cpu", steps=LONGER, **EARLIER), STEP),
     models=partial(distances, rows_of("table2", "covid-ct", "cpu", **EARLIER), "model of Table II"),
     larger=partial(
@@ -334,6 +361,9 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     ),
     acdc=partial(distances, named(ladder("acdc", "cpu"), ELSEWHERE), "row, on ACDC"),
     lgg=partial(distances, named(ladder("lgg", "cpu"), ELSEWHERE), "row, on LGG"),
+    few_images=few_images,
+    budgets=at_every_budget,
+    what_d_says=what_d_says,
     table_1=printed_cells,
     verdicts=ledger_by_verdict,
     budget=papers_budget,

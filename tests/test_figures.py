@@ -101,6 +101,47 @@ def test_learning_curves_show_every_seed_and_the_floor(smoke_run):
     assert "FD" in axis.get_ylabel() and axis.get_xlabel() == "training step"
 
 
+def test_a_forest_plot_shows_effect_interval_and_whether_it_is_decided():
+    rows = [
+        drawing.ForestRow("a claim", 20.0, (10.0, 30.0), False, True, notes=("3 and 3",)),
+        drawing.ForestRow("its control", -1.0, None, True, False, True, notes=("1 and 1",)),
+    ]
+    axis = drawing.forest(rows, ("runs",)).axes[0]
+    dots = [line for line in axis.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in dots] == [20.0, -1.0]
+    assert [line.get_markerfacecolor() == "white" for line in dots] == [False, True]
+    assert dots[0].get_markeredgecolor() != dots[1].get_markeredgecolor()
+    assert [list(line.get_xdata()) for line in axis.lines].count([10.0, 30.0]) == 1
+    assert {text.get_text() for text in axis.texts} == {"runs", "3 and 3", "1 and 1"}
+    assert axis.get_ylim()[0] > axis.get_ylim()[1]  # the first row is on top
+
+
+def test_every_run_of_a_model_is_a_point_and_protocols_look_different():
+    rows = [
+        drawing.ModelRow("a", True, [10.0, 20.0], [30.0], (10.0, 20.0), "88.9 (1)"),
+        drawing.ModelRow("b", False, [], []),
+    ]
+    axis = drawing.runs_by_model({"data": rows}).axes[0]
+    dots = [line for line in axis.lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in dots] == [[10.0, 20.0], [30.0]]
+    assert dots[1].get_markerfacecolor() == "white" != dots[0].get_markerfacecolor()
+    assert {"88.9 (1)", "no run"} <= {text.get_text() for text in axis.texts}
+
+
+def test_few_images_has_a_line_per_model_and_marks_chance():
+    row = {"KID, held out": 0.4, "D's AUC": 0.7}
+    points = [
+        row | {"data": data, "model": model, "training images": n}
+        for data, n in (("one", 50), ("one", 100), ("two", 400))
+        for model in ("a", "b")
+    ]
+    axes = drawing.few_images(pd.DataFrame(points)).axes
+    upper, _, lower, other = axes
+    assert [list(line.get_xdata()) for line in upper.lines] == [[50, 100]] * 2
+    assert any(set(line.get_ydata()) == {0.5} for line in lower.lines)
+    assert upper.get_ylim()[0] == 0 and "training images" in other.get_xlabel()
+
+
 def test_no_figure_stays_open(made):
     assert plt.get_fignums() == []
 

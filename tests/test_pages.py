@@ -39,7 +39,9 @@ def test_a_part_that_nothing_draws_is_an_error():
 
 
 @pytest.mark.parametrize(
-    "name", ["four", "measured", "measured_pairs", "earlier_pairs", "acdc", "lgg", "figure_7"]
+    "name",
+    ["four", "measured", "measured_pairs", "earlier_pairs", "acdc", "lgg", "figure_7"]
+    + ["few_images", "budgets", "what_d_says", "longer_now"],
 )
 def test_a_part_without_records_says_so(name):
     assert pages.PARTS[name]([]) == pages.NOTHING
