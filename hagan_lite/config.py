@@ -44,8 +44,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Section IV-A; the rest depends on size and data set, see Experiment.make.
     "paper": dict(width=64, lr_g=1e-3, ema=0.995),
 }
-WHERE_SET = own_folder.FIELDS | {"n_train"}
-"""Fields that a record has only where they are set: its hash is that of a day without them."""
 SIZES = (32, 64, 128, 256, 512, 1024)
 AUGMENTATIONS = ("brightness", "contrast", "translation")
 
@@ -186,7 +184,7 @@ class Experiment(own_folder.OwnFolder):
         Raises ValueError for a field too many and for one too few: another version wrote that file.
         """
         kind = choices_of(fields.get("model"))
-        names, given = field_names(kind), set(fields) | WHERE_SET
+        names, given = field_names(kind), set(fields) | own_folder.WHERE_SET
         wrong = [f"no field {name}" for name in sorted(given - names)]
         wrong += [f"a field {name}, which is missing" for name in sorted(names - given)]
         if wrong:
@@ -227,8 +225,7 @@ class Experiment(own_folder.OwnFolder):
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, with the path of a user's own folder left out."""
-        fields = dataclasses.asdict(self) | {"dataset": self.data_label}
-        return {name: value for name, value in fields.items() if value or name not in WHERE_SET}
+        return own_folder.only_where_set(dataclasses.asdict(self) | {"dataset": self.data_label})
 
     @functools.cached_property
     def hash(self) -> str:

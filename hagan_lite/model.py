@@ -105,8 +105,12 @@ class Model:
 
     def fakes(self, n: int) -> Tensor:
         """Return n images of G as it stands, float32; D's update takes them detached."""
+        return self.images_of(self.latent(n, self.e, self.rng))
+
+    def images_of(self, latent: Tensor) -> Tensor:
+        """Return G's images of a latent, float32."""
         with self.autocast():
-            return self._G(self.latent(n, self.e, self.rng)).float()
+            return self._G(latent).float()
 
     def fakes_for_g(self, fake: Tensor) -> Tensor:
         """Return what G learns from: the images D has just judged; new ones with `fresh_noise`."""
@@ -149,9 +153,8 @@ class Model:
         """Move the average: parameters towards G's by 1 - ema, buffers are copied."""
         averaged, current = list(self.ema.parameters()), list(self.G.parameters())
         torch._foreach_lerp_(averaged, current, 1 - self.e.ema)
-        buffers = list(self.ema.buffers())
-        if buffers:
-            torch._foreach_copy_(buffers, list(self.G.buffers()))
+        for average, buffer in zip(self.ema.buffers(), self.G.buffers(), strict=True):
+            average.copy_(buffer)
 
     def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """Return networks and optimisers by name, those that the model has."""

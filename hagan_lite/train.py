@@ -54,16 +54,13 @@ def train(
     RuntimeError where another process trains there.
     """
     keep_heap()
-    if dataset is None:
-        dataset = load_for(e)
+    dataset = load_for(e) if dataset is None else dataset
     run = runs.run_dir(e, dataset) if run is None else Path(run)
     where = pick_device(device)
     with storage.only_writer(run):
         runs.open_run(run, e, dataset, where, precision)
         if not runs.finished(run):
             model = model_of(e)(e, where, precision, compiled)
-            if recorded is None:
-                recorded = graphs.can_record(model) and not compiled
             _train(model, graphs.step_of(model, recorded), run, dataset, on_log, history)
     return run
 
@@ -73,11 +70,11 @@ def _train(
 ) -> None:
     e, where = model.e, model.device
     start = _resume(run, model)
-    trained_on, _ = dataset.split(e.heldout, e.n_train)
-    images = torch.from_numpy(dataset.images[trained_on]).to(where)  # once, as uint8
+    # The training part moves to the device once, as uint8.
+    images = torch.from_numpy(dataset.images[dataset.split(e.heldout, e.n_train)[0]]).to(where)
     log_every, picture_every = max(1, e.steps // 100), max(5, e.steps // 10)
     # A GPU takes 250 steps in a second or two, and a checkpoint takes nearly as long.
-    checkpoint_every = picture_every if where.type == "cuda" else min(picture_every, 250)
+    save_every = picture_every if where.type == "cuda" else min(picture_every, 250)
 
     began, spent = time.monotonic(), _seconds_spent(run)
     title = f"{e.model} on {e.data_label}"
@@ -91,7 +88,7 @@ def _train(
             bar.update()
             last = done == e.steps
             logging = last or done % log_every == 0
-            saving = last or done % checkpoint_every == 0 or stopped()
+            saving = last or done % save_every == 0 or stopped()
             if logging or saving:  # losses are checked before every save
                 line = _log_line(done, logs | model.gates())
                 _check(line, run)

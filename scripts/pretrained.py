@@ -23,7 +23,7 @@ from hagan_lite.system.storage import read_json, write_json
 
 MOST_BYTES = 3_000_000  # per file
 MOMENTS, ROWS = 4, 4  # snapshots that are kept, evenly spread over phase two, and rows of each
-SHOWN = 9  # images of each grid of samples
+GRIDS, SHOWN = 5, 16  # grids of samples, from the first to the last, and images of each
 
 
 def halved(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -67,7 +67,9 @@ def main() -> None:
         for i in torch.linspace(0, len(snapshots) - 1, MOMENTS).round().long().tolist():
             step, mixed = snapshots[i]
             runs.save_snapshot(to, step, mixed, ROWS)
-    for path in sorted((run / "samples").glob("*.png")):
+    grids = sorted((run / "samples").glob("*.png"))
+    for i in torch.linspace(0, len(grids) - 1, GRIDS).round().long().tolist():
+        path = grids[i]
         runs.save_grid(to / "samples" / path.name, tiles(path, e.size)[:SHOWN])
     for path in sorted(p for p in to.rglob("*") if p.is_file()):
         print(f"{path.relative_to(CHECKPOINTS)}: {path.stat().st_size:,} bytes")

@@ -51,6 +51,17 @@ def test_a_batch_of_another_shape_is_refused():
         recorded(batches(1)[0][:2], 4)
 
 
+@pytest.mark.parametrize("recorded", [None, True, False])
+def test_on_cuda_a_step_is_recorded_unless_told_otherwise(recorded, monkeypatch):
+    monkeypatch.setattr(graphs.torch.cuda, "Stream", lambda device: None)
+    model = Hagan(tiny(), CPU)
+    model.device = torch.device("cuda")
+    step = graphs.step_of(model, recorded)
+    assert isinstance(step, graphs.RecordedStep) == (recorded is not False)
+    model._G = torch.nn.Identity()  # as if it were compiled
+    assert graphs.step_of(model, None) == model.step
+
+
 def test_where_a_step_cannot_be_recorded_it_is_taken_as_it_is(tmp_path):
     model = Hagan(tiny(), CPU)
     with pytest.warns(UserWarning, match="not recorded"):

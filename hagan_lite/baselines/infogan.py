@@ -95,7 +95,7 @@ class Model(Base):
     def update(self, x: Tensor, t: int) -> Logs:
         e, kind = self.e, self.e.adversarial
         latent = self.latent(len(x), e, self.rng)
-        fake = self._images(latent)
+        fake = self.images_of(latent)
         with self.autocast():
             real, fake_ = self._D(x), self._D(fake.detach())
         loss_img = losses.d_loss(real.image, 1.0, kind) + losses.d_loss(fake_.image, 0.0, kind)
@@ -106,16 +106,11 @@ class Model(Base):
 
         if e.fresh_noise:
             latent = self.latent(len(x), e, self.rng)
-            fake = self._images(latent)
+            fake = self.images_of(latent)
         guess = self.judge_fakes(fake)
         g_img, g_info = losses.g_loss(guess.image, kind), self._info(guess, latent)
         self.descend(self.opt_g, g_img + g_info)
         return logs | dict(g=g_img + g_info, g_img=g_img, g_info=g_info)
-
-    def _images(self, latent: Tensor) -> Tensor:
-        """Return G's images of a latent, float32."""
-        with self.autocast():
-            return self._G(latent).float()
 
     def _info(self, guess: Guess, latent: Tensor) -> Tensor:
         """Return L_info, how far D's guess is from the code within the latent."""

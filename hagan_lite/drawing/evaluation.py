@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, ScalarFormatter
 from skimage.util import montage
 from torch import Tensor
 
@@ -87,8 +88,12 @@ def over_n(
     axis.set(xscale="log", yscale="log" if log else "linear")
     axis.set(xlabel="images in each set", ylabel=unit)
     axis.set_xticks(list(scores), [str(n) for n in scores])
-    axis.minorticks_off()
-    if not log:
+    axis.xaxis.set_minor_locator(NullLocator())
+    if log:
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(ScalarFormatter())
+        axis.yaxis.set_minor_formatter(NullFormatter())
+    else:
         axis.axhline(0, color=PHASE, lw=1)
     axis.legend(fontsize=8)
     return figure

@@ -11,6 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from hagan_lite.system.storage import write_atomically
 
@@ -83,6 +84,7 @@ def _over_steps(axes: Iterable[Axes], phase_two: int, columns: int = 3) -> None:
     """
     for axis in axes:
         axis.set_xlabel("training step")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
         below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.19), borderaxespad=0)
         axis.legend(**below, ncols=columns, fontsize=8, frameon=False)

@@ -51,6 +51,20 @@ def load_pretrained(name: str = "mni152", device: str = "auto") -> Pretrained:
     )
 
 
+def worth_showing(run: Path) -> Path:
+    """Return `run`, or the shipped HAGAN's folder where it is a run at smoke, and print which.
+
+    At smoke a training shows that the code runs, and its images are noise.
+    """
+    e = experiment_of(run)
+    if e.preset != "smoke":
+        print(f"shown is this run: {e.steps:,} steps on {e.data_label}")
+        return Path(run)
+    p = load_pretrained("mni152", "cpu")
+    print(f"{e.steps} steps draw noise: shown instead is the shipped network. {in_one_line(p)}")
+    return p.run
+
+
 def in_one_line(p: Pretrained) -> str:
     """Return what a shipped network is and how good it is, from its record."""
     e, scores = p.experiment, read_json(p.run / "record.json")["metrics"]

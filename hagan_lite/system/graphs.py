@@ -29,11 +29,14 @@ def can_record(model: Any) -> bool:
     return model.device.type == "cuda" and model.e.model in STEPS_ALIKE
 
 
-def step_of(model: Any, recorded: bool) -> Step:
+def step_of(model: Any, recorded: bool | None) -> Step:
     """Return a Model's step; with `recorded` one that is recorded on CUDA and then replayed.
 
-    Where it cannot be recorded, a warning says so.
+    None records it wherever that is possible and nothing is compiled. Where a step shall be
+    recorded and cannot be, a warning says so.
     """
+    if recorded is None:
+        recorded = can_record(model) and model._G is model.G
     if not recorded:
         return model.step
     if not can_record(model):

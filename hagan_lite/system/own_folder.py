@@ -1,6 +1,10 @@
-"""Choices of an experiment on somebody's own folder; they decide nothing of a named data set."""
+"""Choices of an experiment on somebody's own folder; they decide nothing of a named data set.
+
+Also which fields a record has only where they are set.
+"""
 
 from dataclasses import dataclass
+from typing import Any
 
 from hagan_lite.system.choices import choice
 
@@ -16,3 +20,12 @@ class OwnFolder:
 
 
 FIELDS = {"patient", "masks"}
+WHERE_SET = FIELDS | {"n_train"}
+
+
+def only_where_set(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return an experiment's fields without those of WHERE_SET that are not set.
+
+    Records and hashes are the same as before there were such fields.
+    """
+    return {name: value for name, value in fields.items() if value or name not in WHERE_SET}
