@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -171,15 +172,27 @@ def test_an_explorer_is_whole_in_its_html_and_names_no_other_place(tmp_path):
     assert "https://" not in html and " src=" not in html
 
 
-def test_freezing_leaves_out_widgets_that_show_nothing_without_a_kernel():
-    import nbformat
-
+@pytest.fixture
+def with_widgets():
+    """An executed notebook that shows a progress bar, an explorer and a line of text."""
     views = [{frame.VIEW: {"model_id": name}} for name in ("bar", "toy")]
     outputs = [nbformat.v4.new_output("display_data", data=data) for data in views]
     outputs.append(nbformat.v4.new_output("stream", text="kept"))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=outputs)])
     toy = {"state": {"_esm": "// module", "_css": "", "n": 5}}
     notebook.metadata["widgets"] = {frame.STATE: {"state": {"bar": {"state": {}}, "toy": toy}}}
-    html, text = frame.freeze(notebook).cells[0].outputs
+    return notebook
+
+
+def test_freezing_leaves_out_widgets_that_show_nothing_without_a_kernel(with_widgets):
+    html, text = frame.freeze(with_widgets).cells[0].outputs
     assert "// module" in html.data["text/html"] and text.text == "kept"
-    assert "widgets" not in notebook.metadata
+    assert "widgets" not in with_widgets.metadata
+
+
+def test_explorers_are_in_what_nbconvert_exports(with_widgets):
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(preprocessors=["hagan_lite.lessons.widgets.export.Freeze"])
+    html, _ = exporter.from_notebook_node(with_widgets)
+    assert "showSaved(" in html and "// module" in html

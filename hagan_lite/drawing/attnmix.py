@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from hagan_lite.attnmix import Labels, Mixed, mix
@@ -21,13 +22,7 @@ from hagan_lite.drawing.style import (
 from hagan_lite.drawing.training import shift_band
 from hagan_lite.paper import EXAMPLES
 
-_HEADS = (
-    "fake, T(G(z))",
-    "real, T(x)",
-    "mixed, i",
-    "mask M (white = real)",
-    "saliency A / mean(A)",
-)
+_HEADS = ("fake", "real", "mixed, i", "mask M (white = real)", "saliency A / mean(A)")
 
 
 def figure_7(
@@ -49,8 +44,10 @@ def figure_7(
             _picture(axis, images[i])
         _, _, _, mask, saliency = row
         _picture(mask, mixed.mask[i, 0], cmap="gray", vmin=0, vmax=1)
-        lambda_0, lam = float(mixed.lambda_0[i]), float(mixed.lam[i])
-        shift = float(mixed.lam[i] - mixed.lambda_0[i])
+        mask.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec="0.6", transform=mask.transAxes))
+        # Rounded first: the three printed numbers then add up.
+        lambda_0, lam = round(float(mixed.lambda_0[i]), 3), round(float(mixed.lam[i]), 3)
+        shift = lam - lambda_0
         label = f"{lambda_0:.3f} $\\to$ {lam:.3f}  ({shift:+.3f})"
         mask.text(0.5, -0.12, label, ha="center", fontsize=10, transform=mask.transAxes)
         shown = saliency.imshow(ratio[i, 0], cmap="cividis", norm=scale)

@@ -10,7 +10,8 @@ const SOURCES = [
 // M: 1 is a real pixel, 0 a fake one; the box [top, left, height, width] is fake, or real.
 function maskOf(size, [top, left, height, width], realInside) {
   return Float64Array.from({ length: size * size }, (_, i) => {
-    const row = Math.floor(i / size), column = i % size;
+    const row = Math.floor(i / size);
+    const column = i % size;
     const inside = row >= top && row < top + height && column >= left && column < left + width;
     return inside === realInside ? 1 : 0;
   });
@@ -30,7 +31,9 @@ function shapeMap(saliency, source, sharpness, painted) {
 
 // Eq. 3-4, with the map A at the image's size.
 function mixedLabels(M, A, alpha) {
-  let area = 0, total = 0, onReal = 0;
+  let area = 0;
+  let total = 0;
+  let onReal = 0;
   for (let i = 0; i < M.length; i++) {
     area += M[i];
     total += A[i];
@@ -50,54 +53,118 @@ export const equations = {
 
 function render({ model, el }) {
   const root = begin(el, "AttnMix explorer");
-  const size = model.get("_size"), channels = model.get("_channels"), side = model.get("_side");
-  const reals = bytes(model, "_reals"), fakes = bytes(model, "_fakes"), colours = bytes(model, "_colours");
-  const maps = floats(model, "_maps"), one = channels * size * size;
-  const nReal = reals.length / one, nFake = fakes.length / one;
+  const size = model.get("_size");
+  const channels = model.get("_channels");
+  const side = model.get("_side");
+  const reals = bytes(model, "_reals");
+  const fakes = bytes(model, "_fakes");
+  const colours = bytes(model, "_colours");
+  const maps = floats(model, "_maps");
+  const one = channels * size * size;
+  const nReal = reals.length / one;
+  const nFake = fakes.length / one;
   const image = (images, n) => images.subarray(n * one, (n + 1) * one);
-  const saliency = (n, received) => maps.subarray((2 * n + received) * side * side, (2 * n + received + 1) * side * side);
+  const saliency = (n, received) =>
+    maps.subarray((2 * n + received) * side * side, (2 * n + received + 1) * side * side);
 
   const mixed = canvas(size, "the mixed image");
-  const handles = [[0, 0], [0, 1], [1, 0], [1, 1]].map(([v, u]) =>
-    element("i", { style: `top:${100 * v}%;left:${100 * u}%;cursor:${u === v ? "nwse" : "nesw"}-resize` }));
+  const handles = [
+    [0, 0],
+    [0, 1],
+    [1, 0],
+    [1, 1],
+  ].map(([v, u]) =>
+    element("i", {
+      style: `top:${100 * v}%;left:${100 * u}%;cursor:${u === v ? "nwse" : "nesw"}-resize`,
+    }),
+  );
   const frame = element("div", { class: "explorer-box" }, ...handles);
-  const stage = element("div", { class: "explorer-stage explorer-large", "data-what": "mixed" }, mixed, frame);
-  const fake = canvas(size, "the fake image G(z)"), real = canvas(size, "the real image x");
+  const stage = element(
+    "div",
+    { class: "explorer-stage explorer-large", "data-what": "mixed" },
+    mixed,
+    frame,
+  );
+  const fake = canvas(size, "the fake image G(z)");
+  const real = canvas(size, "the real image x");
   const map = canvas(size, "the map A over the fake image");
-  const brush = element("div", { class: "explorer-box", style: "pointer-events:none", hidden: true });
+  const brush = element("div", {
+    class: "explorer-box",
+    style: "pointer-events:none",
+    hidden: true,
+  });
   const mapStage = element("div", { class: "explorer-stage", "data-what": "map" }, map, brush);
-  const inputs = element("div", { class: "explorer-row", style: "flex:1 1 300px" },
-    figure("fake, G(z)", fake), figure("real, x", real), figure("map A; paint on it", mapStage));
+  const inputs = element(
+    "div",
+    { class: "explorer-row", style: "flex:1 1 300px" },
+    figure("fake, G(z)", fake),
+    figure("real, x", real),
+    figure("map A; paint on it", mapStage),
+  );
   for (const node of inputs.children) node.classList.add("explorer-small");
 
   const names = { lambda0: "λ₀, area", lambda1: "λ₁, saliency", lam: "λ, the label" };
-  const bars = element("div", { class: "explorer-bars" }), rows = {};
+  const bars = element("div", { class: "explorer-bars" });
+  const rows = {};
   for (const [key, name] of Object.entries(names)) {
-    const fill = element("i"), one = element("b", { title: "1" }), number = element("output", { "data-what": key });
+    const fill = element("i");
+    const one = element("b", { title: "1" });
+    const number = element("output", { "data-what": key });
     rows[key] = { fill, one, number };
-    bars.append(element("span", {}, name), element("div", { class: "explorer-bar" }, fill, one), number);
+    bars.append(
+      element("span", {}, name),
+      element("div", { class: "explorer-bar" }, fill, one),
+      number,
+    );
   }
   const words = element("p", { "data-what": "shift" });
   const say = announcer(root);
 
   const clear = button("clear the painting", () => paintOn(new Uint8Array(side * side)));
   root.append(
-    element("div", { class: "explorer-row" }, figure("mixed, i = M x + (1 − M) G(z); drag the box", stage), inputs),
-    bars, words,
-    element("div", {},
+    element(
+      "div",
+      { class: "explorer-row" },
+      figure("mixed, i = M x + (1 − M) G(z); drag the box", stage),
+      inputs,
+    ),
+    bars,
+    words,
+    element(
+      "div",
+      {},
       button("next noise", () => put(model, { noise: (model.get("noise") + 1) % nFake })),
-      button("next real slice", () => put(model, { real: (model.get("real") + 1) % nReal })), clear),
-    choice(model, "real_inside", "the box is", [[false, "fake"], [true, "real"]]),
+      button("next real slice", () => put(model, { real: (model.get("real") + 1) % nReal })),
+      clear,
+    ),
+    choice(model, "real_inside", "the box is", [
+      [false, "fake"],
+      [true, "real"],
+    ]),
     choice(model, "source", "map A from", SOURCES),
-    slider(model, "sharpness", "sharpness of A", { min: 0, max: 4, step: 0.05, show: (v) => v.toFixed(2) }),
+    slider(model, "sharpness", "sharpness of A", {
+      min: 0,
+      max: 4,
+      step: 0.05,
+      show: (v) => v.toFixed(2),
+    }),
     slider(model, "alpha", "α of Eq. 4", { min: 0, max: 1, step: 0.05, show: (v) => v.toFixed(2) }),
   );
 
   function draw() {
-    const box = model.get("box"), source = model.get("source"), n = model.get("noise");
-    const G = image(fakes, n), x = image(reals, model.get("real"));
-    const A = shapeMap(saliency(n, source === "received" ? 1 : 0), source, model.get("sharpness"), bytes(model, "painted"));
-    const atSize = toImageSize(A, side, size), M = maskOf(size, box, model.get("real_inside"));
+    const box = model.get("box");
+    const source = model.get("source");
+    const n = model.get("noise");
+    const G = image(fakes, n);
+    const x = image(reals, model.get("real"));
+    const A = shapeMap(
+      saliency(n, source === "received" ? 1 : 0),
+      source,
+      model.get("sharpness"),
+      bytes(model, "painted"),
+    );
+    const atSize = toImageSize(A, side, size);
+    const M = maskOf(size, box, model.get("real_inside"));
     const labels = mixedLabels(M, atSize, model.get("alpha"));
     paintImage(fake, G, channels);
     paintImage(real, x, channels);
@@ -105,7 +172,7 @@ function render({ model, el }) {
     paintOverlay(map, G, channels, atSize, colours);
     const [top, left, height, width] = box.map((value) => `${(100 * value) / size}%`);
     Object.assign(frame.style, { top, left, height, width });
-    const longest = Math.max(1, 2 * model.get("alpha"));  // λ leaves [0, 1] where alpha is above 1/2
+    const longest = Math.max(1, 2 * model.get("alpha")); // λ leaves [0, 1] where alpha is above 1/2
     for (const [key, { fill, one, number }] of Object.entries(rows)) {
       fill.style.width = `${(100 * labels[key]) / longest}%`;
       one.style.left = `${100 / longest}%`;
@@ -114,9 +181,14 @@ function render({ model, el }) {
     }
     const shift = `Attention moves the label by ${signed(labels.lam - labels.lambda0)}.`;
     const outside = labels.lam > 1 ? " λ is above 1: no share of anything." : "";
-    words.replaceChildren(`${shift} Blue is real, orange is fake.`, element("span", { class: "explorer-warning" }, outside));
+    words.replaceChildren(
+      `${shift} Blue is real, orange is fake.`,
+      element("span", { class: "explorer-warning" }, outside),
+    );
     clear.hidden = source !== "painted";
-    say(`lambda ${labels.lam.toFixed(3)}, area ${labels.lambda0.toFixed(3)}, saliency ${labels.lambda1.toFixed(3)}`);
+    say(
+      `lambda ${labels.lam.toFixed(3)}, area ${labels.lambda0.toFixed(3)}, saliency ${labels.lambda1.toFixed(3)}`,
+    );
   }
 
   function place(top, left, height, width) {
@@ -138,7 +210,12 @@ function render({ model, el }) {
     v *= size;
     const [top, left, height, width] = model.get("box");
     const near = (14 / stage.clientWidth) * size;
-    for (const [i, j] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
+    for (const [i, j] of [
+      [0, 0],
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ]) {
       if (Math.hypot(v - top - i * height, u - left - j * width) < near) {
         const across = [top + (1 - i) * height, left + (1 - j) * width];
         return (x, y) => span(y * size, x * size, ...across);
@@ -148,11 +225,15 @@ function render({ model, el }) {
     if (inside) return (x, y) => place(top + y * size - v, left + x * size - u, height, width);
     return (x, y) => span(y * size, x * size, v, u);
   });
-  movable(stage, "The box on the mixed image. Arrow keys move it, with shift they resize it.", (dx, dy, event) => {
-    const [top, left, height, width] = model.get("box");
-    if (event.shiftKey) place(top, left, height + dy, width + dx);
-    else place(top + dy, left + dx, height, width);
-  });
+  movable(
+    stage,
+    "The box on the mixed image. Arrow keys move it, with shift they resize it.",
+    (dx, dy, event) => {
+      const [top, left, height, width] = model.get("box");
+      if (event.shiftKey) place(top, left, height + dy, width + dx);
+      else place(top + dy, left + dx, height, width);
+    },
+  );
 
   // The brush: a disc of cells; painting makes the map the painted one.
   const RADIUS = side / 12;
@@ -173,8 +254,15 @@ function render({ model, el }) {
     return touch;
   });
   function showBrush() {
-    const [u, v] = cell.map((value) => (100 * (value - RADIUS)) / side), wide = `${(200 * RADIUS) / side}%`;
-    Object.assign(brush.style, { left: `${u}%`, top: `${v}%`, width: wide, height: wide, borderRadius: "50%" });
+    const [u, v] = cell.map((value) => (100 * (value - RADIUS)) / side);
+    const wide = `${(200 * RADIUS) / side}%`;
+    Object.assign(brush.style, {
+      left: `${u}%`,
+      top: `${v}%`,
+      width: wide,
+      height: wide,
+      borderRadius: "50%",
+    });
     brush.hidden = false;
   }
   movable(mapStage, "The map A. Arrow keys move the brush, space paints.", (dx, dy) => {
@@ -189,7 +277,11 @@ function render({ model, el }) {
   });
   mapStage.addEventListener("blur", () => (brush.hidden = true));
 
-  drawWhenChanged(model, ["box", "real_inside", "source", "sharpness", "alpha", "noise", "real", "painted"], draw);
+  drawWhenChanged(
+    model,
+    ["box", "real_inside", "source", "sharpness", "alpha", "noise", "real", "painted"],
+    draw,
+  );
 }
 
 export default { render };

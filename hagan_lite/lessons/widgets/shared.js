@@ -1,6 +1,8 @@
 // What all explorers share. base.py puts it in front of each explorer's module.
 
-const REAL = "#0173b2", FAKE = "#de8f05", MIXED = "#029e73";  // as in every figure
+const REAL = "#0173b2";
+const FAKE = "#de8f05";
+const MIXED = "#029e73"; // as in every figure
 
 // Make an element; names that begin with "on" are events, "svg:" stands before those of SVG.
 function element(tag, attributes = {}, ...children) {
@@ -9,7 +11,8 @@ function element(tag, attributes = {}, ...children) {
     : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== false && value !== undefined) node.setAttribute(name, value === true ? "" : value);
+    else if (value !== false && value !== undefined)
+      node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children);
   return node;
@@ -69,7 +72,12 @@ function drawWhenChanged(model, traits, draw) {
 
 // The explorer's outermost element. JupyterLab leaves its keys alone.
 function begin(el, name) {
-  const root = element("div", { class: "explorer", role: "group", "aria-label": name, "data-lm-suppress-shortcuts": "true" });
+  const root = element("div", {
+    class: "explorer",
+    role: "group",
+    "aria-label": name,
+    "data-lm-suppress-shortcuts": "true",
+  });
   el.append(root);
   return root;
 }
@@ -93,8 +101,14 @@ function normals(seed) {
 // Controls: native ones, so that keys and screen readers work.
 
 function slider(model, trait, label, { min, max, step = 1, show = String, log = false }) {
-  const to = log ? Math.log : (x) => x, from = log ? Math.exp : (x) => x;
-  const input = element("input", { type: "range", min: to(min), max: to(max), step: log ? "any" : step });
+  const to = log ? Math.log : (x) => x;
+  const from = log ? Math.exp : (x) => x;
+  const input = element("input", {
+    type: "range",
+    min: to(min),
+    max: to(max),
+    step: log ? "any" : step,
+  });
   const output = element("output");
   function update() {
     input.value = to(model.get(trait));
@@ -112,10 +126,15 @@ function slider(model, trait, label, { min, max, step = 1, show = String, log = 
 
 let groups = 0;
 function choice(model, trait, label, options) {
-  const name = `explorer-choice-${groups++}-${Math.random()}`, inputs = new Map();
+  const name = `explorer-choice-${groups++}-${Math.random()}`;
+  const inputs = new Map();
   const box = element("fieldset", { class: "explorer-choice" }, element("legend", {}, label));
   for (const [value, text] of options) {
-    const input = element("input", { type: "radio", name, onchange: () => put(model, { [trait]: value }) });
+    const input = element("input", {
+      type: "radio",
+      name,
+      onchange: () => put(model, { [trait]: value }),
+    });
     inputs.set(value, input);
     box.append(element("label", {}, input, element("span", {}, text)));
   }
@@ -137,7 +156,10 @@ function selection(model, trait, label, options) {
 }
 
 function toggle(model, trait, label) {
-  const input = element("input", { type: "checkbox", onchange: () => put(model, { [trait]: input.checked }) });
+  const input = element("input", {
+    type: "checkbox",
+    onchange: () => put(model, { [trait]: input.checked }),
+  });
   const update = () => (input.checked = model.get(trait));
   model.on(`change:${trait}`, update);
   update();
@@ -162,7 +184,13 @@ function announcer(root) {
 // Pictures.
 
 function canvas(size, label, attributes = {}) {
-  return element("canvas", { width: size, height: size, role: "img", "aria-label": label, ...attributes });
+  return element("canvas", {
+    width: size,
+    height: size,
+    role: "img",
+    "aria-label": label,
+    ...attributes,
+  });
 }
 
 function figure(title, ...children) {
@@ -171,7 +199,8 @@ function figure(title, ...children) {
 
 // Fill a canvas: `colour(i, rgba)` writes red, green and blue of pixel i to rgba[0..2].
 function paint(node, colour) {
-  const context = node.getContext("2d"), image = context.createImageData(node.width, node.height);
+  const context = node.getContext("2d");
+  const image = context.createImageData(node.width, node.height);
   const rgba = [0, 0, 0];
   for (let i = 0; i < node.width * node.height; i++) {
     colour(i, rgba);
@@ -196,16 +225,21 @@ function paintImage(node, image, channels) {
 // A map over an image, in colours (256 x 3) on the scale of drawing.style.saliency_scale: A / mean(A),
 // linear from 0, or logarithmic where a pixel has over ten times the mean.
 function paintOverlay(node, image, channels, A, colours) {
-  let total = 0, most = 0;
+  let total = 0;
+  let most = 0;
   for (const a of A) {
     total += a;
     most = Math.max(most, a);
   }
-  const mean = total / A.length, largest = Math.max(1, most / mean);
-  const logarithmic = largest > 10, grey = [0, 0, 0];
+  const mean = total / A.length;
+  const largest = Math.max(1, most / mean);
+  const logarithmic = largest > 10;
+  const grey = [0, 0, 0];
   paint(node, (i, rgba) => {
     const ratio = A[i] / mean;
-    const share = logarithmic ? Math.log(Math.max(ratio, 0.1) / 0.1) / Math.log(largest / 0.1) : ratio / largest;
+    const share = logarithmic
+      ? Math.log(Math.max(ratio, 0.1) / 0.1) / Math.log(largest / 0.1)
+      : ratio / largest;
     const at = 3 * Math.min(255, Math.floor(256 * share));
     greyAt(image, channels, i, grey);
     for (let c = 0; c < 3; c++) rgba[c] = 0.35 * grey[c] + 0.65 * colours[at + c];
@@ -216,7 +250,8 @@ function paintOverlay(node, image, channels, A, colours) {
 function toImageSize(values, n, size) {
   const out = new Float64Array(size * size);
   const places = Array.from({ length: size }, (_, i) => {
-    const at = Math.max(0, ((i + 0.5) * n) / size - 0.5), low = Math.min(n - 1, Math.floor(at));
+    const at = Math.max(0, ((i + 0.5) * n) / size - 0.5);
+    const low = Math.min(n - 1, Math.floor(at));
     return [low, Math.min(n - 1, low + 1), at - low];
   });
   for (let i = 0; i < size; i++) {
