@@ -127,7 +127,7 @@ def table(
     preset: Preset = "cpu",
     out: Annotated[Path, typer.Option(help="folder for the files")] = ROOT / "figures",
 ) -> None:
-    """Draw Table I, counted, and what records say: Tables II to IV, claims, curves.
+    """Draw Table I, counted, and what records say: Tables II to IV, few images, claims, curves.
 
     Files are drawn from the committed records alone.
     """
