@@ -102,6 +102,10 @@ def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
         mathjax = mathjax_file()
         _copy(mathjax, stage / "assets" / mathjax.name)
         html = _jupyter_book(stage)
+        # What the download button gives: the notebook as it is in the checkout, to run in Jupyter.
+        for page in listed:
+            if page.suffix == ".ipynb":
+                _copy(root / page, html / "_sources" / page)
         wrong = problems(html)
         if wrong:
             sys.exit("\n".join(["the book is not published:", *wrong]))

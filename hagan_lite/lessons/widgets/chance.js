@@ -201,7 +201,8 @@ function render({ model, el }) {
   const high = 1.4 * model.get("_widest");
   const toX = (fd) => ((fd - low) / (high - low)) * WIDE;
   axis.append(element("svg:path", { class: "explorer-axis", d: `M0 ${bottom}H${WIDE}` }));
-  for (let fd = Math.ceil(low / 20) * 20; fd <= high; fd += 20) {
+  const tick = [10, 20, 50, 100].find((size) => (high - low) / size <= 8) ?? 200;
+  for (let fd = Math.ceil(low / tick) * tick; fd <= high; fd += tick) {
     axis.append(text(toX(fd), bottom + 16, fd ? signed(fd, 0) : "0", { "text-anchor": "middle" }));
   }
   axis.append(text(WIDE / 2, HIGH - 1, "FD, from the row's mean", { "text-anchor": "middle" }));
