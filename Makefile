@@ -19,10 +19,10 @@ test-fast: .venv/installed-dev  ## lint, and the tests that train nothing and ne
 lab: .venv/installed  ## JupyterLab on the notebooks
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/jupyter lab notebooks  # the browser needs the cores too: threads that wait shall not spin
 
-explore: .venv/installed-dev  ## the AttnMix explorer as a page of its own; for a class: make explore IP=0.0.0.0
-	OMP_WAIT_POLICY=PASSIVE JUPYTER_PATH="$(CURDIR)/book/jupyter" $(BIN)/voila notebooks/explore_attnmix.ipynb --template=local --Voila.ip=$(IP)
+explore: .venv/installed-dev  ## the explorers as a page of their own; for a class: make explore IP=0.0.0.0
+	OMP_WAIT_POLICY=PASSIVE JUPYTER_PATH="$(CURDIR)/book/jupyter" $(BIN)/voila notebooks/explorers.ipynb --template=local --Voila.ip=$(IP)
 
-book: .venv/installed-dev  ## the executed notebooks and docs/ as a static site, widgets included, in build/book; no network needed
+book: .venv/installed-dev  ## the executed notebooks and docs/ as a static site, explorers included, in build/book; no network needed
 	$(BIN)/python scripts/book.py
 
 figures: .venv/installed  ## figures/ and the tables of README.md and docs/ from the committed records, Table I counted
@@ -43,7 +43,7 @@ wheelhouse: .venv/installed  ## every wheel in one folder, for a class without n
 clean:  ## everything that was made; data sets stay
 	rm -rf build .venv
 
-# The main job and the lessons need .venv/installed; tests, the book and the explorer's page need .venv/installed-dev.
+# The main job and the lessons need .venv/installed; tests, the book and the explorers' page need .venv/installed-dev.
 # uv installs several times faster than pip, but does not read pip's settings: where pip has sources of its own, for a
 # wheelhouse, and where uv fails, pip does the work.
 .venv/installed .venv/installed-dev: WHAT = -c constraints.txt -e ".$(if $(findstring -dev,$@),[dev])"

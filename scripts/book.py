@@ -1,4 +1,4 @@
-"""Build notebooks, executed and with their widgets, and docs/ as a website.
+"""Build notebooks, executed and with their explorers alive, and docs/ as a website.
 
     python scripts/book.py [--output FOLDER] [PAGE ...]
 
@@ -24,6 +24,7 @@ import nbformat
 import yaml
 
 from hagan_lite.batch.notebooks import NotebookError, execute
+from hagan_lite.lessons.widgets import frame
 from hagan_lite.system.paths import BUILD, ROOT
 
 LINK = re.compile(r"\]\(<?([^)>#\s]+)|(?:src|href)=\"([^\"#]+)")
@@ -86,8 +87,10 @@ def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         stage = Path(folder)
         for page in listed:
-            source = executed(page, root) if page.suffix == ".ipynb" else root / page
-            _copy(source, stage / page)
+            if page.suffix == ".ipynb":
+                _freeze(executed(page, root), stage / page)
+            else:
+                _copy(root / page, stage / page)
         also = _linked(listed, stage, root)
         unlisted = [str(page) for page in also if page not in every]
         if unlisted:
@@ -96,8 +99,8 @@ def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
         (stage / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
         _add_headings(stage, toc)
         _copy(ROOT / "book" / "_config.yml", stage / "_config.yml")
-        for asset in assets():
-            _copy(asset, stage / "assets" / asset.name)
+        mathjax = mathjax_file()
+        _copy(mathjax, stage / "assets" / mathjax.name)
         html = _jupyter_book(stage)
         wrong = problems(html)
         if wrong:
@@ -128,6 +131,7 @@ def made_from(root: Path = ROOT) -> list[Path]:
     for pattern in (
         "hagan_lite/**/*.py",
         "hagan_lite/**/*.js*",
+        "hagan_lite/**/*.css",
         "data/results/**/*.json",
         "data/claims.yaml",
         "data/checkpoints/**/*.*",
@@ -141,23 +145,18 @@ def newest(paths: list[Path]) -> float:
     return max(path.stat().st_mtime for path in paths)
 
 
-def assets() -> list[Path]:
-    """Return the site's JavaScript files, from installed Python packages: no CDN, no npm.
+def mathjax_file() -> Path:
+    """Return the file that typesets formulas, from an installed Python package: no CDN, no npm.
 
     Raises SystemExit that names the package to install.
     """
-    paths = [ROOT / "book" / "widgets.js"]
-    for package, name in (
-        ("widgetsnbextension", "static/extension.js"),
-        ("sphinx-mathjax-offline", "static/mathjax/tex-svg-full.js"),
-    ):
-        spec = find_spec(package)
-        path = Path(spec.origin).parent / name if spec else None
-        if not path or not path.is_file():
-            command = 'pip install -c constraints.txt -e ".[dev]"'
-            sys.exit(f"{package} with its {name} is not installed; run: {command}")
-        paths.append(path)
-    return paths
+    package, name = "sphinx-mathjax-offline", "static/mathjax/tex-svg-full.js"
+    spec = find_spec(package)
+    path = Path(spec.origin).parent / name if spec else None
+    if not path or not path.is_file():
+        command = 'pip install -c constraints.txt -e ".[dev]"'
+        sys.exit(f"{package} with its {name} is not installed; run: {command}")
+    return path
 
 
 def problems(site: Path) -> list[str]:
@@ -236,6 +235,20 @@ def _targets(page: Path) -> list[str]:
         text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     targets = [unquote(a or b) for a, b in LINK.findall(text)]
     return [target for target in targets if not re.match(r"[a-z]+:|/", target)]
+
+
+def _freeze(executed_copy: Path, target: Path) -> None:
+    """Write a notebook whose explorers are alive without a kernel.
+
+    Links within the page are written as Jupyter names headings; the book writes them in small
+    letters.
+    """
+    notebook = frame.freeze(nbformat.read(executed_copy, as_version=4))
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\]\(#[^)]+\)", lambda link: link[0].lower(), cell.source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
 
 
 def _copy(source: Path, target: Path) -> None:

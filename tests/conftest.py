@@ -35,6 +35,7 @@ SLOW = {
     "test_book",
     "test_cli",
     "test_cuda",
+    "test_explorers_browser",
     "test_gpu",
     "test_notebooks",
     "test_others_data",

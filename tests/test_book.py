@@ -1,4 +1,4 @@
-"""`make book`: pages, order, widgets and mathematics, and nothing fetched from elsewhere."""
+"""`make book`: pages, order, explorers and mathematics, and nothing fetched from elsewhere."""
 
 import http.server
 import os
@@ -49,15 +49,16 @@ def cell(*sources):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A book of a page of text and two notebooks, one with a widget."""
+    """A book of a page of text and two notebooks, one with an explorer and a progress bar."""
     root = tmp_path_factory.mktemp("book")
     (root / "notebooks" / "solutions").mkdir(parents=True)
     (root / "notebooks" / "README.md").write_text(
         "# Plan\n\n[the lesson](00_one.ipynb), [a word](glossary.md)\n"
     )
     (root / "notebooks" / "glossary.md").write_text("# Words\n\n**AttnMix.** $\\lambda$.\n")
-    slider = "import ipywidgets\n\nipywidgets.IntSlider(value=37, description='of the box')"
-    lesson = cell("# One\n\n$$ i = M x $$\n\nsee [two](01_two.ipynb)", slider)
+    explorer = "from hagan_lite.lessons import widgets\n\nwidgets.FrechetExplorer(n=37)"
+    bar = "import ipywidgets\n\nipywidgets.IntProgress(description='a bar')"
+    lesson = cell("# One\n\n$$ i = M x $$\n\nsee [two](01_two.ipynb)", explorer, bar)
     nbformat.write(lesson, root / "notebooks" / "00_one.ipynb")
     nbformat.write(cell("# Two", "print('printed by two')"), root / "notebooks" / "01_two.ipynb")
     nbformat.write(cell("# Solved", "1 + 1"), root / "notebooks" / "solutions" / "00_one.ipynb")
@@ -88,10 +89,9 @@ def test_every_page_is_there_in_order(site):
     assert "printed by two" in (site / "notebooks" / "01_two.html").read_text()
 
 
-def test_widgets_come_with_their_state_and_nothing_is_fetched_from_elsewhere(site):
-    assert '"value": 37' in (site / "notebooks" / "00_one.html").read_text().replace(
-        '"value":37', '"value": 37'
-    )
+def test_explorers_come_with_their_state_and_nothing_is_fetched_from_elsewhere(site):
+    html = (site / "notebooks" / "00_one.html").read_text()
+    assert '"n": 37' in html and "widget-view" not in html
     assert book.problems(site) == []
 
 
@@ -144,9 +144,12 @@ def test_an_edit_anywhere_in_the_package_makes_an_executed_copy_stale(tmp_path, 
     assert len(made) == 2
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="no Chromium here; .ci/run installs it")
-def test_the_widget_shows_in_a_browser_without_a_kernel(site):
-    from playwright.sync_api import expect, sync_playwright
+@pytest.fixture(params=["server", "file system"])
+def start(request, site):
+    """Return the address of the site: on a server, and as files."""
+    if request.param == "file system":
+        yield f"file://{site}/"
+        return
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -154,25 +157,30 @@ def test_the_widget_shows_in_a_browser_without_a_kernel(site):
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    here = f"http://127.0.0.1:{server.server_address[1]}/"
-    try:
-        with sync_playwright() as p:
-            browser = p.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-            )
-            page, elsewhere = browser.new_page(), []
-            page.on(
-                "request",
-                lambda r: (
-                    None if r.url.startswith((here, "data:", "blob:")) else elsewhere.append(r.url)
-                ),
-            )
-            page.goto(here + "notebooks/00_one.html")
-            slider = page.locator(".widget-slider").filter(has_text="of the box")
-            expect(slider).to_be_visible(timeout=30_000)
-            assert "37" in slider.inner_text()
-            expect(page.locator("mjx-container").first).to_be_visible(timeout=30_000)
-            assert elsewhere == []
-            browser.close()
-    finally:
-        server.shutdown()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium here; .ci/run installs it")
+def test_the_explorer_is_alive_in_a_browser_without_a_kernel(start):
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as p:
+        browser = p.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        page, elsewhere = browser.new_page(), []
+        page.on(
+            "request",
+            lambda r: (
+                None if r.url.startswith((start, "data:", "blob:")) else elsewhere.append(r.url)
+            ),
+        )
+        page.goto(start + "notebooks/00_one.html")
+        words = page.locator(".explorer [data-what=words]")
+        expect(words).to_contain_text("n = 37", timeout=30_000)
+        page.get_by_role("application").press("ArrowRight")
+        expect(words).not_to_contain_text("distance is 2.8")
+        expect(page.locator("mjx-container").first).to_be_visible(timeout=30_000)
+        assert elsewhere == []
+        browser.close()

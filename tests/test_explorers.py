@@ -1,11 +1,22 @@
+"""The explorers' Python side: what they show is what the module computes."""
+
+import asyncio
+import shutil
+
+import nbformat
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from hagan_lite import attnmix
-from hagan_lite.lessons import explorers, widgets
+from hagan_lite.evaluation import metrics
+from hagan_lite.lessons import widgets
 from hagan_lite.lessons.pretrained import load_pretrained
+from hagan_lite.lessons.widgets import attnmix as mixing
+from hagan_lite.lessons.widgets import frame
+from hagan_lite.lessons.widgets.frechet import four_points
+from hagan_lite.model import draw_z
+from hagan_lite.report import claims_measured
 
 
 @pytest.fixture(scope="module")
@@ -15,133 +26,173 @@ def shipped():
 
 @pytest.fixture
 def explorer():
-    return widgets.AttnMixExplorer()
+    return widgets.AttnMixExplorer(n=4)
 
 
-def shown(image):
-    """A widget's picture as an array."""
-    import io
-
-    return np.asarray(Image.open(io.BytesIO(image.value)))
-
-
-def test_moving_the_box_changes_picture_and_label(explorer):
-    before, picture = explorer.labels, shown(explorer.image)
-    explorer.top.value += 9
-    assert not np.array_equal(shown(explorer.image), picture)
-    assert explorer.labels.lambda_0 == before.lambda_0  # the same area elsewhere
-    assert explorer.labels.lam != before.lam  # and another label: attention says where
-    assert f"{explorer.labels.lam.item():.3f}" in explorer.bars.value
+def test_moving_the_box_changes_the_label_and_not_the_area(explorer):
+    before = explorer.labels
+    top, left, height, width = explorer.box
+    explorer.box = [top + 9, left, height, width]
+    assert explorer.labels.lambda_0 == before.lambda_0
+    assert explorer.labels.lam != before.lam
 
 
 def test_the_explorers_label_is_attnmixs(explorer, shipped):
-    pair = explorers.fake_and_map(shipped.G, shipped.experiment, explorer.fake.value)
-    M = explorers.box(
-        64, explorer.top.value, explorer.left.value, explorer.height.value, explorer.width.value
-    )
-    expected = attnmix.mixed_labels(M, attnmix.to_image_size(pair.saliency, 64))
-    torch.testing.assert_close(explorer.labels.lam, expected.lam)
+    z = draw_z(1, shipped.experiment, torch.Generator().manual_seed(explorer.noise))
+    _, saliency = shipped.G.with_saliency(z)
+    M = mixing.box_mask(64, *explorer.box)
+    expected = attnmix.mixed_labels(M, attnmix.to_image_size(saliency, 64))
+    assert explorer.lam == pytest.approx(expected.lam.item(), abs=1e-5)
 
 
 def test_uniform_attention_moves_no_label(explorer):
-    explorer.source.value = "uniform"
-    torch.testing.assert_close(explorer.labels.lam, explorer.labels.lambda_0)
-    explorer.source.value, explorer.sharpness.value = "output", 0.0
-    torch.testing.assert_close(explorer.labels.lam, explorer.labels.lambda_0)
+    explorer.source = "uniform"
+    assert explorer.lam == pytest.approx(explorer.lambda_0)
+    explorer.source, explorer.sharpness = "output", 0.0
+    assert explorer.lam == pytest.approx(explorer.lambda_0)
 
 
-def test_a_map_drawn_under_the_fake_box_makes_the_label_fake(explorer):
-    explorer.top.value, explorer.left.value, explorer.height.value, explorer.width.value = (
-        0,
-        0,
-        32,
-        32,
-    )
-    explorer.source.value = "drawn"
-    torch.testing.assert_close(
-        explorer.labels.lam, explorer.labels.lambda_0
-    )  # an empty board says nothing
-    explorer.board[explorers.BOARD + 1].value = True
-    assert explorer.labels.lambda_1 < 0.02 and explorer.labels.lambda_0 == 0.75
-    explorer.inside.value = True  # now the box is the real part
-    assert explorer.labels.lambda_1 > 0.98 and explorer.labels.lambda_0 == 0.25
+def test_a_map_painted_under_the_fake_box_makes_the_label_fake(explorer):
+    explorer.box, explorer.source = [0, 0, 32, 32], "painted"
+    assert explorer.lam == pytest.approx(explorer.lambda_0)  # an empty painting says nothing
+    painted = np.zeros((32, 32), np.uint8)
+    painted[4:8, 4:8] = 255
+    explorer.painted = painted.tobytes()
+    assert explorer.lambda_1 < 0.02 and explorer.lambda_0 == 0.75
+    explorer.real_inside = True  # now the box is the real part
+    assert explorer.lambda_1 > 0.98 and explorer.lambda_0 == 0.25
 
 
-def test_alpha_scales_the_label(explorer):
-    whole = explorer.labels.lam
-    explorer.alpha.value = 0.25
-    torch.testing.assert_close(explorer.labels.lam, whole / 2)
+def test_alpha_scales_the_label_and_above_a_half_it_leaves_0_to_1(explorer):
+    whole = explorer.lam
+    explorer.alpha = 0.25
+    assert explorer.lam == pytest.approx(whole / 2)
+    explorer.alpha, explorer.box = 1.0, [0, 0, 1, 1]
+    assert explorer.lam > 1
 
 
-def test_every_position_of_the_sliders_gives_labels_in_0_1(explorer):
-    for top in (0, 63):
-        for height in (0, 64):
-            explorer.top.value, explorer.left.value = top, top
-            explorer.height.value, explorer.width.value = height, height
-            assert all(0 <= value <= 1 for value in map(float, explorer.labels))
+def test_a_box_is_clipped_at_the_border():
+    assert mixing.box_mask(8, 6, -2, 4, 4).sum() == 64 - 2 * 2
+    assert mixing.box_mask(8, 6, -2, 4, 4, real_inside=True).sum() == 2 * 2
 
 
 def test_a_finished_run_can_be_explored(smoke_run):
-    explorer = widgets.AttnMixExplorer(smoke_run.parent)
-    assert smoke_run.name in explorer.run.options and explorer.run.options[0] == "mni152 (shipped)"
-    before = shown(explorer.image)
-    explorer.run.value = smoke_run.name
-    assert not np.array_equal(shown(explorer.image), before)
+    theirs, ours = widgets.AttnMixExplorer(smoke_run, n=2), widgets.AttnMixExplorer(n=2)
+    assert theirs.lam != ours.lam
+    assert widgets.LatentWalk(smoke_run, n=2).z.shape == (100,)
 
 
 def test_the_attention_explorer_shows_a_row_of_A(shipped):
-    explorer = widgets.AttentionExplorer()
-    explorer.row.value, explorer.column.value = 2, 2
-    background = shown(explorer.image)
-    row = explorer._A[2 * 32 + 2]
-    assert abs(row.sum() - 1) < 1e-4
-    assert f"{row.topk(10).values.sum():.0%}" in explorer.text.value
-    explorer.row.value = 16
-    assert not np.array_equal(shown(explorer.image), background)
+    explorer = widgets.AttentionExplorer(n=2)
+    explorer.query, explorer.noise = [2, 3], 1
+    z = draw_z(1, shipped.experiment, torch.Generator().manual_seed(1))
+    matrix = shipped.G.attention_matrices(z)[32][0]
+    torch.testing.assert_close(explorer.A_row, matrix[2 * 32 + 3], atol=1e-5, rtol=1e-3)
 
 
-def test_the_training_viewer_scrubs_through_a_run(smoke_run):
+def test_a_corner_of_the_latent_walk_is_its_noise_vector(shipped):
+    walk = widgets.LatentWalk(seeds=(3, 4, 5, 6), n=2)
+    for place, seed in (([0, 0], 3), ([1, 0], 4), ([0, 1], 5), ([1, 1], 6)):
+        walk.place = place
+        z = draw_z(1, shipped.experiment, torch.Generator().manual_seed(seed))[0]
+        torch.testing.assert_close(walk.z, z)
+    walk.place = [0.5, 0.5]
+    torch.testing.assert_close(walk.z, walk._corners.mean(0))
+
+
+def test_four_points_have_a_clouds_mean_and_covariance():
+    explorer = widgets.FrechetExplorer(real=dict(x=1.0, y=2.0, a=2.0, b=0.5, angle=0.0))
+    points = four_points(explorer.real)
+    assert points.mean(0).tolist() == pytest.approx([1, 2], abs=1e-6)
+    assert points.T.cov().diagonal().tolist() == pytest.approx([4, 0.25])
+    explorer.fake = dict(x=1.0, y=4.0, a=1.0, b=0.5, angle=0.0)
+    assert explorer.distance == pytest.approx(4 + 1)  # means 2 apart, spreads 2 and 1
+    rng = torch.Generator().manual_seed(0)
+    normal = torch.randn(2, 200_000, 2, generator=rng, dtype=torch.float64)
+    a = normal[0] * torch.tensor([2, 0.5]) + torch.tensor([1, 2])
+    b = normal[1] * torch.tensor([1, 0.5]) + torch.tensor([1, 4])
+    assert metrics.frechet_distance(a, b) == pytest.approx(5, rel=0.02)
+
+
+def test_the_chance_explorer_has_the_verdicts_p():
+    explorer = widgets.ChanceExplorer({"a": [1.0, 2.0]}, sd=10.0, freedom=20)
+    explorer.difference, explorer.seeds = 20.0, 3
+    _, words = claims_measured._significant(20.0, explorer.error, 20, "")
+    assert f"p = {explorer.p:.2g}" in words
+
+
+def test_more_seeds_decide_more_often_and_no_difference_decides_at_the_level():
+    explorer = widgets.ChanceExplorer({"a": [1.0, 2.0]}, sd=10.0, freedom=20)
+    explorer.difference, powers = 15.0, []
+    for explorer.seeds in (1, 3, 10, 30):
+        powers.append(explorer.power)
+    assert powers == sorted(powers) and powers[-1] > 0.99
+    explorer.difference = 0.0
+    assert explorer.power == pytest.approx(explorer.level)
+
+
+def test_without_a_spread_there_is_no_chance_to_explore():
+    with pytest.raises(ValueError, match="no spread of runs"):
+        widgets.ChanceExplorer({"a": [1.0]}, sd=0.0, freedom=0)
+
+
+def test_the_training_viewer_shows_a_run_and_the_shipped_one(smoke_run):
     viewer = widgets.TrainingViewer(smoke_run)
-    steps = explorers.moments(smoke_run)
-    assert list(viewer.step.options) == steps and viewer.step.value == steps[-1] == 20
-    assert (
-        ">20<" in viewer.table.value
-        and "gamma_32" in viewer.table.value
-        and "shift" in viewer.table.value
-    )
-    last = shown(viewer.image)
-    viewer.step.value = steps[0]
-    assert f">{steps[0]}<" in viewer.table.value and not np.array_equal(shown(viewer.image), last)
+    assert viewer.step == 20 and viewer._sample_steps[-1] == 20
+    assert len(viewer._samples) == len(viewer._sample_steps) * 8 * 64 * 64
+    shipped = widgets.TrainingViewer()
+    assert shipped.step == 800 and shipped._mixed_steps == [240, 400, 640, 800]
+    assert len(shipped._masks) == 4 * shipped._n_mixed * 64 * 64
 
 
-def test_the_training_viewer_waits_for_a_run_that_has_drawn_nothing_and_finds_what_comes(
-    smoke_run, tmp_path
-):
-    import shutil
-
+def test_the_training_viewer_waits_for_a_run_and_finds_what_comes(smoke_run, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     viewer = widgets.TrainingViewer(run)
-    assert "No samples yet" in viewer.table.value
+    assert not viewer._log
     shutil.copytree(smoke_run, run, dirs_exist_ok=True)
     viewer.refresh()
-    assert viewer.step.value == 20 and len(shown(viewer.curves))
+    assert viewer.step == 20 and viewer._samples
 
 
-def test_following_stops_when_it_is_switched_off(smoke_run):
-    import asyncio
-
+def test_following_stops_when_the_run_is_finished(smoke_run):
     async def watch():
         viewer = widgets.TrainingViewer(smoke_run)
-        viewer.follow.value = True
-        await asyncio.sleep(0)
-        assert not viewer._task.done()
-        viewer.follow.value = False
-        await asyncio.wait_for(viewer._task, 10)
+        viewer.follow = True
+        await asyncio.sleep(0.1)
+        assert not viewer.follow
+        viewer._task.cancel()
 
     asyncio.run(watch())
 
 
-def test_a_box_is_clipped_at_the_border():
-    assert explorers.box(8, 6, -2, 4, 4).sum() == 64 - 2 * 2
-    assert explorers.box(8, 6, -2, 4, 4, real_inside=True).sum() == 2 * 2
+def test_an_explorer_is_whole_in_its_html_and_names_no_other_place(tmp_path):
+    html = widgets.FrechetExplorer(n=37).save(tmp_path / "page.html").read_text()
+    assert '"n": 37' in html and "showSaved" in html
+    assert "https://" not in html and " src=" not in html
+
+
+@pytest.fixture
+def with_widgets():
+    """An executed notebook that shows a progress bar, an explorer and a line of text."""
+    views = [{frame.VIEW: {"model_id": name}} for name in ("bar", "toy")]
+    outputs = [nbformat.v4.new_output("display_data", data=data) for data in views]
+    outputs.append(nbformat.v4.new_output("stream", text="kept"))
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=outputs)])
+    toy = {"state": {"_esm": "// module", "_css": "", "n": 5}}
+    notebook.metadata["widgets"] = {frame.STATE: {"state": {"bar": {"state": {}}, "toy": toy}}}
+    return notebook
+
+
+def test_freezing_leaves_out_widgets_that_show_nothing_without_a_kernel(with_widgets):
+    html, text = frame.freeze(with_widgets).cells[0].outputs
+    assert "// module" in html.data["text/html"] and text.text == "kept"
+    assert "widgets" not in with_widgets.metadata
+
+
+def test_explorers_are_in_what_nbconvert_exports(with_widgets):
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(preprocessors=["hagan_lite.lessons.widgets.export.Freeze"])
+    html, _ = exporter.from_notebook_node(with_widgets)
+    assert "showSaved(" in html and "// module" in html

@@ -25,7 +25,7 @@ from hagan_lite.system import runtime
 MEASURE = Path(__file__).with_name("measure.py")
 NO_GLIBC = "import platform; platform.libc_ver = lambda *_: ('', '')"
 """Python after which runtime.keep_heap does nothing, as on systems without glibc."""
-PARTS = ("steps", "measures", "paper", "loading", "explorer", "notebooks", "batch")
+PARTS = ("steps", "measures", "paper", "loading", "notebooks", "batch")
 MODELS = ("dcgan", "sagan", "hagan")
 
 
@@ -126,11 +126,6 @@ def loading(device: str) -> dict[str, dict]:
     return {"data": figure("loading"), "volumes": figure("volumes"), "features": extraction}
 
 
-def explorer(device: str) -> dict:
-    """Time how long a student waits for the picture after moving a slider."""
-    return {"AttnMix explorer": figure("explorer")}
-
-
 def notebooks(device: str) -> dict:
     """Time every notebook at smoke."""
     paths = sorted(path.relative_to(NOTEBOOKS) for path in NOTEBOOKS.rglob("[0-9]*.ipynb"))
@@ -152,7 +147,6 @@ def targets(figures: dict[str, dict]) -> list[dict[str, Any]]:
         ("steps", "hagan 64", "peak_mb", "<=", 2.5 * 1024),
         ("measures", "heap kept, hagan 64", "times_faster", ">=", 1.3),
         ("paper", "hagan 64 at 256x256", "peak_mb", "<=", 6 * 1024),
-        ("explorer", "AttnMix explorer", "seconds", "<=", 0.2),
         ("loading", "volumes", "peak_mb", "<=", 1024),
         ("loading", "volumes", "again", "<=", 1),
         ("batch", "one worker", "overhead", "<=", 0.15),

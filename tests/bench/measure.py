@@ -3,7 +3,6 @@
 `python tests/bench/measure.py FIGURE '{"width": 64}'`, where FIGURE is a function of this file.
 """
 
-import functools
 import json
 import os
 import pickle
@@ -230,21 +229,6 @@ def extraction(images: int = 96, device: str = "cpu") -> Figures:
     features(black[:32], "efficientnet-lite0", device)
     took = seconds(lambda: features(black, "efficientnet-lite0", device), torch.device(device))
     return dict(images_per_second=images / took)
-
-
-def explorer(n: int = 20) -> Figures:
-    """Return the seconds from moving a slider of the AttnMix explorer to the new picture and label.
-
-    They are those of the kernel.
-    """
-    from hagan_lite.lessons.widgets import AttnMixExplorer
-
-    shown = AttnMixExplorer()
-    times = []
-    for top in range(30, 30 + n):
-        move = functools.partial(setattr, shown.top, "value", top)
-        times.append(seconds(move, torch.device("cpu")))
-    return dict(seconds=statistics.median(times), slowest=max(times))
 
 
 def notebook(name: str) -> Figures:

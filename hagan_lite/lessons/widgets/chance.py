@@ -1,0 +1,75 @@
+"""Explore chance: how many seeds does a difference of so much need, where runs scatter like these?
+
+It is the two-sided t-test of the verdicts (report/claims_measured.py), made playable.
+"""
+
+import math
+
+import numpy as np
+import traitlets
+from scipy.stats import nct
+from scipy.stats import t as t_distribution
+
+from hagan_lite.lessons.widgets.base import Explorer, module
+
+OWN = "a difference of your own"
+
+
+class ChanceExplorer(Explorer):
+    """Show the p of a difference, and the chance to decide it, over the number of seeds.
+
+    `difference` is that of the means of two rows with `seeds` runs each, `sd` the spread of one run
+    with `freedom` degrees of freedom, `level` the verdict's.
+    """
+
+    _esm = module("chance")
+
+    row = traitlets.Unicode(OWN).tag(sync=True)
+    rival = traitlets.Unicode().tag(sync=True)
+    difference = traitlets.Float(20.0, min=0).tag(sync=True)
+    seeds = traitlets.Int(3, min=1).tag(sync=True)
+    sd = traitlets.Float(min=0).tag(sync=True)
+    freedom = traitlets.Int(min=1).tag(sync=True)
+    level = traitlets.Float(0.05).tag(sync=True)
+
+    _rows = traitlets.Dict().tag(sync=True)
+    _sd = traitlets.Float(help="that of the records").tag(sync=True)
+    _widest = traitlets.Float(help="the largest difference that can be set").tag(sync=True)
+
+    def __init__(self, rows: dict[str, list[float]], sd: float, freedom: int) -> None:
+        """Play with the scores of `rows`, {name: FD of each run}, and their pooled spread.
+
+        Raises ValueError where no spread is known.
+        """
+        if not freedom or not sd:
+            raise ValueError("no row has several runs, so no spread of runs is known")
+        means = [float(np.mean(scores)) for scores in rows.values()]
+        widest = max(60.0, 5 * sd, *(max(means) - mean for mean in means))
+        super().__init__(
+            rival=min(rows),
+            sd=sd,
+            freedom=freedom,
+            _rows={name: list(map(float, rows[name])) for name in sorted(rows)},
+            _sd=sd,
+            _widest=math.ceil(widest / 20) * 20,
+        )
+
+    @property
+    def error(self) -> float:
+        """The standard error of the difference."""
+        return self.sd * math.sqrt(2 / self.seeds)
+
+    @property
+    def p(self) -> float:
+        """The chance that equal rows differ by as much, in either direction."""
+        return float(2 * t_distribution.sf(self.difference / self.error, self.freedom))
+
+    @property
+    def power(self) -> float:
+        """The chance that the verdict decides where the true difference is `difference`."""
+        critical = t_distribution.isf(self.level / 2, self.freedom)
+        shift = self.difference / self.error
+        above = nct.sf(critical, self.freedom, shift)
+        # In the wrong direction, by symmetry: scipy's cdf gives NaN so far out.
+        below = nct.sf(critical, self.freedom, -shift)
+        return float(above + below)

@@ -1,0 +1,62 @@
+"""Walk through the latent space: drag through the images between four noise vectors."""
+
+from pathlib import Path
+
+import torch
+import traitlets
+from torch import Tensor
+
+from hagan_lite.datasets.pixels import to_uint8
+from hagan_lite.lessons.widgets.attnmix import SHIPPED
+from hagan_lite.lessons.widgets.base import Explorer, module
+from hagan_lite.model import draw_z
+from hagan_lite.runs.folder import experiment_of, load_generator
+
+
+class LatentWalk(Explorer):
+    """Show G(z) at any place of a square whose corners are four noise vectors.
+
+    `place` is how far to the right and how far down, each from 0 to 1; `z` is the noise vector
+    there. The images lie on a grid, and the nearest is shown.
+    """
+
+    _esm = module("walk")
+
+    place = traitlets.List(traitlets.Float(), [0.5, 0.5]).tag(sync=True)
+
+    _size = traitlets.Int().tag(sync=True)
+    _channels = traitlets.Int().tag(sync=True)
+    _n = traitlets.Int(help="images a side of the grid").tag(sync=True)
+    _grid = traitlets.Bytes(help="uint8 (n * n, C, H, W), row by row").tag(sync=True)
+
+    def __init__(
+        self, run: Path = SHIPPED, seeds: tuple[int, int, int, int] = (24, 2, 17, 35), n: int = 13
+    ) -> None:
+        """Walk between the noise vectors of four `seeds`, over n x n images of a run.
+
+        Raises ValueError for a run whose generator needs real images.
+        """
+        e, G = experiment_of(run), load_generator(run, "cpu")
+        if e.skip == "instance":
+            raise ValueError(f"{run}: its generator needs real images; choose another run")
+        draws = [draw_z(1, e, torch.Generator().manual_seed(seed)) for seed in seeds]
+        self._corners = torch.cat(draws)
+        steps = torch.linspace(0, 1, n)
+        z = torch.stack([_between(self._corners, u, v) for v in steps for u in steps])
+        with torch.inference_mode():
+            images = torch.cat([G(part) for part in z.split(64)])
+        super().__init__(_size=e.size, _channels=e.channels, _n=n, _grid=to_uint8(images).tobytes())
+
+    @property
+    def z(self) -> Tensor:
+        """The noise vector at `place`, (z_dim,)."""
+        return _between(self._corners, *self.place)
+
+
+def corner_weights(u: float, v: float) -> Tensor:
+    """Return the shares (4,) of the corners at a place: top left, top right, then below."""
+    return torch.tensor([(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v])
+
+
+def _between(corners: Tensor, u: float, v: float) -> Tensor:
+    return corner_weights(float(u), float(v)) @ corners
