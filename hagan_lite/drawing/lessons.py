@@ -26,6 +26,8 @@ from hagan_lite.drawing.style import (
 LARGE, SMALL = 11, 9
 """Font sizes, in points: legible from the last row of a class room, and that of a colour bar."""
 
+DASHES = ("-", "--", ":", "-.")
+
 # Eleven bands, not a gradient: their borders are seen from afar, and few colours keep PNGs exact.
 _ANSWERS = ListedColormap(
     sns.blend_palette([(0.96, 0.74, 0.42), (1, 1, 1), (0.48, 0.71, 0.91)], 11).as_hex()
@@ -55,10 +57,13 @@ class Panel(NamedTuple):
     most: float = 0.0
 
 
-def panels(rows: list[list[Panel | None]], title: str = "", side: float = 1.9) -> Figure:
+def panels(
+    rows: list[list[Panel | None]], title: str = "", side: float = 1.9, one_bar: bool = False
+) -> Figure:
     """Draw a grid of pictures, row by row; None leaves a gap. `side` is a picture's, in inches.
 
-    Maps carry a colour bar with their unit.
+    Maps carry a colour bar with their unit. With `one_bar` all maps are on one scale, and one bar
+    below the grid serves them all.
     """
     columns = max(map(len, rows))
     above = 0.3 if title else 0.0
@@ -68,13 +73,25 @@ def panels(rows: list[list[Panel | None]], title: str = "", side: float = 1.9) -
     for row, line in zip(axes, rows, strict=True):
         for axis, panel in zip(row, line, strict=False):
             if panel is not None:
-                _panel(figure, axis, panel)
+                _panel(axis, panel)
+    drawn = [
+        (axis, panel)
+        for row, line in zip(axes, rows, strict=True)
+        for axis, panel in zip(row, line, strict=False)
+        if panel is not None and panel.kind not in ("image", "mask")
+    ]
+    if one_bar and drawn:
+        axis, panel = drawn[0]
+        _colour_bar(figure, axis, panel, below=axes, shrink=0.4, aspect=30)
+    else:
+        for axis, panel in drawn:
+            _colour_bar(figure, axis, panel)
     figure.suptitle(title)
     return figure
 
 
-def _panel(figure: Figure, axis: Axes, panel: Panel) -> None:
-    """Draw one panel, with its colour bar, outline and point."""
+def _panel(axis: Axes, panel: Panel) -> None:
+    """Draw one panel, with its outline and points, without a colour bar."""
     array = np.ma.asarray(panel.picture)
     if panel.kind == "image":
         _picture(axis, array, panel.title)
@@ -85,7 +102,6 @@ def _panel(figure: Figure, axis: Axes, panel: Panel) -> None:
         axis.spines[["top", "right"]].set_visible(True)
     else:
         _picture(axis, array, panel.title, **_colours_of(panel, array))
-        _colour_bar(figure, axis, panel)
     axis.title.set_fontsize(LARGE)
     if panel.outline is not None:
         mask = np.asarray(panel.outline, dtype=float)
@@ -112,13 +128,22 @@ def _colours_of(panel: Panel, array: np.ma.MaskedArray) -> dict[str, Any]:
     return dict(cmap="PuOr", vmin=panel.centre - most, vmax=panel.centre + most)
 
 
-def _colour_bar(figure: Figure, axis: Axes, panel: Panel) -> None:
-    """Draw the colour bar under a map, with its unit.
+def _colour_bar(
+    figure: Figure,
+    axis: Axes,
+    panel: Panel,
+    below: Any = None,
+    shrink: float = 0.9,
+    aspect: float = 14,
+) -> None:
+    """Draw a map's colour bar with its unit, under the axes `below` or else under the map.
 
     A power of ten goes beside the unit: the axis's own "1e-4" lies across it.
     """
     shown = axis.images[0]
-    bar = figure.colorbar(shown, ax=axis, location="bottom", shrink=0.9, pad=0.02, aspect=14)
+    under = axis if below is None else below
+    how = dict(location="bottom", shrink=shrink, pad=0.02, aspect=aspect)
+    bar = figure.colorbar(shown, ax=under, **how)
     bar.ax.tick_params(labelsize=SMALL)
     unit = panel.unit
     if panel.kind == "ratio" and isinstance(shown.norm, LogNorm):
@@ -145,7 +170,7 @@ def figure_3(mixed: Mixed, i: int = 0) -> Figure:
     real, fake, M, A = mixed.real[i], mixed.fake[i], mixed.mask[i, 0], mixed.saliency[i, 0]
     composed = mix(mixed.real, mixed.fake, mixed.mask)[i]
     ratio = A / A.mean()
-    on_real = np.ma.masked_where(M.numpy() < 0.5, ratio.numpy())
+    on_real = (ratio * M).clamp_min(1e-6)  # a logarithmic scale has no 0
     images = [
         Panel(real, "real x"),
         Panel(fake, "fake G(z)"),
@@ -161,7 +186,9 @@ def figure_3(mixed: Mixed, i: int = 0) -> Figure:
         axis.set_axis_off()
     for row, line in zip(axes, (images, maps), strict=True):
         for axis, panel in zip(row, line, strict=False):
-            _panel(figure, axis, panel)
+            _panel(axis, panel)
+            if panel.kind == "ratio":
+                _colour_bar(figure, axis, panel)
     right_half = figure.add_subplot(axes[1, 2].get_gridspec()[1, 2:])
     _label_bars(right_half, *(float(label[i]) for label in list_labels(mixed)))
     return figure
@@ -265,16 +292,17 @@ class Lines(NamedTuple):
 def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -> Figure:
     """Draw sets of curves side by side; curves differ in colour and dash. `height` is in inches.
 
+    Curves of at most eight points show them as dots.
+
     Legends stand below the axes, off the data. With `legend_below` all parts have the same curves,
     and one legend stands below them all. Parts that show one quantity share its scale then.
     """
-    dashes = ("-", "--", "-.", ":")
     one_quantity = legend_below and len({part.y for part in parts}) == 1
     figure, axes = _figure(1, len(parts), 4.0 * len(parts), height, sharey=one_quantity)
     for axis, part in zip(axes[0], parts, strict=True):
         for i, (label, (x, y)) in enumerate(part.curves.items()):
-            style = dashes[i % 4]
-            axis.plot(np.asarray(x), np.asarray(y), style, color=COLOURS[i], label=label)
+            how = dict(ls=DASHES[i % 4], marker="o" if len(x) <= 8 else None, ms=5)
+            axis.plot(np.asarray(x), np.asarray(y), **how, color=COLOURS[i], label=label)
         axis.axhline(0, color="0.85", lw=0.8, zorder=0)
         axis.set(title=part.title, xlabel=part.x, ylabel=part.y)
         if len(part.curves) > 1 and not legend_below:
@@ -304,17 +332,22 @@ def _legend_below(figure: Figure, axis: Axes) -> None:
 def intensities(parts: dict[str, dict[str, Any]], x: str, bins: int = 40) -> Figure:
     """Draw histograms: a set of axes per part, with {label: values} laid over one another.
 
-    Each histogram has area one; `x` names the quantity.
+    Each histogram has area one, a colour and a dash; `x` names the quantity.
     """
     figure, axes = _figure(1, len(parts), 4.0 * len(parts), 3.4)
     for axis, (title, groups) in zip(axes[0], parts.items(), strict=True):
         flat = {label: np.asarray(values).ravel() for label, values in groups.items()}
-        how = dict(stat="density", common_norm=False, element="step", fill=len(flat) < 3)
-        sns.histplot(flat, bins=bins, palette=COLOURS[: len(flat)], ax=axis, **how)
+        edges = np.histogram_bin_edges(np.concatenate(list(flat.values())), bins)
+        for i, (label, values) in enumerate(flat.items()):
+            density, _ = np.histogram(values, edges, density=True)
+            if len(flat) < 3:
+                axis.stairs(density, edges, fill=True, color=COLOURS[i], alpha=0.25)
+            how = dict(ls=DASHES[i % 4], lw=1.6, color=COLOURS[i], label=label)
+            axis.stairs(density, edges, **how)
         axis.set(title=title, xlabel=x, ylabel="density")
         if len(flat) > 1:
             below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.24), borderaxespad=0)
-            sns.move_legend(axis, **below, ncols=3, fontsize=SMALL, frameon=False)
+            axis.legend(**below, ncols=3, fontsize=SMALL, frameon=False)
     _legible(axes)
     return figure
 
