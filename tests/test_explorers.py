@@ -7,6 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from hagan_lite import attnmix
 from hagan_lite.evaluation import metrics
@@ -16,7 +17,6 @@ from hagan_lite.lessons.widgets import attnmix as mixing
 from hagan_lite.lessons.widgets import frame
 from hagan_lite.lessons.widgets.frechet import four_points
 from hagan_lite.model import draw_z
-from hagan_lite.report import claims_measured
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +114,11 @@ def test_four_points_have_a_clouds_mean_and_covariance():
     assert metrics.frechet_distance(a, b) == pytest.approx(5, rel=0.02)
 
 
-def test_the_chance_explorer_has_the_verdicts_p():
-    explorer = widgets.ChanceExplorer({"a": [1.0, 2.0]}, sd=10.0, freedom=20)
+def test_the_chance_explorer_has_the_p_of_a_t_test_with_pooled_spread():
+    explorer = widgets.ChanceExplorer({"a": [1.0, 2.0]}, sd=10.0, freedom=4)
     explorer.difference, explorer.seeds = 20.0, 3
-    _, words = claims_measured._significant(20.0, explorer.error, 20, "")
-    assert f"p = {explorer.p:.2g}" in words
+    expected = stats.ttest_ind_from_stats(0, 10.0, 3, 20.0, 10.0, 3).pvalue
+    assert explorer.p == pytest.approx(expected)
 
 
 def test_more_seeds_decide_more_often_and_no_difference_decides_at_the_level():
@@ -141,7 +141,7 @@ def test_the_training_viewer_shows_a_run_and_the_shipped_one(smoke_run):
     assert viewer.step == 20 and viewer._sample_steps[-1] == 20
     assert len(viewer._samples) == len(viewer._sample_steps) * 8 * 64 * 64
     shipped = widgets.TrainingViewer()
-    assert shipped.step == 800 and shipped._mixed_steps == [240, 400, 640, 800]
+    assert shipped.step == 10_000 and shipped._mixed_steps == [3000, 5000, 8000, 10_000]
     assert len(shipped._masks) == 4 * shipped._n_mixed * 64 * 64
 
 

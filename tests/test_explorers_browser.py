@@ -1,5 +1,6 @@
 """The explorers in a real browser: their equations, the mouse, the keys, narrow and dark pages."""
 
+import math
 import shutil
 from itertools import pairwise
 
@@ -10,7 +11,6 @@ from torch.nn.utils import vector_to_parameters
 
 from hagan_lite import attnmix
 from hagan_lite.evaluation import metrics
-from hagan_lite.generator import row_entropy
 from hagan_lite.lessons import widgets
 from hagan_lite.lessons.widgets import attnmix as mixing
 from hagan_lite.lessons.widgets import gan
@@ -108,8 +108,9 @@ def attention_row(rng):
     q, k = 2 * torch.randn(2, 64, 4, generator=rng)
     query = torch.randint(64, (1,), generator=rng).item()
     row = (q[query] @ k.T).softmax(0)
+    entropy = torch.special.entr(row).sum() / math.log(len(row))
     state = dict(q=flat(q), k=flat(k), d=4, query=query)
-    return state, flat(row, row.topk(10).values.sum(), row_entropy(row[None, None]))
+    return state, flat(row, row.topk(10).values.sum(), entropy)
 
 
 def place_of_a_walk(rng):

@@ -35,7 +35,7 @@ function incompleteBeta(x, a, b) {
   return front * fraction;
 }
 
-// The chance that |T| is at least |t|, Student's with `freedom` degrees of freedom: the verdict's p.
+// The chance that |T| is at least |t|, Student's with `freedom` degrees of freedom.
 function twoSided(t, freedom) {
   return incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5);
 }
@@ -156,7 +156,7 @@ function render({ model, el }) {
     "div",
     { class: "explorer-row" },
     figure("single runs of two rows; drag the orange one", stage),
-    figure("the chance that the verdict decides; drag the marker", chartStage),
+    figure("the chance that this test decides; drag the marker", chartStage),
   );
   for (const node of halves.children) node.style.flex = "1 1 320px";
   const names = Object.keys(rows);
@@ -262,14 +262,14 @@ function render({ model, el }) {
     const enough = needed === Infinity ? "over a thousand" : needed;
     words.textContent =
       `A measured difference of ${difference.toFixed(1)} over ${seeds} seeds each is ${(difference / error).toFixed(1)} standard errors: ` +
-      `p = ${p.toPrecision(2)}, ${p < level ? "the verdict decides" : "undecided"}. If it is the true difference, ${seeds} seeds each decide with a chance of ` +
+      `p = ${p.toPrecision(2)}, ${p < level ? "decided at 5 %" : "undecided"}. If it is the true difference, ${seeds} seeds each decide with a chance of ` +
       `${(100 * chance).toFixed(0)} %; a chance of 80 % takes ${enough} seeds each.`;
     measured.textContent = isOwn
       ? `The spread of one run is ${model.get("_sd").toFixed(1)} in the records, pooled with ${freedom} degrees of freedom.`
       : inRecords(mine, other, level);
     say(words.textContent);
   }
-  // The verdict of claims_measured.better on two rows.
+  // The same test on two rows of the records. The ledger's own is Welch's, corrected for many tests.
   function inRecords(mine, other, level) {
     const lead = mean(other) - mean(mine);
     const error = model.get("_sd") * Math.sqrt(1 / mine.length + 1 / other.length);

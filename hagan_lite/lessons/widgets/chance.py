@@ -1,6 +1,7 @@
 """Explore chance: how many seeds does a difference of so much need, where runs scatter like these?
 
-It is the two-sided t-test of the verdicts (report/claims_measured.py), made playable.
+It is a two-sided t-test with the pooled spread of all rows. The verdicts' own test (Welch's, in
+report/effects.py) knows only the spread of the two rows compared, and needs rather more runs.
 """
 
 import math
@@ -19,7 +20,7 @@ class ChanceExplorer(Explorer):
     """Show the p of a difference, and the chance to decide it, over the number of seeds.
 
     `difference` is that of the means of two rows with `seeds` runs each, `sd` the spread of one run
-    with `freedom` degrees of freedom, `level` the verdict's.
+    with `freedom` degrees of freedom, `level` the level at which it decides.
     """
 
     _esm = module("chance")
@@ -66,7 +67,7 @@ class ChanceExplorer(Explorer):
 
     @property
     def power(self) -> float:
-        """The chance that the verdict decides where the true difference is `difference`."""
+        """The chance that the test decides where the true difference is `difference`."""
         critical = t_distribution.isf(self.level / 2, self.freedom)
         shift = self.difference / self.error
         above = nct.sf(critical, self.freedom, shift)
