@@ -106,6 +106,8 @@ def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
         for page in listed:
             if page.suffix == ".ipynb":
                 _copy(root / page, html / "_sources" / page)
+        for source_map in (html / "_static").rglob("*.map"):
+            source_map.unlink()  # for who debugs the theme: a tenth of the site
         wrong = problems(html)
         if wrong:
             sys.exit("\n".join(["the book is not published:", *wrong]))
