@@ -22,6 +22,7 @@ from hagan_lite.report import (
     budgets,
     claims,
     claims_measured,
+    effects,
     experiments,
     table1,
     tables,
@@ -41,20 +42,13 @@ MARK = re.compile(
 )
 
 FULL = "+ training strategy = hagan"
-IN_THE_README = {
-    FULL: "hagan",
-    "sagan with T": "sagan with T",
-    "base with T": "base with T",
-    "base": "base",
-}
-"""Rows of the README's table, and what they are called there."""
-ELSEWHERE = {
+MEASURED = {
     FULL: "hagan",
     "sagan with T": "sagan with T",
     "base with T": "base with T",
     "sagan": "sagan",
 }
-"""Rows that are measured on further data sets, and what they are called there."""
+"""Rows of the README and of further data sets, and what they are called there."""
 SUSTAINED = 7e12
 """FLOP/s in bf16 that the hours assume: a tenth of an RTX 3090's peak by its data sheet."""
 PAIRS = [
@@ -93,8 +87,8 @@ def named(rows: Rows, names: dict[str, str]) -> Rows:
     return [(called, experiments[name]) for name, called in names.items()]
 
 
-def distances(rows: Rows, heading: str, records: Records, short: bool = False) -> str:
-    """Return the table of the `rows` with records; `short` leaves out how many they are."""
+def distances(rows: Rows, heading: str, records: Records) -> str:
+    """Return the table of the `rows` with records, each run's distance in it."""
     table = tables.with_records(tables.of_rows(rows, records, {}))
     if table.empty:
         return NOTHING
@@ -107,12 +101,28 @@ def distances(rows: Rows, heading: str, records: Records, short: bool = False) -
     headings |= {f"{label} of real halves": f"{label} of real halves"}
     headings |= {also: also, f"{also}'s runs": f"{also}: of runs"}
     headings |= {f"{also} of real halves": f"{also} of real halves"}
-    left_out = {"KID's runs", f"{label} at their n", f"{also}'s runs"} if short else set()
-    columns = [column for column in headings if column in table and column not in left_out]
+    columns = [column for column in headings if column in table]
     # markdown() chooses decimals by the column's name: headings change after it wrote the cells.
     head, *lines = tables.markdown(table[columns]).splitlines()
     head = "| " + " | ".join(headings[column] for column in columns) + " |"
     return "\n".join([head, *lines]) + "\n"
+
+
+def in_short(rows: Rows, records: Records) -> str:
+    """Return how many runs each of the `rows` has, and their mean FD with its 95 % interval."""
+    measured = runs.by_row(rows, records)
+    lines = []
+    for name, _ in rows:
+        if of_row := measured.get(name):
+            scores = tuple(runs.distance_of(r) for r in of_row)
+            mean = f"{sum(scores) / len(scores):.1f}"
+            if len(scores) > 1:
+                low, high = effects.interval_of_mean(scores)
+                mean += f" [{low:.1f}, {high:.1f}]"
+            floor = sum(r["metrics"]["floor"] for r in of_row) / len(of_row)
+            line = {"row": name, "runs": len(of_row), "mean FD [95 % interval]": mean}
+            lines.append(line | {"FD of real halves": f"{floor:.1f}"})
+    return tables.markdown(pd.DataFrame(lines)) if lines else NOTHING
 
 
 def differences(rows: Rows, records: Records) -> str:
@@ -177,9 +187,7 @@ def label_chances(records: Records) -> str:
 def search(records: Records) -> str:
     """Return what was tried on the search's seed; these records are apart from all others."""
     del records
-    return distances(
-        tried("covid-ct", "cpu"), "what was tried", runs.load_records(SEARCHED), short=True
-    )
+    return distances(tried("covid-ct", "cpu"), "what was tried", runs.load_records(SEARCHED))
 
 
 def ledger_by_verdict(records: Records) -> str:
@@ -344,7 +352,7 @@ def what_d_says(records: Records) -> str:
 STEP = "row of Table IV, or a control"
 LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
 PARTS: dict[str, Callable[[Records], str]] = dict(
-    four=partial(distances, named(LADDER, IN_THE_README), "row", short=True),
+    four=partial(in_short, named(LADDER, MEASURED)),
     counts=counts,
     measured=partial(distances, LADDER, STEP),
     measured_pairs=partial(differences, LADDER),
@@ -359,8 +367,8 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     larger=partial(
         distances, rows_of("table3", "covid-ct", "cpu", **EARLIER), "model of Table III"
     ),
-    acdc=partial(distances, named(ladder("acdc", "cpu"), ELSEWHERE), "row, on ACDC"),
-    lgg=partial(distances, named(ladder("lgg", "cpu"), ELSEWHERE), "row, on LGG"),
+    acdc=partial(distances, named(ladder("acdc", "cpu"), MEASURED), "row, on ACDC"),
+    lgg=partial(distances, named(ladder("lgg", "cpu"), MEASURED), "row, on LGG"),
     few_images=few_images,
     budgets=at_every_budget,
     what_d_says=what_d_says,
