@@ -14,7 +14,7 @@ from pydicom.data import get_testdata_file
 
 from hagan_lite import runs
 from hagan_lite.cli import app, options
-from hagan_lite.system.paths import RECORDS, ROOT, RUNS
+from hagan_lite.system.paths import ROOT
 from hagan_lite.system.storage import read_json
 
 
@@ -101,7 +101,10 @@ def test_the_command_in_a_process_of_its_own_prints_one_line_too():
 
 
 def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
-    """Changes reach the training; nothing that is written names folder, file or patient."""
+    """Changes reach the training; nothing that is written names folder, file or patient.
+
+    DDPM has no discriminator; HAGAN and DCGAN go through the notebook in test_batch.py.
+    """
     scans = tmp_path / "patient-smith"
     scans.mkdir()
     for i in range(5):
@@ -111,17 +114,21 @@ def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
     # Of patient CompressedSamples^CT1.
     shutil.copyfile(get_testdata_file("CT_small.dcm"), scans / "jane-IM1.dcm")
     command = [sys.executable, "-m", "hagan_lite.cli", "run", "--dataset", str(scans)]
-    command += ["--preset", "smoke", "--set", "size=32", "--set", "steps=4"]
+    command += ["--model", "ddpm", "--preset", "smoke", "--set", "size=32", "--set", "steps=4"]
+    command += ["--set", "ddim_steps=2"]
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "jane-broken.png" in done.stderr  # the terminal says what was left out
     (run,) = (tmp_path / "build" / "runs").iterdir()
     (record,) = (tmp_path / "build" / "results").iterdir()
-    e = read_json(record)["experiment"]
-    assert (e["size"], e["steps"], read_json(record)["data"]["n_left_out"]) == (32, 4, 1)
+    made = read_json(record)
+    e, data = made["experiment"], made["data"]
+    assert (e["model"], e["size"], e["steps"]) == ("ddpm", 32, 4)
+    assert (data["n"], data["n_left_out"]) == (10, 1)
+    assert made["metrics"]["fd"] > 0
     assert (run / "run_experiment.ipynb").is_file()
-    assert read_json(record)["data"]["n"] == 10
+    assert runs.finished(run) and runs.read_log(run)[-1]["step"] == 4
     for path in (tmp_path / "build").rglob("*"):
         written = path.name.encode() + (path.read_bytes() if path.is_file() else b"")
         for name in (b"smith", b"jane", b"CompressedSamples"):
@@ -135,18 +142,6 @@ def test_runs_are_compared_in_one_picture(smoke_run, tmp_path):
     with Image.open(out) as picture:
         # Three blocks in a row: real, and both runs, under names of their own.
         assert picture.width > picture.height > 100
-
-
-def test_a_run_of_a_model_without_a_discriminator():
-    """HAGAN and DCGAN go through the notebook in test_batch.py, the rest trains elsewhere."""
-    changes = ["--set", "size=32", "--set", "steps=6", "--set", "ddim_steps=2"]
-    done = hagan("run", "--model", "ddpm", "--preset", "smoke", *changes)
-    assert done.exit_code == 0, done.output
-    (path,) = RECORDS.glob("ddpm-mni152-smoke-s0-*.json")
-    record = read_json(path)
-    assert record["experiment"]["model"] == "ddpm" and record["metrics"]["fd"] > 0
-    run = RUNS / path.stem
-    assert runs.finished(run) and runs.read_log(run)[-1]["step"] == 6
 
 
 def test_too_few_images_are_refused_before_the_training(tmp_path):
