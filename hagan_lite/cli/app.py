@@ -1,5 +1,7 @@
 """Run the notebooks without a browser, sample, evaluate, list data sets, and test."""
 
+import atexit
+import gc
 import logging
 import subprocess
 import sys
@@ -241,6 +243,7 @@ def test(
 def main() -> None:
     """Run the command; print errors that a user can mend as one line, without a traceback."""
     warnings.showwarning = _once(warnings.showwarning)
+    atexit.register(gc.freeze)  # no last search for unreachable objects: a second with torch
     try:
         app()
     except (ValueError, OSError, RuntimeError) as error:
