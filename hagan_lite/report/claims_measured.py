@@ -132,17 +132,19 @@ def spread(records: RecordsByRow, like: dict[str, Any]) -> tuple[float, int]:
     """Return the pooled standard deviation of FD over runs, and its degrees of freedom.
 
     It is pooled over all rows on the same images, at the same size and number of steps as the
-    record `like`; (0.0, 0) where none of them has several runs.
+    record `like`, and scored against as many images; (0.0, 0) where none of them has several runs.
     """
 
     def budget(record: dict[str, Any]) -> tuple:
         e = record["experiment"]
-        return record["data"]["fingerprint"], e["size"], e["steps"]
+        n_real = record["metrics"]["n_real"]
+        return record["data"]["fingerprint"], e["size"], e["steps"], n_real
 
-    alike = set()  # two names may stand for one experiment, which counts once
+    scores_of = {}  # two names may stand for one experiment, which counts once
     for runs in records.values():
         if budget(runs[0]) == budget(like):
-            alike.add(tuple(distance_of(r) for r in runs))
+            scores_of[tuple(r["name"] for r in runs)] = [distance_of(r) for r in runs]
+    alike = scores_of.values()
     squares = sum(np.var(scores) * len(scores) for scores in alike)
     freedom = sum(len(scores) - 1 for scores in alike)
     if not freedom:
@@ -161,8 +163,10 @@ def steadier(records: RecordsByRow, row: str, than: str) -> Finding:
         because = f"{len(mine)} and {len(other)} runs of {row} and {than}; a spread takes three"
         return Finding.stated(UNTESTED, because)
     wide, narrow = sorted((mine, other), key=np.var, reverse=True)
-    ratio = float(np.var(wide, ddof=1)) / float(np.var(narrow, ddof=1))
-    p = min(1.0, 2 * float(f_distribution.sf(ratio, len(wide) - 1, len(narrow) - 1)))
+    p = None
+    if least := float(np.var(narrow, ddof=1)):
+        ratio = float(np.var(wide, ddof=1)) / least
+        p = min(1.0, 2 * float(f_distribution.sf(ratio, len(wide) - 1, len(narrow) - 1)))
     sd, others_sd = float(np.std(mine, ddof=1)), float(np.std(other, ddof=1))
     names = _names(present, [row, than])
     comparison = Comparison(
@@ -261,6 +265,8 @@ def as_near_as_real(records: RecordsByRow, row: str) -> Finding:
         f"{protocol}"
     )
     verdict = HELD if ours - floor <= 2 * sd else NOT
+    if not math.isfinite(ours):
+        verdict = UNDECIDED
     return Finding.stated(verdict, because, _names(present, [row]))
 
 
