@@ -78,6 +78,12 @@ def test_a_record_without_its_origin_is_refused(record, field, tmp_path):
         runs.save_record(record, "a", tmp_path)
 
 
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_record_whose_distance_is_no_number_is_refused(record, score, tmp_path):
+    with pytest.raises(ValueError, match="nothing to compare"):
+        runs.save_record(changed(record, metrics__fd=score), "a", tmp_path)
+
+
 def test_a_cell_is_a_mean_over_seeds(record):
     table = tables.table_2([record, changed(record, metrics__fd=220.0, experiment__seed=1)])
     assert len(table) == 1

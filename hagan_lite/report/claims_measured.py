@@ -11,7 +11,7 @@ from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
 from hagan_lite.report.effects import effect
-from hagan_lite.report.experiments import EARLIER, PAPERS_MODELS
+from hagan_lite.report.experiments import EARLIER
 from hagan_lite.report.verdicts import (
     HELD,
     LEVEL,
@@ -270,14 +270,14 @@ def as_near_as_real(records: RecordsByRow, row: str) -> Finding:
     return Finding.stated(verdict, because, _names(present, [row]))
 
 
-def loses_more(records: RecordsByRow, data: str, model: str) -> Finding:
+def loses_more(records: RecordsByRow, data: str, model: str, of: list[str]) -> Finding:
     """Judge whether the FD of `model` grows more from 64x64 to 256x256 than that of each other.
 
-    The models are those of Table II, in the protocol in which most have records at both sizes. A
+    The models are `of`, in the protocol in which most of them have records at both sizes. A
     model's growth is the difference of its means at the two sizes, and two growths are compared by
     a two-sided t-test at LEVEL, with the pooled spread of each size.
     """
-    protocol, sizes = _at_both_sizes(records, data)
+    protocol, sizes = _at_both_sizes(records, data, of)
     both = {name: sizes[name] for name in sizes if all(sizes[name])}
     growths = {name: _mean(large) - _mean(small) for name, (small, large) in both.items()}
     parts: list[Comparison | Statement] = []
@@ -320,11 +320,11 @@ def _growths(
 
 
 def _at_both_sizes(
-    records: RecordsByRow, data: str
+    records: RecordsByRow, data: str, models: list[str]
 ) -> tuple[str, dict[str, tuple[Records, Records]]]:
-    """Return the protocol in which most models have records at both sizes, and its records.
+    """Return the protocol in which most `models` have records at both sizes, and its records.
 
-    They are (at 64x64, at 256x256) by model, for each of the seven; a list may be empty.
+    They are (at 64x64, at 256x256) by model; a list may be empty.
     """
     protocols = {}
     for suffix in PROTOCOLS:
@@ -333,7 +333,7 @@ def _at_both_sizes(
                 records.get(f"{name} on {data}{suffix}", []),
                 records.get(f"{name} on {data} at 256x256{suffix}", []),
             )
-            for name in PAPERS_MODELS
+            for name in models
         }
 
     def with_both(suffix: str) -> int:
