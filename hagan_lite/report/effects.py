@@ -36,7 +36,7 @@ def effect(strata: Strata, seed: int = 0) -> Effect:
       (Crawford and Howell 1998), and no interval.
     - Several strata, single runs in some of them: a t-test of the strata's differences of means,
       which are drawn anew.
-    - Otherwise, and where a score is no finite number or no run differs from another, there is no p.
+    - Otherwise there is no p, nor where a score is not finite or no run differs from another.
 
     The interval of two or three runs a side is too narrow; p is what decides.
     """
