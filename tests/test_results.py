@@ -325,7 +325,9 @@ def test_table_4_has_the_papers_numbers_beside_the_rows_that_it_prints(record):
     assert "nan" not in tables.markdown(drawn.reset_index()).lower()
 
 
-@pytest.mark.parametrize("name", ["table2", "table4", "table4_earlier", "few_images", "budgets"])
+@pytest.mark.parametrize(
+    "name", ["table2", "table3", "table4", "table4_earlier", "few_images", "budgets", "claims"]
+)
 def test_the_committed_tables_are_the_records(name, tmp_path):
     for path in tables.save_table(publish.tables_of(committed(), "cpu")[name](), tmp_path / name):
         assert path.read_text() == (ROOT / "figures" / path.name).read_text()
