@@ -88,6 +88,12 @@ def named(rows: Rows, names: dict[str, str]) -> Rows:
     return [(called, experiments[name]) for name, called in names.items()]
 
 
+def with_rivals(data: str) -> Rows:
+    """Return HAGAN, its rivals with T, and the paper's other models on a data set."""
+    models = dict(rows_of("table2", data, "cpu"))
+    return list((dict(named(ladder(data, "cpu"), MEASURED)) | models).items())
+
+
 def distances(rows: Rows, heading: str, records: Records) -> str:
     """Return the table of the `rows` with records, each run's distance in it."""
     table = tables.with_records(tables.of_rows(rows, records, {}))
@@ -393,12 +399,13 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     longer_now=partial(distances, ladder("covid-ct", "cpu", steps=LONGER), STEP),
     longer=partial(distances, ladder("covid-ct", "cpu", steps=LONGER, **EARLIER), STEP),
     models=partial(distances, rows_of("table2", "covid-ct", "cpu", **EARLIER), "model of Table II"),
+    models_now=partial(distances, rows_of("table2", "covid-ct", "cpu"), "model of Table II"),
     larger=partial(
         distances, rows_of("table3", "covid-ct", "cpu", **EARLIER), "model of Table III"
     ),
-    acdc=partial(distances, named(ladder("acdc", "cpu"), MEASURED), "row, on ACDC"),
+    acdc=partial(distances, with_rivals("acdc"), "row, on ACDC"),
     acdc_pairs=partial(differences, ladder("acdc", "cpu")),
-    lgg=partial(distances, named(ladder("lgg", "cpu"), MEASURED), "row, on LGG"),
+    lgg=partial(distances, with_rivals("lgg"), "row, on LGG"),
     lgg_pairs=partial(differences, ladder("lgg", "cpu")),
     few_images=few_images,
     budgets=at_every_budget,

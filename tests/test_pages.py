@@ -43,7 +43,7 @@ def test_a_part_that_nothing_draws_is_an_error():
     "name",
     ["four", "measured", "measured_pairs", "earlier_pairs", "acdc", "lgg", "figure_7"]
     + ["few_images", "budgets", "what_d_says", "longer_now", "acdc_pairs", "lgg_pairs"]
-    + ["where_run", "paper_preset"],
+    + ["where_run", "paper_preset", "models_now"],
 )
 def test_a_part_without_records_says_so(name):
     assert pages.PARTS[name]([]) == pages.NOTHING
@@ -85,6 +85,15 @@ def test_runs_of_the_preset_paper_are_named_by_what_they_had():
     (_, _, line) = pages.PARTS["paper_preset"]([record]).splitlines()
     model, data, *_ = line.strip("| ").split(" | ")
     assert (model, data) == ("sagan", "acdc")
+
+
+def test_a_record_without_a_log_has_no_say_about_d():
+    bare = record_of(pages.FULL)
+    logged = bare | dict(name="b", device="gpu", log=dict(step=[800], d_real=[0.75], d_fake=[0.5]))
+    logged["log"] |= dict(d_pix=[0.6], d_cons=[0.01], d=[1.0])
+    assert pages.PARTS["what_d_says"]([bare]) == pages.NOTHING
+    (_, _, line) = pages.PARTS["what_d_says"]([bare, logged]).splitlines()
+    assert "| 0.75 | 0.50 | 0.25 |" in line and line.endswith("| 1 |")
 
 
 def test_where_runs_were_made_says_protocol_machine_and_every_seed():
