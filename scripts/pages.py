@@ -69,6 +69,7 @@ PAIRS = [
     ("+ reverse skip", "+ reverse skip of an instance"),
     ("hagan without T", "base"),
     ("base with T", "base"),
+    ("sagan with T", "sagan"),
     ("base", "base with flips"),
     ("base with flips", "base with flips, black comes in"),
     ("sagan", "sagan, black comes in"),
@@ -85,6 +86,12 @@ def named(rows: Rows, names: dict[str, str]) -> Rows:
     """Return those of `rows` that `names` lists, in its order and under the names that it gives."""
     experiments = dict(rows)
     return [(called, experiments[name]) for name, called in names.items()]
+
+
+def with_rivals(data: str) -> Rows:
+    """Return HAGAN, its rivals with T, and the paper's other models on a data set."""
+    models = dict(rows_of("table2", data, "cpu"))
+    return list((dict(named(ladder(data, "cpu"), MEASURED)) | models).items())
 
 
 def distances(rows: Rows, heading: str, records: Records) -> str:
@@ -126,21 +133,17 @@ def in_short(rows: Rows, records: Records) -> str:
 
 
 def differences(rows: Rows, records: Records) -> str:
-    """Return the verdict on each of PAIRS with records on both sides, and the spread of runs."""
+    """Return the test of each of PAIRS with records on both sides, and the spread of runs.
+
+    It has no verdicts: p is not corrected, and verdicts are those of the ledger and of budgets.
+    """
     measured = runs.by_row(rows, records)
     lines = []
     for row, rival in PAIRS:
         if row in measured and rival in measured:
             finding = claims_measured.better(measured, row, [rival])
             numbers = finding.because.replace(f" ({rival})", "")
-            lines.append(
-                {
-                    "has a lower FD": row,
-                    "than": rival,
-                    "verdict": finding.verdict,
-                    "numbers": numbers,
-                }
-            )
+            lines.append({"mean FD of": row, "against that of": rival, "numbers": numbers})
     if not lines:
         return NOTHING
     any_record = next(iter(measured.values()))[0]
@@ -172,8 +175,11 @@ def label_chances(records: Records) -> str:
     for r in records:
         if "figure_7" in r:
             e = Experiment.from_dict(r["experiment"])
+            changes = {k: v for k, v in e.changes.items() if k not in ("steps", "saliency")}
             row = {
                 "run": f"{e.model} on {e.data_label}",
+                "steps": f"{e.steps:,}",
+                "changed": ", ".join(f"{field}={value}" for field, value in changes.items()),
                 "seed": e.seed,
                 "trained with the map": e.saliency,
             }
@@ -203,11 +209,11 @@ def ledger_by_verdict(records: Records) -> str:
 
 
 def counts(records: Records) -> str:
-    """Return how many claims have which verdict."""
+    """Return how many claims there are, and how many have which verdict."""
     found = claims.ledger(records)["here"].value_counts()
-    return tables.markdown(
-        pd.DataFrame([{verdict: int(found.get(verdict, 0)) for verdict in VERDICTS}])
-    )
+    row = {"claims": int(found.sum())}
+    row |= {verdict: int(found.get(verdict, 0)) for verdict in VERDICTS}
+    return tables.markdown(pd.DataFrame([row]))
 
 
 def printed_cells(records: Records) -> str:
@@ -318,17 +324,46 @@ def on_a_gpu(records: Records) -> str:
 
 
 def paper_preset(records: Records) -> str:
-    """Return the runs of the preset `paper` with T, FD, FID-768, KID, precision and recall."""
+    """Return each run of the preset `paper`: FD, FID-768, KID, precision, recall and minutes."""
     lines = []
     for r in records:
         e, m = r["experiment"], r["metrics"]
         if e["preset"] == "paper":
-            more = r["also"]["inception-768"]
-            row = {"model": f"{e['model']} with T", "steps": f"{e['steps']:,}", "runs": 1}
-            row |= {"FD": f"{m['fd']:.1f}", "FID-768": f"{more['fid768']:.3f}"}
+            more = r.get("also", {}).get("inception-768")
+            row = {"model": e["model"] + (" with T" if e["augment"] else "")}
+            row |= {"data": r["data"]["name"], "size": e["size"], "steps": f"{e['steps']:,}"}
+            row |= {"seed": e["seed"], "FD": f"{m['fd']:.1f}"}
+            row |= {"FID-768": f"{more['fid768']:.3f}" if more else ""}
             row |= {"KID": f"{m['kid']:.3f}", "precision": f"{m['precision']:.2f}"}
-            lines.append(row | {"recall": f"{m['recall']:.2f}", "minutes": r["minutes"]})
-    return tables.markdown(pd.DataFrame(lines))
+            row |= {"recall": f"{m['recall']:.2f}", "minutes": r["minutes"]}
+            for space, audit in r.get("audit", {}).items():
+                verdict = audit if isinstance(audit, str) else audit["verdict"]
+                row[f"audit, {space}"] = verdict.split(":")[0]
+            lines.append(row | {"machine": r["device"]})
+    return tables.markdown(pd.DataFrame(lines)) if lines else NOTHING
+
+
+def where_run(records: Records) -> str:
+    """Return which seeds were trained on which data, at which budget, on which machine."""
+    seeds: dict[tuple[Any, ...], set[int]] = {}
+    for r in records:
+        e = Experiment.from_dict(r["experiment"])
+        if e.preset in runs.COMPARABLE and not _is_untrained(r):
+            data = r["data"]["name"] + (", a part held out" if e.heldout else "")
+            what = (e.preset, e.size, e.steps, data, _protocol(e), r["device"])
+            seeds.setdefault(what, set()).add(e.seed)
+    lines = []
+    for (preset, size, steps, data, protocol, device), of in sorted(seeds.items()):
+        row = {"preset": preset, "size": f"{size}x{size}", "steps": f"{steps:,}", "data": data}
+        row |= {"protocol": protocol, "machine": device}
+        lines.append(row | {"seeds": ", ".join(map(str, sorted(of)))})
+    return tables.markdown(pd.DataFrame(lines)) if lines else NOTHING
+
+
+def _protocol(e: Experiment) -> str:
+    """Return an experiment's protocol; one that changes a single field of it is a control in it."""
+    output = e.mix == "attnmix" and e.saliency != EARLIER["saliency"]
+    return "earlier" if e.fresh_noise and not output else "present"
 
 
 def few_images(records: Records) -> str:
@@ -364,11 +399,14 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     longer_now=partial(distances, ladder("covid-ct", "cpu", steps=LONGER), STEP),
     longer=partial(distances, ladder("covid-ct", "cpu", steps=LONGER, **EARLIER), STEP),
     models=partial(distances, rows_of("table2", "covid-ct", "cpu", **EARLIER), "model of Table II"),
+    models_now=partial(distances, rows_of("table2", "covid-ct", "cpu"), "model of Table II"),
     larger=partial(
         distances, rows_of("table3", "covid-ct", "cpu", **EARLIER), "model of Table III"
     ),
-    acdc=partial(distances, named(ladder("acdc", "cpu"), MEASURED), "row, on ACDC"),
-    lgg=partial(distances, named(ladder("lgg", "cpu"), MEASURED), "row, on LGG"),
+    acdc=partial(distances, with_rivals("acdc"), "row, on ACDC"),
+    acdc_pairs=partial(differences, ladder("acdc", "cpu")),
+    lgg=partial(distances, with_rivals("lgg"), "row, on LGG"),
+    lgg_pairs=partial(differences, ladder("lgg", "cpu")),
     few_images=few_images,
     budgets=at_every_budget,
     what_d_says=what_d_says,
@@ -378,6 +416,7 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     speed=speed,
     gpu=on_a_gpu,
     paper_preset=paper_preset,
+    where_run=where_run,
 )
 
 

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from hagan_lite.config import Experiment
 from hagan_lite.system.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -41,7 +42,8 @@ def test_a_part_that_nothing_draws_is_an_error():
 @pytest.mark.parametrize(
     "name",
     ["four", "measured", "measured_pairs", "earlier_pairs", "acdc", "lgg", "figure_7"]
-    + ["few_images", "budgets", "what_d_says", "longer_now"],
+    + ["few_images", "budgets", "what_d_says", "longer_now", "acdc_pairs", "lgg_pairs"]
+    + ["where_run", "paper_preset", "models_now"],
 )
 def test_a_part_without_records_says_so(name):
     assert pages.PARTS[name]([]) == pages.NOTHING
@@ -72,6 +74,35 @@ def test_rows_of_one_protocol_never_stand_in_the_other_ones_table():
     present, earlier = record_of(pages.FULL), record_of(pages.FULL, **pages.EARLIER)
     assert pages.PARTS["earlier"]([present]) == pages.PARTS["four"]([earlier]) == pages.NOTHING
     assert "| 200.0 |" in pages.PARTS["four"]([present])
+
+
+def test_runs_of_the_preset_paper_are_named_by_what_they_had():
+    """A run without T, on other data, or without FID-768 must not stand there as another."""
+    record = record_of("sagan") | dict(minutes=9.0)
+    record["experiment"] = Experiment.make("sagan", "acdc", "paper").to_dict()
+    record["data"] = dict(name="acdc")
+    record["metrics"] |= dict(kid=0.1, precision=0.5, recall=0.25)
+    (_, _, line) = pages.PARTS["paper_preset"]([record]).splitlines()
+    model, data, *_ = line.strip("| ").split(" | ")
+    assert (model, data) == ("sagan", "acdc")
+
+
+def test_a_record_without_a_log_has_no_say_about_d():
+    bare = record_of(pages.FULL)
+    logged = bare | dict(name="b", device="gpu", log=dict(step=[800], d_real=[0.75], d_fake=[0.5]))
+    logged["log"] |= dict(d_pix=[0.6], d_cons=[0.01], d=[1.0])
+    assert pages.PARTS["what_d_says"]([bare]) == pages.NOTHING
+    (_, _, line) = pages.PARTS["what_d_says"]([bare, logged]).splitlines()
+    assert "| 0.75 | 0.50 | 0.25 |" in line and line.endswith("| 1 |")
+
+
+def test_where_runs_were_made_says_protocol_machine_and_every_seed():
+    present, earlier = record_of(pages.FULL), record_of(pages.FULL, **pages.EARLIER)
+    control = record_of("hagan, received map") | dict(device="gpu")
+    control["experiment"] = control["experiment"] | dict(seed=10)
+    lines = pages.PARTS["where_run"]([present, earlier, control]).splitlines()[2:]
+    kinds = [tuple(line.strip("| ").split(" | "))[-3:] for line in lines]
+    assert kinds == [("earlier", "cpu", "0"), ("present", "cpu", "0"), ("present", "gpu", "10")]
 
 
 def test_the_readme_is_one_screen_and_names_every_lesson():

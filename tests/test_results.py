@@ -78,6 +78,12 @@ def test_a_record_without_its_origin_is_refused(record, field, tmp_path):
         runs.save_record(record, "a", tmp_path)
 
 
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_record_whose_distance_is_no_number_is_refused(record, score, tmp_path):
+    with pytest.raises(ValueError, match="nothing to compare"):
+        runs.save_record(changed(record, metrics__fd=score), "a", tmp_path)
+
+
 def test_a_cell_is_a_mean_over_seeds(record):
     table = tables.table_2([record, changed(record, metrics__fd=220.0, experiment__seed=1)])
     assert len(table) == 1
@@ -319,7 +325,9 @@ def test_table_4_has_the_papers_numbers_beside_the_rows_that_it_prints(record):
     assert "nan" not in tables.markdown(drawn.reset_index()).lower()
 
 
-@pytest.mark.parametrize("name", ["table2", "table4", "table4_earlier", "few_images", "budgets"])
+@pytest.mark.parametrize(
+    "name", ["table2", "table3", "table4", "table4_earlier", "few_images", "budgets", "claims"]
+)
 def test_the_committed_tables_are_the_records(name, tmp_path):
     for path in tables.save_table(publish.tables_of(committed(), "cpu")[name](), tmp_path / name):
         assert path.read_text() == (ROOT / "figures" / path.name).read_text()

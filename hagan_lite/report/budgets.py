@@ -62,15 +62,15 @@ def forest_rows(budgets: list[Budget]) -> list[ForestRow]:
 def what_d_says(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Return what the discriminators of HAGAN and of SAGAN with T said, at every budget.
 
-    Means over the last quarter of each run's log, and over runs. "pixel loss" is the pixel branch's
-    term of Eq. 7, and "of a guess" what it is for a branch that says 1/2 of every pixel.
-    "consistency" is that term's share of D's whole loss.
+    Means over the last quarter of each run's log, and over runs that have one. "pixel loss" is the
+    pixel branch's term of Eq. 7, and "of a guess" what it is for a branch that says 1/2 of every
+    pixel. "consistency" is that term's share of D's whole loss.
     """
     rows = []
     for data in DATASETS:
         for preset, changes in BUDGETS:
             both = fair_rivals(data, preset, **changes)[:2]
-            measured = by_row(both, records)
+            measured = by_row(both, [r for r in records if "log" in r])
             for name, e in both:
                 if name in measured:
                     row = {"data": data, "steps": e.steps, "model": name}

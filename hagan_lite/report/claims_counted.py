@@ -111,12 +111,15 @@ def most(table: str, data: str, by: float) -> Finding:
     return _decided(len(behind) > others / 2, f"{len(behind)} of {others} models", PRINTED)
 
 
-def loses_most(data: str, model: str) -> Finding:
-    """Judge whether the printed FID of `model` grows most from 64x64 to 256x256."""
+def loses_most(data: str, model: str, of: list[str]) -> Finding:
+    """Judge whether, of the models `of`, that of `model` has the FID that grows most.
+
+    It is the printed FID, from 64x64 to 256x256.
+    """
     small, large = _fid("table_2", data), _fid("table_3", data)
-    lost = {m: large[m] - small[m] for m in small}
+    lost = {m: large[m] - small[m] for m in of}
     first = max(lost, key=lost.get)
-    because = f"{model} loses {lost[model]:.1f}, {first} {lost[first]:.1f}"
+    because = ", ".join(f"{m} loses {growth:.1f}" for m, growth in lost.items())
     return _decided(first == model, because, PRINTED)
 
 

@@ -11,7 +11,7 @@ from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
 from hagan_lite.report.effects import effect
-from hagan_lite.report.experiments import EARLIER, PAPERS_MODELS
+from hagan_lite.report.experiments import EARLIER
 from hagan_lite.report.verdicts import (
     HELD,
     LEVEL,
@@ -132,17 +132,19 @@ def spread(records: RecordsByRow, like: dict[str, Any]) -> tuple[float, int]:
     """Return the pooled standard deviation of FD over runs, and its degrees of freedom.
 
     It is pooled over all rows on the same images, at the same size and number of steps as the
-    record `like`; (0.0, 0) where none of them has several runs.
+    record `like`, and scored against as many images; (0.0, 0) where none of them has several runs.
     """
 
     def budget(record: dict[str, Any]) -> tuple:
         e = record["experiment"]
-        return record["data"]["fingerprint"], e["size"], e["steps"]
+        n_real = record["metrics"]["n_real"]
+        return record["data"]["fingerprint"], e["size"], e["steps"], n_real
 
-    alike = set()  # two names may stand for one experiment, which counts once
+    scores_of = {}  # two names may stand for one experiment, which counts once
     for runs in records.values():
         if budget(runs[0]) == budget(like):
-            alike.add(tuple(distance_of(r) for r in runs))
+            scores_of[tuple(r["name"] for r in runs)] = [distance_of(r) for r in runs]
+    alike = scores_of.values()
     squares = sum(np.var(scores) * len(scores) for scores in alike)
     freedom = sum(len(scores) - 1 for scores in alike)
     if not freedom:
@@ -161,8 +163,10 @@ def steadier(records: RecordsByRow, row: str, than: str) -> Finding:
         because = f"{len(mine)} and {len(other)} runs of {row} and {than}; a spread takes three"
         return Finding.stated(UNTESTED, because)
     wide, narrow = sorted((mine, other), key=np.var, reverse=True)
-    ratio = float(np.var(wide, ddof=1)) / float(np.var(narrow, ddof=1))
-    p = min(1.0, 2 * float(f_distribution.sf(ratio, len(wide) - 1, len(narrow) - 1)))
+    p = None
+    if least := float(np.var(narrow, ddof=1)):
+        ratio = float(np.var(wide, ddof=1)) / least
+        p = min(1.0, 2 * float(f_distribution.sf(ratio, len(wide) - 1, len(narrow) - 1)))
     sd, others_sd = float(np.std(mine, ddof=1)), float(np.std(other, ddof=1))
     names = _names(present, [row, than])
     comparison = Comparison(
@@ -261,17 +265,19 @@ def as_near_as_real(records: RecordsByRow, row: str) -> Finding:
         f"{protocol}"
     )
     verdict = HELD if ours - floor <= 2 * sd else NOT
+    if not math.isfinite(ours):
+        verdict = UNDECIDED
     return Finding.stated(verdict, because, _names(present, [row]))
 
 
-def loses_more(records: RecordsByRow, data: str, model: str) -> Finding:
+def loses_more(records: RecordsByRow, data: str, model: str, of: list[str]) -> Finding:
     """Judge whether the FD of `model` grows more from 64x64 to 256x256 than that of each other.
 
-    The models are those of Table II, in the protocol in which most have records at both sizes. A
+    The models are `of`, in the protocol in which most of them have records at both sizes. A
     model's growth is the difference of its means at the two sizes, and two growths are compared by
     a two-sided t-test at LEVEL, with the pooled spread of each size.
     """
-    protocol, sizes = _at_both_sizes(records, data)
+    protocol, sizes = _at_both_sizes(records, data, of)
     both = {name: sizes[name] for name in sizes if all(sizes[name])}
     growths = {name: _mean(large) - _mean(small) for name, (small, large) in both.items()}
     parts: list[Comparison | Statement] = []
@@ -314,11 +320,11 @@ def _growths(
 
 
 def _at_both_sizes(
-    records: RecordsByRow, data: str
+    records: RecordsByRow, data: str, models: list[str]
 ) -> tuple[str, dict[str, tuple[Records, Records]]]:
-    """Return the protocol in which most models have records at both sizes, and its records.
+    """Return the protocol in which most `models` have records at both sizes, and its records.
 
-    They are (at 64x64, at 256x256) by model, for each of the seven; a list may be empty.
+    They are (at 64x64, at 256x256) by model; a list may be empty.
     """
     protocols = {}
     for suffix in PROTOCOLS:
@@ -327,7 +333,7 @@ def _at_both_sizes(
                 records.get(f"{name} on {data}{suffix}", []),
                 records.get(f"{name} on {data} at 256x256{suffix}", []),
             )
-            for name in PAPERS_MODELS
+            for name in models
         }
 
     def with_both(suffix: str) -> int:

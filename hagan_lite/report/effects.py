@@ -34,22 +34,25 @@ def effect(strata: Strata, seed: int = 0) -> Effect:
       freedom; scipy's percentile bootstrap draws runs anew within each side of each stratum.
     - One stratum in which one side has a single run: Student's t-test with the other side's spread
       (Crawford and Howell 1998), and no interval.
-    - Several strata of one run a side: a t-test of their differences, which are drawn anew.
-    - Otherwise neither interval nor p.
+    - Several strata, single runs in some of them: a t-test of the strata's differences of means,
+      which are drawn anew.
+    - Otherwise there is no p, nor where a score is not finite or no run differs from another.
 
     The interval of two or three runs a side is too narrow; p is what decides.
     """
     differences = [np.mean(other) - np.mean(mine) for mine, other in strata]
     size = float(np.mean(differences))
     sides = [np.array(side) for pair in strata for side in pair]
+    if not np.isfinite(size):
+        return Effect(size, None, None)
     if all(len(side) > 1 for side in sides):
         return Effect(size, _interval(sides, seed), _welch(size, sides))
-    if len(strata) == 1 and max(map(len, sides)) > 1:
-        return Effect(size, None, float(stats.ttest_ind(*sides).pvalue))
-    if len(strata) > 1 and all(len(side) == 1 for side in sides):
-        p = float(stats.ttest_1samp(differences, 0).pvalue)
-        return Effect(size, interval_of_mean(tuple(map(float, differences)), seed), p)
-    return Effect(size, None, None)
+    if len(strata) == 1:
+        spread = max(np.ptp(side) for side in sides)
+        p = float(stats.ttest_ind(*sides).pvalue) if spread else None
+        return Effect(size, None, p)
+    p = float(stats.ttest_1samp(differences, 0).pvalue) if np.ptp(differences) else None
+    return Effect(size, interval_of_mean(tuple(map(float, differences)), seed), p)
 
 
 @cache

@@ -39,7 +39,7 @@ class Comparison:
     def verdict(self) -> str:
         """Return the verdict at LEVEL, by the corrected p where there is one."""
         p = self.p if self.corrected_p is None else self.corrected_p
-        if p is None or p >= LEVEL:
+        if p is None or not p < LEVEL:  # a p that is no number decides nothing
             return UNDECIDED
         return HELD if self.effect > 0 else NOT
 

@@ -89,13 +89,19 @@ def _four_digits(value: Any) -> Any:
 def save_record(record: dict[str, Any], name: str, folder: Path = RECORDS) -> Path:
     """Write the record as `folder`/`name`.json and return that path.
 
-    Raises ValueError for a record that does not say how it was obtained, and where a record of
-    other choices or other images has that name.
+    Raises ValueError for a record that does not say how it was obtained, for a distance that is no
+    finite number, and where a record of other choices or other images has that name.
     """
     missing = [key for key in NEEDED if not record.get(key)]
     if missing:
         raise ValueError(
             f"record {name} lacks {', '.join(missing)}: a number without its origin is not a result"
+        )
+    distance = distance_of(record)
+    if distance is not None and not math.isfinite(distance):
+        raise ValueError(
+            f"record {name} has the distance {distance}: the training or its images went wrong, "
+            "and there is nothing to compare"
         )
     path = Path(folder) / f"{name}.json"
     if path.exists() and (before := _identity(read_json(path))) != _identity(record):
@@ -156,12 +162,27 @@ def each_once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     The same seed on another device, number of threads or processor is another run: sums are rounded
     in another order, and hundreds of steps later it is as far away as another seed. A run that was
-    repeated to the last digit counts once, by a record with further extractors' scores if any.
+    repeated, or only evaluated again, counts once (SAME), by a record with further extractors'
+    scores if any.
     """
-    runs = {}
-    for r in sorted(records, key=lambda r: "also" in r):  # the later one counts
-        runs[r["experiment"]["seed"], r["device"], distance_of(r)] = r
-    return [runs[key] for key in sorted(runs)]
+    runs: list[dict[str, Any]] = []
+    for r in sorted(records, key=lambda r: "also" in r)[::-1]:  # the later one counts
+        if not any(_same_run(r, other) for other in runs):
+            runs.append(r)
+    return sorted(runs, key=lambda r: (r["experiment"]["seed"], r["device"], distance_of(r)))
+
+
+SAME = 1e-4
+"""Two distances of one seed on one device that differ by less than this share are of one run.
+
+Evaluated again, a run's distance differs in its last digits; another run's differs by percents.
+"""
+
+
+def _same_run(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    machines = [(r["experiment"]["seed"], r["device"]) for r in (one, other)]
+    alike = math.isclose(distance_of(one), distance_of(other), rel_tol=SAME)
+    return machines[0] == machines[1] and alike
 
 
 def distance_of(r: dict[str, Any], at: str = "") -> float | None:

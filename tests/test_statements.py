@@ -1,0 +1,184 @@
+"""Sentences about results, in docs/, README.md and the lessons, are what the records say.
+
+A test that fails after a record was added names the sentences to write anew.
+"""
+
+import pytest
+
+from hagan_lite import runs
+from hagan_lite.report import budgets, claims, claims_measured, experiments, tables, verdicts
+from hagan_lite.report.experiments import EARLIER, ladder, rows_of
+from hagan_lite.runs.record import distance_of
+
+FULL = "+ training strategy = hagan"
+RIVALS = ("sagan with T", "base with T")
+
+
+def mean(of_row):
+    scores = [distance_of(r) for r in of_row]
+    return sum(scores) / len(scores)
+
+
+@pytest.fixture
+def present(records):
+    return runs.by_row(ladder("covid-ct", "cpu"), records)
+
+
+@pytest.fixture
+def earlier(records):
+    return runs.by_row(ladder("covid-ct", "cpu", **EARLIER), records)
+
+
+def of_pair(rows, row, rival):
+    (comparison,) = claims_measured.better(rows, row, [rival]).comparisons
+    return comparison
+
+
+def test_given_t_the_rivals_are_level_with_hagan_and_without_it_sagan_is_far_behind(present):
+    """Results: "In short", "The present protocol"; lessons 13, 15 and 17."""
+    sd, _ = claims_measured.spread(present, present[FULL][0])
+    for rival in RIVALS:
+        level = of_pair(present, FULL, rival)
+        assert level.verdict == verdicts.UNDECIDED and abs(level.effect) < sd
+    for row in (FULL, "sagan with T"):
+        ahead = of_pair(present, row, "sagan")
+        assert ahead.p < 0.001 and ahead.effect > 3 * sd
+
+
+def test_the_received_map_has_the_lower_fd_at_800_steps_alone(records, present):
+    """Results: "The present protocol"; lesson 15."""
+    assert of_pair(present, FULL, "hagan, received map").verdict == verdicts.NOT
+    assert of_pair(present, FULL, "hagan, fresh noise").verdict == verdicts.UNDECIDED
+    longer = runs.by_row(ladder("covid-ct", "cpu", steps=experiments.LONGER), records)
+    assert mean(longer["hagan, received map"]) > mean(longer[FULL])
+
+
+def test_hagan_is_ahead_of_no_rival_with_t_at_any_budget(records):
+    """Results: "In short" and the table of budgets; README; lesson 17."""
+    compared = budgets.compared_budgets(records)
+    assert compared and not [b for b in compared if b.comparison.verdict == verdicts.HELD]
+    smallest = min(compared, key=lambda b: b.comparison.p if b.comparison.p is not None else 1)
+    assert (smallest.data, smallest.rival) == ("acdc", "sagan with T")
+    after_3000 = [b for b in compared if b.steps == experiments.LONGER and b.rival == "base with T"]
+    assert all(b.comparison.effect <= 0 for b in after_3000)
+    for b in compared:
+        if b.preset == "paper":
+            assert abs(b.comparison.effect) < 10
+
+
+def test_on_acdc_t_shows_no_help_and_on_lgg_sagan_without_it_is_far_behind(records):
+    """Results: "ACDC" and "LGG"; lessons 13 and 17."""
+    acdc = runs.by_row(ladder("acdc", "cpu"), records)
+    assert of_pair(acdc, FULL, "sagan").verdict == verdicts.UNDECIDED
+    assert of_pair(acdc, "sagan with T", "sagan").effect < 0
+    lgg = runs.by_row(ladder("lgg", "cpu"), records)
+    for rival in RIVALS:
+        assert of_pair(lgg, FULL, rival).verdict == verdicts.UNDECIDED
+        assert mean(lgg[rival]) + 50 < mean(lgg["sagan"])
+    assert of_pair(lgg, "sagan with T", "sagan").verdict == verdicts.UNDECIDED
+
+
+def test_the_audit_of_other_data_sets_suspects_copies_in_pixels_and_never_in_features(records):
+    """Results: "ACDC" and "LGG"."""
+    said = tables.audits([r for r in records if r["data"]["name"] in ("acdc", "lgg")])
+    suspected = said["verdict"].str.startswith("suspicious")
+    assert suspected[said["space"] == "pixels"].all()
+    assert not suspected[said["space"] != "pixels"].any()
+
+
+def test_the_audit_suspects_none_of_the_seven_models(records):
+    """Results: "Seven models"."""
+    measured = runs.by_row(rows_of("table2", "covid-ct", "cpu", **EARLIER), records)
+    said = tables.audits([r for of_model in measured.values() for r in of_model])
+    assert set(said["model"]) == set(experiments.PAPERS_MODELS)
+    assert said["verdict"].str.startswith("no sign").all()
+
+
+def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records):
+    """Results: "Few images"."""
+    few = [r for r in records if 0 < (r["experiment"].get("n_train") or 0) <= 100]
+    said = tables.audits(few)
+    assert said[said["space"] == "pixels"]["verdict"].str.startswith("suspicious").all()
+    assert not said[said["space"] != "pixels"]["verdict"].str.startswith("suspicious").any()
+
+
+def test_labels_move_as_little_as_printed_far_more_often_under_the_output_map(records):
+    """Results: "Figure 7, the label's shift"."""
+    chances = [r["figure_7"] for r in records if "figure_7" in r]
+    assert min(c["output"] for c in chances) > 0.02
+    assert all(c["received"] < c["output"] / 2 for c in chances)
+
+
+def test_d_in_hagan_guesses_pixels_and_keeps_real_and_fake_less_far_apart(records):
+    """Results: "What D says"; lesson 17."""
+    said = budgets.what_d_says(records).set_index(["data", "steps", "model"])
+    for data, steps, model in said.index:
+        if model == "hagan":
+            mine = said.loc[(data, steps, "hagan")]
+            assert mine["pixel loss"] > 0.9 * mine["of a guess"]
+            assert float(mine["consistency"].rstrip("%")) < 5
+            assert mine["D apart"] < said.loc[(data, steps, "sagan with T"), "D apart"]
+
+
+def test_on_few_images_d_knows_them_and_hagan_is_nowhere_clearly_ahead(records):
+    """Results: "Few images"; lessons 13 and 17."""
+    few = tables.few_images(experiments.few_images("cpu"), records)
+    for _, of_data in few.groupby("data"):
+        auc = of_data.pivot(index="training images", columns="model", values="D's AUC")
+        assert (auc.iloc[0] > auc.iloc[-1]).all()
+        small = auc.loc[auc.index <= 100]
+        assert (small["hagan"] >= small["base with T"]).all()
+        kid = of_data.pivot(index="training images", columns="model", values="KID, held out")
+        others = kid[list(RIVALS)].min(axis=1)
+        assert (kid["hagan"] > 0.9 * others).all()
+    judged = {one.claim["claim"]: one for one in claims.judged(records)}
+    (small_scale,) = [one for claim, one in judged.items() if "small-scale" in claim]
+    assert small_scale.verdict in (verdicts.UNDECIDED, verdicts.NOT)
+
+
+def test_in_the_earlier_protocol_t_is_the_part_that_shows(records, earlier):
+    """Results: "What the ablation says"; lesson 15."""
+    for rival in ("base", "sagan"):
+        assert of_pair(earlier, FULL, rival).p < 0.001
+    for rival in RIVALS:
+        assert of_pair(earlier, FULL, rival).verdict == verdicts.UNDECIDED
+    assert of_pair(earlier, "base with T", "base").p < 0.01
+    for bare in ("hagan without T", "+ hierarchical discriminator, no T yet"):
+        assert of_pair(earlier, bare, "base").verdict == verdicts.UNDECIDED
+    for name in earlier:
+        if name.startswith("hagan, "):
+            assert of_pair(earlier, FULL, name).verdict == verdicts.UNDECIDED
+    order = (FULL, "sagan with T", "base with T", "base", "sagan")
+    assert sorted(order, key=lambda name: mean(earlier[name])) == list(order)
+    table = tables.table_4(ladder("covid-ct", "cpu", **EARLIER), records)
+    kid = table.set_index("row")["KID"]
+    assert sorted(order, key=kid.get) == list(order)
+    assert mean(earlier["base with flips"]) > mean(earlier["base"])
+
+
+def test_of_the_seven_models_hagan_has_the_lowest_fd_and_ddpm_the_next(records):
+    """Results: "Seven models"; lesson 13."""
+    measured = runs.by_row(rows_of("table2", "covid-ct", "cpu", **EARLIER), records)
+    assert sorted(measured, key=lambda name: mean(measured[name]))[:2] == ["hagan", "ddpm"]
+    assert len(measured) == 7
+
+
+def test_no_recipe_has_one_seed_on_a_processor_and_on_a_gpu(records):
+    """Results: "What was run where"."""
+    machines = {}
+    for r in records:
+        machines.setdefault(r["hash"], set()).add("cpu" in r["device"])
+    assert not [name for name, kinds in machines.items() if len(kinds) > 1]
+
+
+def test_hagan_takes_minutes_on_a_processor_and_one_on_the_gpu(records):
+    """Results: "How to read a table"."""
+    of_800 = [
+        r
+        for r in records
+        if (r["experiment"]["model"], r["experiment"]["steps"]) == ("hagan", 800)
+        and r["experiment"]["size"] == 64
+    ]
+    on_cpu = [r["minutes"] for r in of_800 if "cpu" in r["device"]]
+    assert min(on_cpu) > 4.5 and max(on_cpu) < 45
+    assert max(r["minutes"] for r in of_800 if "cpu" not in r["device"]) <= 1.05
