@@ -81,6 +81,8 @@ def test_a_function_that_returns_nothing_for_a_later_case_is_wrong(said):
     cases = [Case("one", (1,), True), Case("two", (2,), False)]
     assert exercises.check_function("a", lambda x: True if x == 1 else None, cases) is False
     assert "two" in said()
+    assert exercises.check_function("a", lambda x: True, cases) is False
+    assert "True and should give False" in said()
 
 
 def test_a_function_that_changes_its_argument_cannot_spoil_a_case():

@@ -119,6 +119,14 @@ def _difference(returned: Any, expected: Any, tolerance: float) -> str:
         got = torch.as_tensor(returned, dtype=torch.float64).to(wanted.device)
     except (TypeError, ValueError, RuntimeError):
         return f"it returns a {type(returned).__name__}, not a number or tensor"
+    wrong = _wrong_values(got, wanted, tolerance)
+    if wrong and isinstance(expected, bool):
+        return f"it gives {returned} and should give {expected}"
+    return wrong
+
+
+def _wrong_values(got: Tensor, wanted: Tensor, tolerance: float) -> str:
+    """Return in words how tensors differ by more than `tolerance`; an empty string if none does."""
     if got.shape != wanted.shape:
         return f"the shape is {tuple(got.shape)} and should be {tuple(wanted.shape)}"
     if not got.isfinite().all():
