@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -25,6 +26,26 @@ def test_a_self_check_tells_right_from_wrong_and_holds_no_answer(said):
         exercises.check("99.1", 1)
     assert exercises.digest("a", -0.0001, 2) == exercises.digest("a", 0.0, 2)
     assert exercises.digest("a", " Yes", 3) == exercises.digest("a", "yes", 3)
+
+
+def test_true_and_false_are_words_and_a_word_that_is_not_offered_is_no_answer(said):
+    for word, value in (("true", True), ("false", False)):
+        assert exercises.check("06.3", word) == exercises.check("06.3", value)
+        assert exercises.check("06.3", word) == exercises.check("06.3", np.bool_(value))
+    assert exercises.check("06.3", True) != exercises.check("06.3", False)
+    assert exercises.check("05.4", False) == exercises.check("05.4", "no")
+    said()
+    for other in ("yes", "maybe", 1):
+        assert exercises.check("06.3", other) is None
+        assert '"true" or "false"' in said()
+
+
+def test_where_a_number_is_asked_for_a_word_is_no_answer(said):
+    assert exercises.check("06.1", "0.4")
+    said()
+    for other in ("two fifths", [0.4], torch.tensor([0.4, 0.4])):
+        assert exercises.check("06.1", other) is None
+        assert "a number" in said()
 
 
 def half_and_mean():
@@ -54,6 +75,14 @@ def test_a_wrong_function_is_told_what_is_wrong(mine, complaint, said):
 def test_a_right_function_passes_and_an_unwritten_one_is_no_answer():
     assert exercises.check_function("a", lambda x: (x / 2, x.mean()), half_and_mean())
     assert exercises.check_function("a", lambda x: None, half_and_mean()) is None
+
+
+def test_a_function_that_returns_nothing_for_a_later_case_is_wrong(said):
+    cases = [Case("one", (1,), True), Case("two", (2,), False)]
+    assert exercises.check_function("a", lambda x: True if x == 1 else None, cases) is False
+    assert "two" in said()
+    assert exercises.check_function("a", lambda x: True, cases) is False
+    assert "True and should give False" in said()
 
 
 def test_a_function_that_changes_its_argument_cannot_spoil_a_case():

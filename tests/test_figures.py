@@ -51,7 +51,8 @@ def test_no_legend_covers_a_curve(made):
 def test_recipes_draws_each_run_of_a_row_and_nothing_where_nothing_was_measured():
     row = dict(row="a", **{"our FD (x)": 15.0, "FD of real halves": 5.0, "paper's FID": 9.0})
     empty = dict(row="b", **{"paper's FID": 8.0})
-    of_row = {"a": [dict(metrics=dict(fd=fd)) for fd in (10.0, 20.0)]}
+    e = dict(augment="translation")
+    of_row = {"a": [dict(metrics=dict(fd=fd), experiment=e) for fd in (10.0, 20.0)]}
     measured = drawing.recipes(pd.DataFrame([row, empty]), of_row).axes[0]
     dots = [line for line in measured.lines if line.get_marker() == "o"]
     assert [list(line.get_xdata()) for line in dots] == [[10.0, 20.0]]

@@ -1,7 +1,9 @@
 """Pictures of the lessons: one scale where panels are compared, legends off the data."""
 
 import numpy as np
+import torch
 
+from hagan_lite import drawing
 from hagan_lite.drawing.lessons import Lines, Panel, intensities, lines, panels, scores_of_rows
 
 
@@ -38,6 +40,8 @@ def test_parts_that_show_one_quantity_under_one_legend_share_its_scale():
     two = lines([Lines(low, "", "x", "loss"), Lines(high, "", "x", "push")], legend_below=True)
     assert one.axes[0].get_ylim() == one.axes[1].get_ylim()
     assert two.axes[0].get_ylim() != two.axes[1].get_ylim()
+    assert [axis.get_ylabel() for axis in one.axes] == ["loss", ""]  # it lay over the second axis
+    assert [axis.get_ylabel() for axis in two.axes] == ["loss", "push"]
 
 
 def test_every_run_of_a_row_is_a_dot_and_its_mean_a_bar():
@@ -46,3 +50,35 @@ def test_every_run_of_a_row_is_a_dot_and_its_mean_a_bar():
     axis = scores_of_rows(rows, kinds, "FD", floor=0.5).axes[0]
     drawn = [list(line.get_xdata()) for line in axis.lines]
     assert [3.0, 5.0] in drawn and [4.0, 4.0] in drawn and [1.0, 1.0] in drawn
+
+
+def test_a_kind_has_one_colour_whichever_row_comes_first():
+    def colours(kinds):
+        rows = {name: [1.0, 2.0] for name in kinds}
+        lines = scores_of_rows(rows, kinds, "FD", floor=0.5).axes[0].lines
+        dots = [line for line in lines if line.get_marker() == "o"]
+        return {dot.get_label(): dot.get_color() for dot in dots}
+
+    one = colours({"a": "with T", "b": "without T"})
+    assert one == colours({"b": "without T", "a": "with T"}) and len(set(one.values())) == 2
+
+
+def test_no_legend_of_the_evaluation_lies_on_data():
+    r = torch.Generator().manual_seed(0)
+    cloud = torch.randn(9, 2, generator=r)
+    for figure in (
+        drawing.gaussians([(cloud, cloud + 1, "a")] * 2),
+        drawing.neighbourhoods([(cloud, cloud + 1, "a")] * 2),
+    ):
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        lowest = min(axis.get_window_extent().y0 for axis in figure.axes)
+        assert legend.get_window_extent().y1 < lowest
+
+
+def test_axes_without_data_show_the_reason_and_no_ticks():
+    log = [dict(step=step, d=1.0, g=1.0, d_img=1.0, d_real=0.5, d_fake=0.5) for step in (1, 2)]
+    figure = drawing.training_curves(log, 1)
+    losses, scores, gates, shifts = figure.axes
+    assert losses.axison and scores.axison and not gates.axison and not shifts.axison
+    assert gates.texts and gates.get_legend() is None

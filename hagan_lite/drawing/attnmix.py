@@ -15,6 +15,7 @@ from hagan_lite.drawing.style import (
     MIXED,
     _absent,
     _figure,
+    _legend_below,
     _over_steps,
     _picture,
     saliency_scale,
@@ -80,7 +81,7 @@ def shifts_by_area(labels: dict[str, Labels], chances: dict[str, float], title: 
         axis.set(title=f"map: {name}\nchance of the paper's three: {chances[name]:.2g}")
         axis.set(xlabel="lambda_0, share of real pixels", xlim=(0, 1))
     axes[0, 0].set_ylabel("shift of the label, lambda - lambda_0")
-    axes[0, 0].legend(fontsize=9, loc="upper left")
+    _legend_below(figure, axes[0, 0], 10)
     figure.suptitle(title)
     return figure
 

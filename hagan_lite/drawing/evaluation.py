@@ -13,7 +13,17 @@ from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, ScalarForm
 from skimage.util import montage
 from torch import Tensor
 
-from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, PHASE, REAL, _absent, _figure, _picture
+from hagan_lite.drawing.style import (
+    COLOURS,
+    FAKE,
+    MIXED,
+    PHASE,
+    REAL,
+    _absent,
+    _figure,
+    _legend_below,
+    _picture,
+)
 from hagan_lite.runs.record import DISTANCES, distance_of
 
 
@@ -29,7 +39,7 @@ def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
             axis.add_patch(_ellipse(cloud, colour))
         axis.set(title=title, xlabel="feature 1", aspect="equal")
     axes[0, 0].set_ylabel("feature 2")
-    axes[0, 0].legend(fontsize=8, loc="upper left")
+    _legend_below(figure, axes[0, 0], 10)
     return figure
 
 
@@ -71,7 +81,7 @@ def models_side_by_side(
 
 
 def over_n(
-    scores: dict[int, list[float]], label: str, marked: int, unit: str, log: bool = True
+    scores: dict[int, list[float]], title: str, marked: int, unit: str, log: bool = True
 ) -> Figure:
     """Draw mean and standard deviation of several scores over the number of images.
 
@@ -80,13 +90,13 @@ def over_n(
     figure, axes = _figure(1, 1, 6, 3.2)
     axis, values = axes[0, 0], np.array(list(scores.values()))
     mean, sd = values.mean(1), values.std(1, ddof=1)
-    axis.errorbar(scores.keys(), mean, sd, fmt="o-", color=REAL, capsize=3, label=label)
+    axis.errorbar(scores.keys(), mean, sd, fmt="o-", color=REAL, capsize=3)
     axis.axvline(marked, color=PHASE, ls="--", lw=1)
     axis.annotate(
-        f" n = {marked}", (marked, 0.96), xycoords=("data", "axes fraction"), fontsize=8, va="top"
+        f" n = {marked}", (marked, 0.96), xycoords=("data", "axes fraction"), fontsize=10, va="top"
     )
     axis.set(xscale="log", yscale="log" if log else "linear")
-    axis.set(xlabel="images in each set", ylabel=unit)
+    axis.set(title=title, xlabel="images in each set", ylabel=unit)
     axis.set_xticks(list(scores), [str(n) for n in scores])
     axis.xaxis.set_minor_locator(NullLocator())
     if log:
@@ -95,7 +105,6 @@ def over_n(
         axis.yaxis.set_minor_formatter(NullFormatter())
     else:
         axis.axhline(0, color=PHASE, lw=1)
-    axis.legend(fontsize=8)
     return figure
 
 
@@ -123,7 +132,7 @@ def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figu
         )
         axis.set(title=title, xlabel="feature 1", aspect="equal")
     axes[0, 0].set_ylabel("feature 2")
-    axes[0, 0].legend(fontsize=7, loc="lower left")
+    _legend_below(figure, axes[0, 0], 10)
     return figure
 
 
@@ -140,7 +149,7 @@ def audited(audits: dict[str, Any], unit: str = "distance to the nearest trainin
         axis.set(title=f"{title} (p = {audit.p_value:.2g})")
         axis.set(xlabel=unit, ylabel="share that is nearer")
         axis.set_xlim(left=0)
-    axes[0, 0].legend(fontsize=8)
+    _legend_below(figure, axes[0, 0], 10)
     return figure
 
 
@@ -163,10 +172,16 @@ def pairs(
     return figure
 
 
+_WITH_T = dict(label="with T", color=COLOURS[0])
+_WITHOUT_T = dict(label="without T", color=COLOURS[1])
+
+
 def recipes(
     table: pd.DataFrame, of_row: dict[str, list[dict[str, Any]]], printed: str = "Table IV"
 ) -> Figure:
     """Draw a line per row of tables.of_rows: each run's score a dot, their mean a bar.
+
+    Blue runs were trained with T, orange ones without, as in the forest plots.
 
     `of_row` holds the records of each row that has any (record.by_row). Beside it stands the
     paper's FID of the table `printed`, on a scale of its own, for the two have none in common.
@@ -181,7 +196,9 @@ def recipes(
     for y, row in enumerate(table.to_dict("records")):
         if row["row"] in of_row:
             scores = [round(distance_of(r), digits) for r in of_row[row["row"]]]  # as printed
-            measured.plot(scores, [y] * len(scores), "o", color=FAKE, ms=5, alpha=0.8)
+            with_T = of_row[row["row"]][0]["experiment"]["augment"]
+            how = _WITH_T if with_T else _WITHOUT_T
+            measured.plot(scores, [y] * len(scores), "o", ms=5, alpha=0.8, **how)
             measured.plot([row[column]] * 2, [y - 0.3, y + 0.3], color="black", lw=2)
         paper.plot(row["paper's FID"], y, "s", color=MIXED, ms=6)
     measured.axvline(floor, color=PHASE, ls="--", lw=1)
@@ -196,6 +213,7 @@ def recipes(
     for axis in axes:
         axis.grid(axis="y", color="0.92")
         axis.set_axisbelow(True)
+    _legend_below(figure, measured, 10)
     return figure
 
 
@@ -230,7 +248,7 @@ def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") ->
     axis.axhline(np.mean(floors), color=PHASE, ls="--", lw=1, label=floor_label)
     axis.set(title=title, xlabel="training step", ylim=(0, None))
     axis.set_ylabel(f"{DISTANCES[kind].label} (ring: the smallest)")
-    axis.legend(fontsize=8)
+    _legend_below(figure, axis, 9, columns=3)
     return figure
 
 

@@ -19,6 +19,7 @@ from hagan_lite.drawing.style import (
     PHASE,
     REAL,
     _figure,
+    _legend_below,
     _picture,
     saliency_scale,
 )
@@ -248,7 +249,7 @@ def planes(parts: list[Plane], limit: float = 2.0, reach: float = 0.5, side: flo
         bar.ax.tick_params(labelsize=LARGE)
         bar.set_label("D's answer", fontsize=LARGE)
     fullest = max(axes[0], key=lambda axis: len(axis.get_legend_handles_labels()[1]))
-    _legend_below(figure, fullest)
+    _legend_below(figure, fullest, LARGE)
     return figure
 
 
@@ -295,7 +296,8 @@ def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -
     Curves of at most eight points show them as dots.
 
     Legends stand below the axes, off the data. With `legend_below` all parts have the same curves,
-    and one legend stands below them all. Parts that show one quantity share its scale then.
+    and one legend stands below them all. Parts that show one quantity share its scale and name
+    then.
     """
     one_quantity = legend_below and len({part.y for part in parts}) == 1
     figure, axes = _figure(1, len(parts), 4.0 * len(parts), height, sharey=one_quantity)
@@ -304,13 +306,15 @@ def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -
             how = dict(ls=DASHES[i % 4], marker="o" if len(x) <= 8 else None, ms=5)
             axis.plot(np.asarray(x), np.asarray(y), **how, color=COLOURS[i], label=label)
         axis.axhline(0, color="0.85", lw=0.8, zorder=0)
-        axis.set(title=part.title, xlabel=part.x, ylabel=part.y)
+        axis.set(title=part.title, xlabel=part.x)
+        if axis is axes[0, 0] or not one_quantity:
+            axis.set_ylabel(part.y)
         if len(part.curves) > 1 and not legend_below:
             below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.22), borderaxespad=0)
             axis.legend(**below, ncols=2, fontsize=SMALL, frameon=False)
     _legible(axes)
     if legend_below:
-        _legend_below(figure, axes[0, 0])
+        _legend_below(figure, axes[0, 0], LARGE)
     return figure
 
 
@@ -320,13 +324,6 @@ def _legible(axes: np.ndarray) -> None:
         axis.tick_params(labelsize=LARGE)
         for text in (axis.title, axis.xaxis.label, axis.yaxis.label):
             text.set_fontsize(LARGE)
-
-
-def _legend_below(figure: Figure, axis: Axes) -> None:
-    """Draw the legend of one set of axes below the whole figure, off the data."""
-    handles, labels = axis.get_legend_handles_labels()
-    how = dict(loc="outside lower center", ncols=max(1, len(labels)), frameon=False)
-    figure.legend(handles, labels, fontsize=LARGE, **how)
 
 
 def intensities(parts: dict[str, dict[str, Any]], x: str, bins: int = 40) -> Figure:
@@ -353,12 +350,16 @@ def intensities(parts: dict[str, dict[str, Any]], x: str, bins: int = 40) -> Fig
 
 
 class Bars(NamedTuple):
-    """Describe one set of axes of horizontal bars, {label: value}; `log` for values far apart."""
+    """Describe one set of axes of horizontal bars, {label: value}; `log` for values far apart.
+
+    Each value is written beside its bar with `digits` significant digits.
+    """
 
     values: dict[str, float]
     title: str
     x: str
     log: bool = False
+    digits: int = 3
 
 
 def bars(parts: list[Bars], height: float = 2.8) -> Figure:
@@ -367,11 +368,12 @@ def bars(parts: list[Bars], height: float = 2.8) -> Figure:
     for axis, part in zip(axes[0], parts, strict=True):
         names = sorted(part.values, key=part.values.get)
         values = [part.values[name] for name in names]
-        numbers = [f"{v:.3g}" if v < 1000 else f"{v:,.0f}" for v in values]
+        numbers = [f"{v:.{part.digits}g}" if v < 1000 else f"{v:,.0f}" for v in values]
         drawn = axis.barh(names, values, color=COLOURS[0], log=part.log)
-        axis.bar_label(drawn, numbers, padding=3, fontsize=8)
+        axis.bar_label(drawn, numbers, padding=3, fontsize=SMALL)
         axis.set(title=part.title, xlabel=part.x)
         axis.margins(x=0.2)
+    _legible(axes)
     return figure
 
 
@@ -380,10 +382,12 @@ def scores_of_rows(
 ) -> Figure:
     """Draw a line per row: each run's score a dot, their mean a bar, the floor a dashed line.
 
-    `kinds` names the kind of each row; a kind has one colour, and the legend below names it.
+    `kinds` names the kind of each row; a kind has one colour, and the legend below names it. They
+    are coloured in the order of the alphabet, so that "with T" is blue and "without T" orange, as
+    in the forest plots.
     """
     figure, ((axis,),) = _figure(1, 1, 8.0, 0.45 * len(rows) + 1.4)
-    colours = dict(zip(dict.fromkeys(kinds.values()), COLOURS[1:], strict=False))
+    colours = dict(zip(sorted(set(kinds.values())), COLOURS, strict=False))
     for y, (name, scores) in enumerate(rows.items()):
         kind = kinds[name]
         how = dict(color=colours[kind], ms=8, alpha=0.8, label=kind)
@@ -395,10 +399,7 @@ def scores_of_rows(
     axis.invert_yaxis()
     axis.grid(axis="y", color="0.92")
     _legible(np.array([axis]))
-    handles, labels = axis.get_legend_handles_labels()
-    once = dict(zip(labels, handles, strict=True))
-    how = dict(loc="outside lower center", ncols=len(once), frameon=False, fontsize=LARGE)
-    figure.legend(once.values(), once.keys(), **how)
+    _legend_below(figure, axis, LARGE)
     return figure
 
 

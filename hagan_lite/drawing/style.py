@@ -73,21 +73,36 @@ def spread(images: np.ndarray, n: int) -> np.ndarray:
 
 
 def _absent(axis: Axes, why: str) -> None:
-    """Write into empty axes why nothing is drawn there."""
+    """Write into empty axes why nothing is drawn there; their title stays, their ticks go."""
     axis.text(0.5, 0.5, why, ha="center", transform=axis.transAxes)
+    axis.set_axis_off()
 
 
 def _over_steps(axes: Iterable[Axes], phase_two: int, columns: int = 3) -> None:
     """Label axes over training steps, mark the start of phase two, and put legends below them.
 
-    A curve may run anywhere, so that a legend inside the axes would cover data.
+    A curve may run anywhere, so that a legend inside the axes would cover data. Axes in which
+    nothing is drawn stay empty.
     """
     for axis in axes:
+        if not axis.axison:
+            continue
         axis.set_xlabel("training step")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
         below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.19), borderaxespad=0)
         axis.legend(**below, ncols=columns, fontsize=8, frameon=False)
+
+
+def _legend_below(figure: Figure, axis: Axes, size: float, columns: int = 0) -> None:
+    """Draw the legend of one set of axes below the whole figure, off the data.
+
+    Entries of one name are shown once. `columns` is the number of columns; 0: as many as entries.
+    """
+    handles, labels = axis.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    how = dict(loc="outside lower center", ncols=columns or max(1, len(once)), frameon=False)
+    figure.legend(once.values(), once.keys(), fontsize=size, **how)
 
 
 def saliency_scale(largest: float) -> Normalize:

@@ -39,7 +39,7 @@ def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = ""
     Right of 0 the runs go the way of the claim. The colour says whether both sides have T.
     """
     wrapped = [_wrapped(row) for row in rows]
-    heights = [0.16 + 0.19 * len(lines) for lines in wrapped]
+    heights = [0.16 + 0.21 * len(lines) for lines in wrapped]
     figure, axes = _figure(1, 1, 12, sum(heights) + 1.3)
     axis = axes[0, 0]
     if not rows:
@@ -58,7 +58,7 @@ def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = ""
         axis.plot(row.effect, place, "o", ms=size, mec=colour, mfc=face, mew=2)
     _columns(axis, rows, places, columns)
     axis.axvline(0, color="black", lw=1)
-    axis.set_yticks(places, ["\n".join(lines) for lines in wrapped], linespacing=1.0)
+    axis.set_yticks(places, ["\n".join(lines) for lines in wrapped], linespacing=1.2)
     for label, row in zip(axis.get_yticklabels(), rows, strict=True):
         label.set_fontsize(9 if row.control else 10.5)
         label.set_color("0.35" if row.control else "black")

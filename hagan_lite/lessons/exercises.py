@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,10 +21,12 @@ _predictions: dict[str, str] = {}  # noted by `predict` in this kernel, for `out
 def check(name: str, answer: Any) -> bool | None:
     """Return whether `answer` to exercise `name` ("03.1") is right, and print it.
 
-    None means "not answered yet", and gives None.
+    None means "not answered yet", and gives None. So does an answer of the wrong kind: a word that
+    the exercise does not offer, or none where it asks for a number; then it prints what to write.
 
-    An answer is a number, compared after rounding, or a word, compared in lower case. Raises
-    KeyError, listing the lesson's exercises, for a name that is none.
+    A number is compared after rounding, a word in lower case; True and False stand for "true" and
+    "false", or "yes" and "no". Raises KeyError, listing the lesson's exercises, for a name that is
+    none.
     """
     exercises = json.loads(FILE.read_text())
     if name not in exercises:
@@ -31,8 +34,29 @@ def check(name: str, answer: Any) -> bool | None:
     exercise = exercises[name]
     if answer is None:
         return _say(name, None)
-    right = digest(name, answer, exercise["digits"]) in exercise["digests"]
+    offered = exercise.get("offered", [])
+    given = _word(answer, offered) if offered else _number(answer)
+    if given is None:
+        wanted = " or ".join(f'"{word}"' for word in offered) or "a number"
+        return _say(name, None, f"write {wanted}, not {answer!r}")
+    right = digest(name, given, exercise["digits"]) in exercise["digests"]
     return _say(name, right, f"Hint: {exercise['hint']}")
+
+
+def _word(answer: Any, offered: list[str]) -> str | None:
+    """Return the offered word that an answer is, or None; True is the first word of a pair."""
+    if isinstance(answer, bool | np.bool_) and set(offered) in ({"true", "false"}, {"yes", "no"}):
+        return offered[0] if answer else offered[1]
+    word = answer.strip().lower() if isinstance(answer, str) else None
+    return word if word in offered else None
+
+
+def _number(answer: Any) -> float | None:
+    """Return an answer as a number, or None where it is none; text such as "0.5" is one."""
+    try:
+        return float(answer)
+    except (TypeError, ValueError, RuntimeError):
+        return None
 
 
 def digest(name: str, answer: Any, digits: int) -> str:
@@ -63,16 +87,19 @@ def check_function(
 ) -> bool | None:
     """Return whether `mine` gives what every case expects; print the first thing that is wrong.
 
-    None means that `mine` returned None, "not written yet". Values may differ by `tolerance`.
+    None means that `mine` returned None in the first case, "not written yet". Values may differ by
+    `tolerance`.
     """
-    for words, arguments, expected in cases:
+    for number, (words, arguments, expected) in enumerate(cases):
         own = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
         try:
             returned = mine(*own)
         except Exception as error:
             return _say(name, False, f"For {words}, it raises {type(error).__name__}: {error}")
-        if returned is None:
+        if returned is None and number == 0:
             return _say(name, None)
+        if returned is None:
+            return _say(name, False, f"For {words}, it returns nothing.")
         if wrong := _difference(returned, expected, tolerance):
             return _say(name, False, f"For {words}, {wrong}.")
     return _say(name, True)
@@ -92,6 +119,14 @@ def _difference(returned: Any, expected: Any, tolerance: float) -> str:
         got = torch.as_tensor(returned, dtype=torch.float64).to(wanted.device)
     except (TypeError, ValueError, RuntimeError):
         return f"it returns a {type(returned).__name__}, not a number or tensor"
+    wrong = _wrong_values(got, wanted, tolerance)
+    if wrong and isinstance(expected, bool):
+        return f"it gives {returned} and should give {expected}"
+    return wrong
+
+
+def _wrong_values(got: Tensor, wanted: Tensor, tolerance: float) -> str:
+    """Return in words how tensors differ by more than `tolerance`; an empty string if none does."""
     if got.shape != wanted.shape:
         return f"the shape is {tuple(got.shape)} and should be {tuple(wanted.shape)}"
     if not got.isfinite().all():
@@ -108,7 +143,7 @@ def _difference(returned: Any, expected: Any, tolerance: float) -> str:
 def _say(name: str, right: bool | None, why: str = "") -> bool | None:
     """Print the verdict on an exercise, and return it."""
     if right is None:
-        print(f"Exercise {name}: no answer yet.")
+        print(f"Exercise {name}: {why or 'no answer yet'}.")
     else:
         print(f"Exercise {name}: " + ("right." if right else f"not yet. {why}"))
     return right
