@@ -82,3 +82,9 @@ def test_axes_without_data_show_the_reason_and_no_ticks():
     losses, scores, gates, shifts = figure.axes
     assert losses.axison and scores.axison and not gates.axison and not shifts.axison
     assert gates.texts and gates.get_legend() is None
+
+
+def test_the_palette_is_seaborns_for_the_colour_blind():
+    import seaborn as sns
+
+    assert style.COLOURS == list(sns.color_palette("colorblind"))

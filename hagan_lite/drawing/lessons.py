@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -30,8 +29,8 @@ LARGE, SMALL = 11, 9
 DASHES = ("-", "--", ":", "-.")
 
 # Eleven bands, not a gradient: their borders are seen from afar, and few colours keep PNGs exact.
-_ANSWERS = ListedColormap(
-    sns.blend_palette([(0.96, 0.74, 0.42), (1, 1, 1), (0.48, 0.71, 0.91)], 11).as_hex()
+_ANSWERS = LinearSegmentedColormap.from_list(
+    "answers", [(0.96, 0.74, 0.42), (1, 1, 1), (0.48, 0.71, 0.91)], 11
 )
 
 
@@ -261,7 +260,7 @@ def _plane(axis: Axes, part: Plane, limit: float, reach: float, long: float) -> 
     kinds = (("real", part.real, REAL, "o"), ("fake", part.fake, FAKE, "^"))
     for label, points, colour, marker in kinds:
         if points is not None:
-            edge = sns.dark_palette(colour, 3)[1]
+            edge = tuple(0.55 * part for part in to_rgb(colour))  # the same, darker
             how = dict(s=18, marker=marker, color=[colour], edgecolors=[edge], linewidths=0.6)
             axis.scatter(*np.asarray(points).T, label=label, zorder=2, **how)
     if part.push is not None:
@@ -411,6 +410,8 @@ def heat_map(values: Tensor, positions: list[int], title: str, unit: str) -> Fig
     figure, ((axis,),) = _figure(1, 1, 4.6, 3.8)
     most = float(values.abs().max())
     how = dict(cmap="PuOr", vmin=-most, vmax=most, square=True, cbar_kws={"label": unit})
+    import seaborn as sns  # a second, which other lessons need not wait
+
     sns.heatmap(values.numpy(), ax=axis, **how)
     middles = [i + 0.5 for i in range(len(positions))]
     axis.set_xticks(middles, positions)

@@ -7,15 +7,19 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hagan_lite.system.storage import write_atomically
 
-COLOURS = sns.color_palette("colorblind")
+COLOURS = [
+    to_rgb(colour)
+    for colour in ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc")
+    + ("#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9")
+]
+"""Seaborn's palette "colorblind"; seaborn itself takes a second to import."""
 REAL, FAKE, MIXED, PHASE = COLOURS[0], COLOURS[1], COLOURS[2], "0.5"
 STYLE = {
     "font.size": 10,
