@@ -7,9 +7,9 @@ function networkOf(weights, widths) {
   for (let l = 1; l < widths.length; l++) {
     const ins = widths[l - 1];
     const outs = widths[l];
-    const W = Float64Array.from(weights.slice(at, at + ins * outs));
+    const W = new Float64Array(weights.slice(at, at + ins * outs));
     at += ins * outs;
-    const b = Float64Array.from(weights.slice(at, at + outs));
+    const b = new Float64Array(weights.slice(at, at + outs));
     at += outs;
     net.push({ W, b, ins, outs });
   }
@@ -396,7 +396,12 @@ function render({ model, el }) {
     columns.append(
       element(
         "div",
-        { "data-what": name, style: "flex: 1 1 320px" },
+        {
+          role: "group",
+          "aria-label": `the ${name} game`,
+          "data-what": name,
+          style: "flex: 1 1 320px",
+        },
         planes[name].node,
         choice(own, "loss", "loss", [
           ["minimax", "minimax"],
@@ -472,14 +477,14 @@ function render({ model, el }) {
     games[name] = new Game(G, D, widths, model.get("data"), model.get(name), model.get("seed"));
   }
   // A far step takes many frames of training; both games stay at one step meanwhile.
-  function draw() {
+  function draw(soon) {
     const seen = {};
     const words = [];
     const wanted = model.get("step");
     const began = performance.now();
-    const reached = names.map((name, i) => games[name].trainTo(wanted, began + 5 * (i + 1)));
+    const reached = names.map((name, i) => games[name].trainTo(wanted, began + 3 * (i + 1)));
     shown = Math.min(...reached);
-    if (shown < wanted) requestAnimationFrame(draw);
+    if (shown < wanted) soon();
     for (const name of names) {
       seen[name] = planes[name].draw(games[name], shown, model.get("data"));
       words.push(
