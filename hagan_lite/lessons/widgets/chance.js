@@ -182,7 +182,7 @@ function render({ model, el }) {
   );
   const text = (x, y, string, more = {}) => element("svg:text", { x, y, ...more }, string);
   const left = 40;
-  const bottom = HIGH - 30;
+  const bottom = HIGH - 34;
   const toSeeds = (n) => left + ((n - 1) / (MOST - 1)) * (WIDE - left - 10);
   const toPower = (value) => bottom - value * (bottom - 12);
   scale.append(
@@ -194,7 +194,7 @@ function render({ model, el }) {
   for (const value of [0, 0.5, WANTED, 1])
     scale.append(text(left - 6, toPower(value) + 4, value, { "text-anchor": "end" }));
   for (const n of [1, 10, 20, 30, 40])
-    scale.append(text(toSeeds(n), bottom + 16, n, { "text-anchor": "middle" }));
+    scale.append(text(toSeeds(n), bottom + 15, n, { "text-anchor": "middle" }));
   scale.append(text((left + WIDE) / 2, HIGH - 1, "seeds of each row", { "text-anchor": "middle" }));
 
   const low = -0.6 * model.get("_widest");
@@ -203,7 +203,7 @@ function render({ model, el }) {
   axis.append(element("svg:path", { class: "explorer-axis", d: `M0 ${bottom}H${WIDE}` }));
   const tick = [10, 20, 50, 100].find((size) => (high - low) / size <= 8) ?? 200;
   for (let fd = Math.ceil(low / tick) * tick; fd <= high; fd += tick) {
-    axis.append(text(toX(fd), bottom + 16, fd ? signed(fd, 0) : "0", { "text-anchor": "middle" }));
+    axis.append(text(toX(fd), bottom + 15, fd ? signed(fd, 0) : "0", { "text-anchor": "middle" }));
   }
   axis.append(text(WIDE / 2, HIGH - 1, "FD, from the row's mean", { "text-anchor": "middle" }));
 
