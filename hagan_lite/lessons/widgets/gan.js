@@ -495,7 +495,7 @@ function render({ model, el }) {
     }
     model.set("seen", seen);
     if (!playing) model.save_changes();
-    say(`step ${shown}. ${words.join(". ")}`);
+    if (shown === wanted) say(`step ${shown}. ${words.join(". ")}`);
   }
   for (const name of names) {
     begun(name);
