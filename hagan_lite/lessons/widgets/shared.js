@@ -4,11 +4,15 @@ const REAL = "#0173b2";
 const FAKE = "#de8f05";
 const MIXED = "#029e73"; // as in every figure
 
+// What has the focus keeps its keys: else "x" on a slider would cut the cell of a notebook.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
 // Make an element; names that begin with "on" are events, "svg:" stands before those of SVG.
 function element(tag, attributes = {}, ...children) {
   const node = tag.startsWith("svg:")
     ? document.createElementNS("http://www.w3.org/2000/svg", tag.slice(4))
     : document.createElement(tag);
+  if (["input", "select", "button"].includes(tag)) attributes = { ...OWN_KEYS, ...attributes };
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value !== false && value !== undefined)
@@ -71,14 +75,9 @@ function drawWhenChanged(model, traits, draw) {
   draw(soon);
 }
 
-// The explorer's outermost element. JupyterLab leaves its keys alone.
+// The explorer's outermost element.
 function begin(el, name) {
-  const root = element("div", {
-    class: "explorer",
-    role: "group",
-    "aria-label": name,
-    "data-lm-suppress-shortcuts": "true",
-  });
+  const root = element("div", { class: "explorer", role: "group", "aria-label": name });
   el.append(root);
   return root;
 }
@@ -332,7 +331,7 @@ function onKey(node, act) {
 
 // Let the arrow keys move something: `move(dx, dy, event)`, each -1, 0 or 1. The label says what.
 function movable(node, label, move) {
-  attribute(node, { tabindex: 0, role: "application", "aria-label": label });
+  attribute(node, { ...OWN_KEYS, tabindex: 0, role: "application", "aria-label": label });
   onKey(node, (key, event) => {
     if (!ARROWS[key]) return false;
     move(...ARROWS[key], event);
