@@ -410,6 +410,7 @@ def test_the_games_play_and_can_be_scrubbed_back(saved, open_page):
 
     page = open_page(saved("gan"))
     table = page.locator("[data-what=left] table")
+    expect(page.locator("[aria-busy=false]")).to_be_attached()  # three steps are trained
     third = table.inner_text()
     page.get_by_role("button", name="play").click()
     expect(table).not_to_have_text(third)

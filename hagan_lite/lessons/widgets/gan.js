@@ -485,6 +485,7 @@ function render({ model, el }) {
     const reached = names.map((name, i) => games[name].trainTo(wanted, began + 3 * (i + 1)));
     shown = Math.min(...reached);
     if (shown < wanted) soon();
+    attribute(columns, { "aria-busy": shown < wanted });
     for (const name of names) {
       seen[name] = planes[name].draw(games[name], shown, model.get("data"));
       words.push(
