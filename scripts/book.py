@@ -101,6 +101,7 @@ def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
         _copy(ROOT / "book" / "_config.yml", stage / "_config.yml")
         mathjax = mathjax_file()
         _copy(mathjax, stage / "assets" / mathjax.name)
+        _copy(ROOT / "book" / "book.css", stage / "assets" / "book.css")
         html = _jupyter_book(stage)
         # What the download button gives: the notebook as it is in the checkout, to run in Jupyter.
         for page in listed:

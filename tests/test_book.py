@@ -55,7 +55,9 @@ def site(tmp_path_factory):
     (root / "notebooks" / "README.md").write_text(
         "# Plan\n\n[the lesson](00_one.ipynb), [a word](glossary.md)\n"
     )
-    (root / "notebooks" / "glossary.md").write_text("# Words\n\n**AttnMix.** $\\lambda$.\n")
+    (root / "notebooks" / "glossary.md").write_text(
+        f"# Words\n\n**AttnMix.** $\\lambda$, `a_name_that_is_{'much_' * 9}too_long`.\n"
+    )
     explorer = "from hagan_lite.lessons import widgets\n\nwidgets.FrechetExplorer(n=37)"
     bar = "import ipywidgets\n\nipywidgets.IntProgress(description='a bar')"
     lesson = cell("# One\n\n$$ i = M x $$\n\nsee [two](01_two.ipynb)", explorer, bar)
@@ -183,4 +185,18 @@ def test_the_explorer_is_alive_in_a_browser_without_a_kernel(start):
         expect(words).not_to_contain_text("distance is 2.8")
         expect(page.locator("mjx-container").first).to_be_visible(timeout=30_000)
         assert elsewhere == []
+        browser.close()
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium here; .ci/run installs it")
+def test_a_narrow_page_with_a_long_name_needs_no_scrolling_sideways(site):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        browser = p.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(viewport={"width": 400, "height": 800})
+        page.goto(f"file://{site}/notebooks/glossary.html")
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= 400
         browser.close()

@@ -1,12 +1,15 @@
 """The explorers' Python side: what they show is what the module computes."""
 
 import asyncio
+import math
 import shutil
 
 import nbformat
 import numpy as np
 import pytest
 import torch
+import traitlets
+from PIL import Image
 from scipy import stats
 
 from hagan_lite import attnmix
@@ -82,6 +85,43 @@ def test_a_finished_run_can_be_explored(smoke_run):
     assert widgets.LatentWalk(smoke_run, n=2).z.shape == (100,)
 
 
+@pytest.mark.parametrize(
+    ("trait", "value"),
+    [("box", [1, 2, 3]), ("noise", 4), ("real", -1), ("painted", b"short"), ("alpha", 1.5)],
+)
+def test_what_cannot_be_shown_is_refused_and_nothing_changes(explorer, trait, value):
+    before = explorer.lam
+    with pytest.raises(traitlets.TraitError, match=trait):
+        setattr(explorer, trait, value)
+    assert explorer.lam == before
+
+
+def test_a_single_image_can_be_explored_and_none_cannot():
+    assert 0 < widgets.AttnMixExplorer(n=1).lam < 1
+    assert widgets.AttentionExplorer(n=1).A_row.sum() == pytest.approx(1, abs=1e-5)
+    for explorer in (widgets.AttnMixExplorer, widgets.AttentionExplorer, widgets.LatentWalk):
+        with pytest.raises(ValueError, match="n = 0"):
+            explorer(n=0)
+
+
+def test_the_query_stays_at_its_place_when_the_layer_is_smaller():
+    explorer = widgets.AttentionExplorer(n=1)
+    explorer.query = [20, 31]
+    explorer.layer = 16
+    assert explorer.query == [10, 15] and len(explorer.A_row) == 256
+    with pytest.raises(traitlets.TraitError, match="row is a number from 0 to 15"):
+        explorer.query = [16, 0]
+
+
+def test_a_game_takes_what_is_not_given_from_the_settings():
+    playground = widgets.GanPlayground()
+    playground.left = dict(loss="ls")
+    assert playground.left["loss"] == "ls" and playground.left["lr_D"] == 5e-3
+    for wrong in (dict(los="ls"), dict(loss="mse")):
+        with pytest.raises(traitlets.TraitError, match=r"los: a game has|loss 'mse'"):
+            playground.right = wrong
+
+
 def test_the_attention_explorer_shows_a_row_of_A(shipped):
     explorer = widgets.AttentionExplorer(n=2)
     explorer.query, explorer.noise = [2, 3], 1
@@ -131,6 +171,18 @@ def test_more_seeds_decide_more_often_and_no_difference_decides_at_the_level():
     assert explorer.power == pytest.approx(explorer.level)
 
 
+def test_a_cloud_has_spreads_and_a_row_was_run():
+    explorer = widgets.FrechetExplorer()
+    for wrong in (dict(x=1.0), explorer.fake | dict(a=0.0), explorer.fake | dict(x=math.inf)):
+        with pytest.raises(traitlets.TraitError):
+            explorer.fake = wrong
+    chance = widgets.ChanceExplorer({"a": [1.0, 2.0]}, sd=10.0, freedom=4)
+    chance.row = "a"
+    for trait in ("row", "rival"):
+        with pytest.raises(traitlets.TraitError, match="none of the rows: a"):
+            setattr(chance, trait, "b")
+
+
 def test_without_a_spread_there_is_no_chance_to_explore():
     with pytest.raises(ValueError, match="no spread of runs"):
         widgets.ChanceExplorer({"a": [1.0]}, sd=0.0, freedom=0)
@@ -143,6 +195,11 @@ def test_the_training_viewer_shows_a_run_and_the_shipped_one(smoke_run):
     shipped = widgets.TrainingViewer()
     assert shipped.step == 10_000 and shipped._mixed_steps == [3000, 5000, 8000, 10_000]
     assert len(shipped._masks) == 4 * shipped._n_mixed * 64 * 64
+    # Its grids have four columns: the fifth image begins the second row.
+    images = np.frombuffer(shipped._samples, np.uint8).reshape(-1, shipped._n_samples, 64, 64)
+    grid = np.asarray(Image.open(mixing.SHIPPED / "samples" / "step_010000.png"))
+    assert images.shape[:2] == (len(shipped._sample_steps), 8)
+    np.testing.assert_array_equal(images[-1, 4], grid[64:128, :64])
 
 
 def test_the_training_viewer_waits_for_a_run_and_finds_what_comes(smoke_run, tmp_path):

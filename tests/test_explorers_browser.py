@@ -39,13 +39,15 @@ def browser():
 TIMED = """
 const plain = window.requestAnimationFrame.bind(window);
 window.spent = [];
+window.drawn = [];
 window.requestAnimationFrame = (callback) => plain((now) => {
   const began = performance.now();
   callback(now);
   window.spent.push(performance.now() - began);
+  window.drawn.push(now);
 });
 """
-"""Notes how long each frame of a page takes, in `spent`."""
+"""Notes how long each drawing of a page takes, in `spent`, and its frame, in `drawn`."""
 
 
 @pytest.fixture
@@ -53,9 +55,9 @@ def open_page(browser):
     """Return a function that opens a file without a network; nothing may be wrong on that page."""
     contexts, wrong = [], []
 
-    def open_file(path, width=1100, scheme="light"):
+    def open_file(path, width=1100, scheme="light", **options):
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, **options
         )
         contexts.append(context)
         page = context.new_page()
@@ -306,6 +308,94 @@ def test_the_box_follows_the_mouse_and_the_bars_follow_the_box(saved, open_page)
     expect(area).to_have_text(f"{32 * 33 / 64**2:.3f}")
 
 
+class Fingers:
+    """Touch an element of a page; each finger is at a share of its width and height."""
+
+    def __init__(self, page, node):
+        self._box = node.bounding_box()
+        self._session = page.context.new_cdp_session(page)
+
+    def __call__(self, kind, *places):
+        box = self._box
+        points = [
+            dict(id=i, x=box["x"] + u * box["width"], y=box["y"] + v * box["height"])
+            for i, (u, v) in enumerate(places)
+        ]
+        self._session.send("Input.dispatchTouchEvent", dict(type=kind, touchPoints=points))
+
+
+def test_one_finger_drags_the_box_and_a_second_one_is_left_alone(saved, open_page):
+    from playwright.sync_api import expect
+
+    page = open_page(saved("attnmix"), width=400, has_touch=True, is_mobile=True)
+    page.set_viewport_size({"width": 400, "height": 500})  # so that the page could scroll
+    area = page.locator("[data-what=lambda0]")
+    touch = Fingers(page, page.locator("[data-what=mixed]"))
+    start, end = (0.9, 0.9), (0.4, 0.4)
+    touch("touchStart", start)  # outside the box: a new one
+    for share in np.linspace(start, end, 6):
+        touch("touchMove", share)
+    expect(area).to_have_text("0.750")
+    touch("touchStart", end, (0.1, 0.1))
+    touch("touchMove", end, (0.2, 0.1))
+    touch("touchMove", end)  # the second is lifted
+    expect(area).to_have_text("0.750")
+    touch("touchMove", (0.65, 0.4))  # the first is still held
+    expect(area).to_have_text(f"{1 - 16 * 32 / 64**2:.3f}")
+    touch("touchEnd")
+    assert page.evaluate("[scrollY, visualViewport.scale]") == [0, 1]
+
+
+def test_a_finger_scrolls_the_page_over_a_chart(saved, open_page):
+    page = open_page(saved("training"), width=400, has_touch=True, is_mobile=True)
+    page.set_viewport_size({"width": 400, "height": 500})
+    touch = Fingers(page, page.locator("[data-what=chart]").first)
+    touch("touchStart", (0.5, 0.9))
+    for v in np.linspace(0.9, -0.5, 8):
+        touch("touchMove", (0.5, v))
+    touch("touchEnd")
+    page.wait_for_function("scrollY > 0")
+
+
+def test_a_pressed_pixel_stays_when_the_mouse_leaves_for_the_buttons(saved, open_page):
+    from playwright.sync_api import expect
+
+    page = open_page(saved("attention"))
+    words, stage = page.locator("[data-what=words]"), page.locator("[data-what=query]")
+    at_first = words.inner_text()
+    stage.hover(position={"x": 20, "y": 20})
+    expect(words).not_to_have_text(at_first)  # a look
+    stage.click(position={"x": 200, "y": 100})
+    page.mouse.move(5, 5)
+    expect(words).not_to_have_text(at_first)
+    kept = words.inner_text()
+    stage.hover(position={"x": 20, "y": 20})
+    expect(words).not_to_have_text(kept)
+    page.mouse.move(5, 5)
+    expect(words).to_have_text(kept)
+
+
+def test_every_press_of_an_arrow_key_moves_a_slider_with_ratios(saved, open_page):
+    page = open_page(saved("frechet"))
+    slider, seen = page.get_by_role("slider"), []
+    slider.press("Home")
+    for _ in range(12):
+        seen.append(int(slider.get_attribute("aria-valuetext")))
+        slider.press("ArrowRight")
+    assert seen[0] == 2 and len(set(seen)) == len(seen)
+
+
+def test_arrow_keys_go_by_whole_steps_through_a_short_run(open_page, tmp_path):
+    from playwright.sync_api import expect
+
+    viewer = widgets.TrainingViewer()
+    viewer.step = 0
+    viewer._log, viewer._last = viewer._log[:2], 20
+    page = open_page(viewer.save(tmp_path / "short.html"))
+    page.locator("[data-what=chart]").first.press("ArrowRight")
+    expect(page.get_by_role("slider")).to_have_value("1")
+
+
 def test_painting_makes_the_map_the_painted_one(saved, open_page):
     from playwright.sync_api import expect
 
@@ -322,6 +412,7 @@ def test_the_games_play_and_can_be_scrubbed_back(saved, open_page):
 
     page = open_page(saved("gan"))
     table = page.locator("[data-what=left] table")
+    expect(page.locator("[aria-busy=false]")).to_be_attached()  # three steps are trained
     third = table.inner_text()
     page.get_by_role("button", name="play").click()
     expect(table).not_to_have_text(third)
@@ -331,11 +422,39 @@ def test_the_games_play_and_can_be_scrubbed_back(saved, open_page):
     expect(table).to_have_text(third, use_inner_text=True)
 
 
+def test_a_far_step_is_drawn_once_a_frame(saved, open_page):
+    page = open_page(saved("gan"))
+    step = page.get_by_role("slider", name="step", exact=False).last
+    for value in range(200, 800, 50):  # while the games are still far behind
+        step.fill(str(value))
+    frames = page.evaluate("window.drawn")
+    assert len(frames) == len(set(frames))
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_a_screen_reader_hears_one_place_and_not_every_number(saved, open_page, name):
+    page = open_page(saved(name))
+    assert page.locator("output, [role=status], [role=alert], [aria-live]").count() == 1
+
+
+def test_a_screen_reader_hears_what_has_changed_and_nothing_before(saved, open_page):
+    from playwright.sync_api import expect
+
+    page = open_page(saved("gan"))  # it begins at step 3: that is trained when the page opens
+    spoken = page.locator("[aria-live]")
+    page.wait_for_timeout(1000)  # longer than the announcer waits for numbers to settle
+    expect(spoken).to_have_text("")
+    page.get_by_role("button", name="one step").click()
+    expect(spoken).not_to_have_text("")
+
+
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_a_narrow_page_needs_no_scrolling_sideways_and_every_control_has_a_name(
     saved, open_page, name
 ):
     page = open_page(saved(name), width=400, scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.add_style_tag(content="html { font-size: 200% }")  # for readers who need large letters
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     unnamed = """[...document.querySelectorAll("input, select, button, [tabindex]")]
       .filter((node) => !(node.ariaLabel || node.closest("label")?.textContent || node.textContent))

@@ -175,6 +175,11 @@ def test_a_student_drags_the_box_and_reads_the_label_in_python(lab, page):
     for name in ("lambda0", "lambda1", "lam"):
         shown = page.locator(f"[data-what={name}]").inner_text()
         expect(reading.locator(".jp-OutputArea-output")).to_contain_text(shown, timeout=60_000)
+    cells = page.locator(".jp-Cell").count()
+    for focused in (page.locator("[data-what=mixed]"), page.get_by_role("slider").first):
+        for key in ("b", "x", "x"):  # they would add a cell and cut two
+            focused.press(key)
+    assert page.locator(".jp-Cell").count() == cells
     assert errors(page) == 0
     assert page.elsewhere == []
 

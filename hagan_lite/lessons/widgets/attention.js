@@ -62,7 +62,7 @@ function render({ model, el }) {
   const stage = element("div", { class: "explorer-stage", "data-what": "query" }, image, frame);
   const words = element("p", { "data-what": "words" });
   const say = announcer(root);
-  const left = figure("G(z); point at a pixel", stage);
+  const left = figure("G(z); point at a pixel, a press keeps it", stage);
   const right = figure("what it looks at: its row of A", map);
   for (const node of [left, right]) node.classList.add("explorer-large");
   root.append(
@@ -124,21 +124,35 @@ function render({ model, el }) {
     look(u, v);
     return look;
   });
+  // A mouse need not be pressed. When it leaves, the query goes back to where a press, a key or Python
+  // has put it; otherwise nobody could keep a pixel and reach the buttons.
+  let kept = model.get("query");
+  let hovering = false;
   stage.addEventListener("pointermove", (event) => {
-    if (event.pointerType !== "mouse" || event.buttons) return; // a mouse need not be pressed
+    if (event.pointerType !== "mouse" || event.buttons) return;
     const box = stage.getBoundingClientRect();
+    hovering = true;
     look((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+    hovering = false;
+  });
+  stage.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "mouse" && !event.buttons) put(model, { query: kept });
   });
   movable(stage, "The query on G(z). Arrow keys move it.", (dx, dy) => {
     const layer = model.get("layer");
     const [row, column] = model.get("query");
     put(model, { query: [clamp(row + dy, 0, layer - 1), clamp(column + dx, 0, layer - 1)] });
   });
-  let before = model.get("layer");
+  // Another layer, the same place: its query is where the last one was, as a share of the side.
+  const shares = (query) => query.map((i) => i / model.get("layer"));
+  let place = shares(kept);
+  model.on("change:query", () => {
+    place = shares(model.get("query"));
+    if (!hovering) kept = model.get("query");
+  });
   model.on("change:layer", () => {
     const layer = model.get("layer");
-    put(model, { query: model.get("query").map((i) => Math.floor((i * layer) / before)) });
-    before = layer;
+    put(model, { query: place.map((share) => Math.floor(share * layer)) });
   });
   drawWhenChanged(model, ["query", "layer", "noise", "gamma"], draw);
 }

@@ -1,6 +1,7 @@
 """Explore attention: point at a pixel of a generated image, and its row of A appears."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from hagan_lite.datasets.pixels import to_uint8
 from hagan_lite.generator import Generator
 from hagan_lite.lessons.widgets.attnmix import SHIPPED
-from hagan_lite.lessons.widgets.base import Explorer, colours, module
+from hagan_lite.lessons.widgets.base import Explorer, colours, module, one_of
 from hagan_lite.model import draw_z
 from hagan_lite.runs.folder import experiment_of, load_generator
 
@@ -24,9 +25,9 @@ class AttentionExplorer(Explorer):
 
     _esm = module("attention")
 
-    query = traitlets.List(traitlets.Int()).tag(sync=True)
+    query = traitlets.List(traitlets.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
     layer = traitlets.Enum((16, 32), 32).tag(sync=True)
-    noise = traitlets.Int(1).tag(sync=True)
+    noise = traitlets.Int().tag(sync=True)
     gamma = traitlets.Bool(True).tag(sync=True)
 
     _size = traitlets.Int().tag(sync=True)
@@ -42,8 +43,10 @@ class AttentionExplorer(Explorer):
         """Show `n` images of a run.
 
         Raises ValueError for a run whose generator has not both attention layers or needs real
-        images.
+        images, and for `n` below 1.
         """
+        if n < 1:
+            raise ValueError(f"n = {n}: an explorer shows at least one image")
         e, G = experiment_of(run), load_generator(run, "cpu")
         if e.skip == "instance" or len(G.attention) < 2:
             raise ValueError(f"{run}: two attention layers are needed, and no real images")
@@ -54,6 +57,7 @@ class AttentionExplorer(Explorer):
         widths = {str(side): qk.shape[-1] for side, qk in self._qk.items()}
         super().__init__(
             query=[16, 12],
+            noise=min(1, n - 1),
             _size=e.size,
             _channels=e.channels,
             _widths=widths,
@@ -62,6 +66,21 @@ class AttentionExplorer(Explorer):
             _qk_16=self._qk[16].numpy().tobytes(),
             _qk_32=self._qk[32].numpy().tobytes(),
         )
+
+    @traitlets.validate("query")
+    def _is_on_the_layer(self, proposal: dict[str, Any]) -> list[int]:
+        row, column = proposal["value"]
+        return [one_of("row", row, self.layer), one_of("column", column, self.layer)]
+
+    @traitlets.validate("noise")
+    def _noise_is_there(self, proposal: dict[str, Any]) -> int:
+        return one_of("noise", proposal["value"], len(self._qk[self.layer]))
+
+    @traitlets.observe("layer")
+    def _stay_on_the_image(self, change: dict[str, Any]) -> None:
+        """Move a query that a smaller layer lacks; a browser has moved it by itself."""
+        if max(self.query) >= self.layer:
+            self.query = [i * change["new"] // change["old"] for i in self.query]
 
     @property
     def A_row(self) -> Tensor:

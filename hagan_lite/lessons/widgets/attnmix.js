@@ -109,12 +109,12 @@ function render({ model, el }) {
   for (const [key, name] of Object.entries(names)) {
     const fill = element("i");
     const one = element("b", { title: "1" });
-    const number = element("output", { "data-what": key });
-    rows[key] = { fill, one, number };
+    const value = number({ "data-what": key });
+    rows[key] = { fill, one, value };
     bars.append(
       element("span", {}, name),
       element("div", { class: "explorer-bar" }, fill, one),
-      number,
+      value,
     );
   }
   const words = element("p", { "data-what": "shift" });
@@ -170,14 +170,14 @@ function render({ model, el }) {
     paintImage(real, x, channels);
     paint(mixed, (i, rgba) => greyAt(M[i] ? x : G, channels, i, rgba));
     paintOverlay(map, G, channels, atSize, colours);
-    const [top, left, height, width] = box.map((value) => `${(100 * value) / size}%`);
+    const [top, left, height, width] = visible(box).map((value) => `${(100 * value) / size}%`);
     Object.assign(frame.style, { top, left, height, width });
     const longest = Math.max(1, 2 * model.get("alpha")); // λ leaves [0, 1] where alpha is above 1/2
-    for (const [key, { fill, one, number }] of Object.entries(rows)) {
+    for (const [key, { fill, one, value }] of Object.entries(rows)) {
       fill.style.width = `${(100 * labels[key]) / longest}%`;
       one.style.left = `${100 / longest}%`;
       one.hidden = longest === 1;
-      number.textContent = labels[key].toFixed(3);
+      value.textContent = labels[key].toFixed(3);
     }
     const shift = `Attention moves the label by ${signed(labels.lam - labels.lambda0)}.`;
     const outside = labels.lam > 1 ? " λ is above 1: no share of anything." : "";
@@ -187,8 +187,15 @@ function render({ model, el }) {
     );
     clear.hidden = source !== "painted";
     say(
-      `lambda ${labels.lam.toFixed(3)}, area ${labels.lambda0.toFixed(3)}, saliency ${labels.lambda1.toFixed(3)}`,
+      `Box ${box[2]} high and ${box[3]} wide, at row ${box[0]}, column ${box[1]}: lambda ${labels.lam.toFixed(3)}, ` +
+        `area ${labels.lambda0.toFixed(3)}, saliency ${labels.lambda1.toFixed(3)}`,
     );
+  }
+
+  // The part of a box that lies on the image; Python may set any.
+  function visible([top, left, height, width]) {
+    const [v, u] = [clamp(top, 0, size), clamp(left, 0, size)];
+    return [v, u, clamp(top + height, v, size) - v, clamp(left + width, u, size) - u];
   }
 
   function place(top, left, height, width) {
@@ -201,15 +208,18 @@ function render({ model, el }) {
 
   // Between two corners, in pixels.
   function span(v, u, otherV, otherU) {
-    [v, u, otherV, otherU] = [v, u, otherV, otherU].map((value) => clamp(value, 0, size));
+    const whole = (value) => clamp(Math.round(value), 0, size);
+    [v, u, otherV, otherU] = [v, u, otherV, otherU].map(whole);
     place(Math.min(v, otherV), Math.min(u, otherU), Math.abs(v - otherV), Math.abs(u - otherU));
   }
 
-  draggable(stage, (u, v) => {
+  draggable(stage, (u, v, event) => {
     u *= size;
     v *= size;
-    const [top, left, height, width] = model.get("box");
-    const near = (14 / stage.clientWidth) * size;
+    const [top, left, height, width] = visible(model.get("box"));
+    const inside = v >= top && v < top + height && u >= left && u < left + width;
+    const reach = (reachOf(event) / stage.clientWidth) * size;
+    const near = inside ? Math.min(reach, Math.min(height, width) / 3) : reach; // a small box moves, too
     for (const [i, j] of [
       [0, 0],
       [0, 1],
@@ -221,7 +231,6 @@ function render({ model, el }) {
         return (x, y) => span(y * size, x * size, ...across);
       }
     }
-    const inside = v >= top && v < top + height && u >= left && u < left + width;
     if (inside) return (x, y) => place(top + y * size - v, left + x * size - u, height, width);
     return (x, y) => span(y * size, x * size, v, u);
   });
@@ -229,7 +238,7 @@ function render({ model, el }) {
     stage,
     "The box on the mixed image. Arrow keys move it, with shift they resize it.",
     (dx, dy, event) => {
-      const [top, left, height, width] = model.get("box");
+      const [top, left, height, width] = visible(model.get("box"));
       if (event.shiftKey) place(top, left, height + dy, width + dx);
       else place(top + dy, left + dx, height, width);
     },
@@ -269,11 +278,11 @@ function render({ model, el }) {
     cell = [clamp(cell[0] + dx, 0, side), clamp(cell[1] + dy, 0, side)];
     showBrush();
   });
-  mapStage.addEventListener("keydown", (event) => {
-    if (event.key !== " ") return;
-    event.preventDefault();
+  onKey(mapStage, (key) => {
+    if (key !== " ") return false;
     showBrush();
     touch(cell[0] / side, cell[1] / side);
+    return true;
   });
   mapStage.addEventListener("blur", () => (brush.hidden = true));
 

@@ -1,6 +1,7 @@
 """Explore AttnMix: what becomes of the label of two images, a box and a map (Eq. 1-4)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from hagan_lite.datasets.loading import load_for
 from hagan_lite.datasets.pixels import to_uint8
 from hagan_lite.drawing.style import spread
 from hagan_lite.lessons.pretrained import CHECKPOINTS
-from hagan_lite.lessons.widgets.base import Explorer, colours, module
+from hagan_lite.lessons.widgets.base import Explorer, colours, module, one_of
 from hagan_lite.model import draw_z
 from hagan_lite.runs.folder import experiment_of, load_generator
 
@@ -62,13 +63,13 @@ class AttnMixExplorer(Explorer):
 
     _esm = module("attnmix")
 
-    box = traitlets.List(traitlets.Int()).tag(sync=True)
+    box = traitlets.List(traitlets.Int(), [0, 0, 1, 1], minlen=4, maxlen=4).tag(sync=True)
     real_inside = traitlets.Bool(False).tag(sync=True)
     source = traitlets.Enum(SOURCES, "output").tag(sync=True)
     sharpness = traitlets.Float(1.0, min=0).tag(sync=True)
     alpha = traitlets.Float(0.5, min=0, max=1).tag(sync=True)
-    noise = traitlets.Int(1, help="number of the fake image").tag(sync=True)
-    real = traitlets.Int(0, help="number of the real image").tag(sync=True)
+    noise = traitlets.Int(help="number of the fake image").tag(sync=True)
+    real = traitlets.Int(help="number of the real image").tag(sync=True)
     painted = traitlets.Bytes(help="the painted map, a byte for each of its cells").tag(
         sync=True,
         from_json=lambda value, _: bytes(value),  # the browser's arrives as a memoryview
@@ -85,8 +86,11 @@ class AttnMixExplorer(Explorer):
     def __init__(self, run: Path = SHIPPED, n: int = 24) -> None:
         """Show `n` fake images of a run, and as many real ones, evenly spread over its data.
 
-        Raises ValueError for a run whose generator has no attention or needs real images.
+        Raises ValueError for a run whose generator has no attention or needs real images, and for
+        `n` below 1.
         """
+        if n < 1:
+            raise ValueError(f"n = {n}: an explorer shows at least one image")
         e = experiment_of(run)
         if not e.attention or e.skip == "instance":
             raise ValueError(f"{run}: its generator has no map of its own; choose another run")
@@ -95,6 +99,7 @@ class AttnMixExplorer(Explorer):
         unit = e.size // 32
         super().__init__(
             box=[5 * unit, 10 * unit, 15 * unit, 12 * unit],
+            noise=min(1, n - 1),
             real=len(reals) // 2,
             painted=bytes(self._saliency[0, 0].numel()),
             _size=e.size,
@@ -104,6 +109,23 @@ class AttnMixExplorer(Explorer):
             _fakes=fakes.tobytes(),
             _maps=self._saliency.numpy().tobytes(),
         )
+
+    @traitlets.validate("noise")
+    def _noise_is_there(self, proposal: dict[str, Any]) -> int:
+        return one_of("noise", proposal["value"], len(self._saliency))
+
+    @traitlets.validate("real")
+    def _slice_is_there(self, proposal: dict[str, Any]) -> int:
+        pixels = self._channels * self._size**2
+        return one_of("real", proposal["value"], len(self._reals) // pixels)
+
+    @traitlets.validate("painted")
+    def _fits_the_map(self, proposal: dict[str, Any]) -> bytes:
+        cells = self._side**2
+        if len(proposal["value"]) != cells:
+            wrong = f"painted has {len(proposal['value'])} bytes"
+            raise traitlets.TraitError(f"{wrong}; the map has {cells} cells, a byte for each")
+        return proposal["value"]
 
     @property
     def A(self) -> Tensor:

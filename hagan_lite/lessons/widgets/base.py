@@ -8,6 +8,7 @@ from pathlib import Path
 import anywidget
 import matplotlib
 import numpy as np
+import traitlets
 
 from hagan_lite.lessons.widgets import frame
 from hagan_lite.system.storage import write_atomically
@@ -28,6 +29,13 @@ def colours() -> bytes:
     """Return matplotlib's cividis as 256 times red, green, blue."""
     table = matplotlib.colormaps["cividis"](np.arange(256), bytes=True)
     return table[:, :3].tobytes()
+
+
+def one_of(name: str, value: int, count: int) -> int:
+    """Return `value`, the number of one of `count` things; raise TraitError if there is no such."""
+    if not 0 <= value < count:
+        raise traitlets.TraitError(f"{name} is a number from 0 to {count - 1}, and not {value}")
+    return value
 
 
 class Explorer(anywidget.AnyWidget):

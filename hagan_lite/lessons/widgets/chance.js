@@ -108,7 +108,6 @@ const HIGH = 190;
 function render({ model, el }) {
   const root = begin(el, "Chance explorer");
   const rows = model.get("_rows");
-  const freedom = model.get("freedom");
   const say = announcer(root);
   const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 
@@ -126,6 +125,7 @@ function render({ model, el }) {
       viewBox: `0 0 ${WIDE} ${HIGH}`,
       role: "img",
       "aria-label": "runs of two rows as bells over FD",
+      style: "overflow: hidden", // a wide spread would cover what stands beside it
     },
     ...bells,
     dots,
@@ -182,7 +182,7 @@ function render({ model, el }) {
   );
   const text = (x, y, string, more = {}) => element("svg:text", { x, y, ...more }, string);
   const left = 40;
-  const bottom = HIGH - 30;
+  const bottom = HIGH - 34;
   const toSeeds = (n) => left + ((n - 1) / (MOST - 1)) * (WIDE - left - 10);
   const toPower = (value) => bottom - value * (bottom - 12);
   scale.append(
@@ -194,7 +194,7 @@ function render({ model, el }) {
   for (const value of [0, 0.5, WANTED, 1])
     scale.append(text(left - 6, toPower(value) + 4, value, { "text-anchor": "end" }));
   for (const n of [1, 10, 20, 30, 40])
-    scale.append(text(toSeeds(n), bottom + 16, n, { "text-anchor": "middle" }));
+    scale.append(text(toSeeds(n), bottom + 15, n, { "text-anchor": "middle" }));
   scale.append(text((left + WIDE) / 2, HIGH - 1, "seeds of each row", { "text-anchor": "middle" }));
 
   const low = -0.6 * model.get("_widest");
@@ -203,7 +203,7 @@ function render({ model, el }) {
   axis.append(element("svg:path", { class: "explorer-axis", d: `M0 ${bottom}H${WIDE}` }));
   const tick = [10, 20, 50, 100].find((size) => (high - low) / size <= 8) ?? 200;
   for (let fd = Math.ceil(low / tick) * tick; fd <= high; fd += tick) {
-    axis.append(text(toX(fd), bottom + 16, fd ? signed(fd, 0) : "0", { "text-anchor": "middle" }));
+    axis.append(text(toX(fd), bottom + 15, fd ? signed(fd, 0) : "0", { "text-anchor": "middle" }));
   }
   axis.append(text(WIDE / 2, HIGH - 1, "FD, from the row's mean", { "text-anchor": "middle" }));
 
@@ -219,6 +219,7 @@ function render({ model, el }) {
     const sd = model.get("sd");
     const seeds = model.get("seeds");
     const level = model.get("level");
+    const freedom = model.get("freedom");
     const difference = model.get("difference");
     const critical = criticalT(level, freedom);
     const error = sd * Math.sqrt(2 / seeds);
@@ -262,15 +263,15 @@ function render({ model, el }) {
     const enough = needed === Infinity ? "over a thousand" : needed;
     words.textContent =
       `A measured difference of ${difference.toFixed(1)} over ${seeds} seeds each is ${(difference / error).toFixed(1)} standard errors: ` +
-      `p = ${p.toPrecision(2)}, ${p < level ? "decided at 5 %" : "undecided"}. If it is the true difference, ${seeds} seeds each decide with a chance of ` +
+      `p = ${p.toPrecision(2)}, ${p < level ? "decided" : "undecided"} at ${Number((100 * level).toPrecision(3))} %. If it is the true difference, ${seeds} seeds each decide with a chance of ` +
       `${(100 * chance).toFixed(0)} %; a chance of 80 % takes ${enough} seeds each.`;
     measured.textContent = isOwn
       ? `The spread of one run is ${model.get("_sd").toFixed(1)} in the records, pooled with ${freedom} degrees of freedom.`
-      : inRecords(mine, other, level);
+      : inRecords(mine, other, level, freedom);
     say(words.textContent);
   }
   // The same test on two rows of the records. The ledger's own is Welch's, corrected for many tests.
-  function inRecords(mine, other, level) {
+  function inRecords(mine, other, level, freedom) {
     const lead = mean(other) - mean(mine);
     const error = model.get("_sd") * Math.sqrt(1 / mine.length + 1 / other.length);
     const p = twoSided(lead / error, freedom);
@@ -299,7 +300,7 @@ function render({ model, el }) {
   draggable(stage, (x) => {
     const start = model.get("difference");
     return (u) => own(start + (u - x) * (high - low));
-  });
+  }, "pan-y");
   movable(stage, "The rival's mean. Arrow keys move it.", (dx, dy) =>
     own(model.get("difference") + dx - dy),
   );
@@ -310,11 +311,15 @@ function render({ model, el }) {
   draggable(chartStage, (x) => {
     count(x);
     return count;
-  });
+  }, "pan-y");
   movable(chartStage, "The number of seeds. Arrow keys change it.", (dx, dy) =>
     put(model, { seeds: clamp(model.get("seeds") + dx - dy, 1, MOST) }),
   );
-  drawWhenChanged(model, ["row", "rival", "difference", "seeds", "sd", "level"], draw);
+  drawWhenChanged(
+    model,
+    ["row", "rival", "difference", "seeds", "sd", "freedom", "level"],
+    draw,
+  );
 }
 
 export default { render };

@@ -5,6 +5,7 @@ report/effects.py) knows only the spread of the two rows compared, and needs rat
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import traitlets
@@ -28,10 +29,10 @@ class ChanceExplorer(Explorer):
     row = traitlets.Unicode(OWN).tag(sync=True)
     rival = traitlets.Unicode().tag(sync=True)
     difference = traitlets.Float(20.0, min=0).tag(sync=True)
-    seeds = traitlets.Int(3, min=1).tag(sync=True)
-    sd = traitlets.Float(min=0).tag(sync=True)
-    freedom = traitlets.Int(min=1).tag(sync=True)
-    level = traitlets.Float(0.05).tag(sync=True)
+    seeds = traitlets.Int(3, min=1, max=40).tag(sync=True)
+    sd = traitlets.Float(1.0, min=1e-3).tag(sync=True)
+    freedom = traitlets.Int(1, min=1).tag(sync=True)
+    level = traitlets.Float(0.05, min=1e-4, max=0.5).tag(sync=True)
 
     _rows = traitlets.Dict().tag(sync=True)
     _sd = traitlets.Float(help="that of the records").tag(sync=True)
@@ -40,8 +41,10 @@ class ChanceExplorer(Explorer):
     def __init__(self, rows: dict[str, list[float]], sd: float, freedom: int) -> None:
         """Play with the scores of `rows`, {name: FD of each run}, and their pooled spread.
 
-        Raises ValueError where no spread is known.
+        Raises ValueError where there are no rows or no spread is known.
         """
+        if not rows:
+            raise ValueError("no rows are given, so there is nothing to compare")
         if not freedom or not sd:
             raise ValueError("no row has several runs, so no spread of runs is known")
         means = [float(np.mean(scores)) for scores in rows.values()]
@@ -54,6 +57,14 @@ class ChanceExplorer(Explorer):
             _sd=sd,
             _widest=math.ceil(widest / 20) * 20,
         )
+
+    @traitlets.validate("row", "rival")
+    def _was_run(self, proposal: dict[str, Any]) -> str:
+        name, own = proposal["value"], OWN if proposal["trait"].name == "row" else None
+        if name not in self._rows and name != own:
+            rows = ", ".join(self._rows)
+            raise traitlets.TraitError(f"{name!r} is none of the rows: {rows}")
+        return name
 
     @property
     def error(self) -> float:

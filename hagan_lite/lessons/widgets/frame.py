@@ -81,4 +81,4 @@ def _is_of_ipywidgets(name: str) -> bool:
 
 def _literal(value: Any) -> str:
     """Return a value as JavaScript that may stand within a script element."""
-    return json.dumps(value).replace("</", "<\\/")
+    return json.dumps(value).replace("<", "\\u003c")

@@ -243,10 +243,10 @@ function render({ model, el }) {
     put(model, { [kind]: { ...model.get(kind), ...more }, grabbed: kind });
   const spreadOf = (length) => clamp(length, 0.05, 2.5);
 
-  draggable(stage, (u, v) => {
+  draggable(stage, (u, v, event) => {
     const toPlane = (u, v) => [LIMIT * (2 * u - 1), LIMIT * (1 - 2 * v)];
     const [x, y] = toPlane(u, v);
-    const near = (14 / stage.clientWidth) * 2 * LIMIT;
+    const near = (reachOf(event) / stage.clientWidth) * 2 * LIMIT;
     for (const kind of ["fake", "real"]) {
       const ends = endsOf(model.get(kind));
       for (const [i, name] of [
@@ -300,10 +300,11 @@ function render({ model, el }) {
         });
     },
   );
-  stage.addEventListener("keydown", (event) => {
-    const turn = { "+": 0.1, "-": -0.1 }[event.key];
+  onKey(stage, (key) => {
+    const turn = { "+": 0.1, "-": -0.1 }[key];
     const kind = model.get("grabbed");
     if (turn) changed(kind, { angle: model.get(kind).angle + turn });
+    return turn;
   });
   drawWhenChanged(model, ["real", "fake", "n"], draw);
 }

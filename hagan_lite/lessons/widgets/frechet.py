@@ -1,6 +1,7 @@
 """Explore the Fréchet distance: two clouds to drag and stretch, and what few points do to it."""
 
 import math
+from typing import Any
 
 import torch
 import traitlets
@@ -33,6 +34,15 @@ class FrechetExplorer(Explorer):
     fake = traitlets.Dict(dict(x=0.8, y=0.3, a=0.7, b=0.7, angle=0.0)).tag(sync=True)
     n = traitlets.Int(20, min=2, max=400).tag(sync=True)
     grabbed = traitlets.Enum(("real", "fake"), "fake").tag(sync=True)
+
+    @traitlets.validate("real", "fake")
+    def _is_a_cloud(self, proposal: dict[str, Any]) -> Cloud:
+        cloud = proposal["value"]
+        if cloud.keys() != {"x", "y", "a", "b", "angle"}:
+            raise traitlets.TraitError(f"a cloud has x, y, a, b and angle, and not {list(cloud)}")
+        if not all(map(math.isfinite, cloud.values())) or min(cloud["a"], cloud["b"]) <= 0:
+            raise traitlets.TraitError(f"spreads are above 0, and all is finite: {cloud}")
+        return cloud
 
     @property
     def distance(self) -> float:

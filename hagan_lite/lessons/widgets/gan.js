@@ -7,9 +7,9 @@ function networkOf(weights, widths) {
   for (let l = 1; l < widths.length; l++) {
     const ins = widths[l - 1];
     const outs = widths[l];
-    const W = Float64Array.from(weights.slice(at, at + ins * outs));
+    const W = new Float64Array(weights.slice(at, at + ins * outs));
     at += ins * outs;
-    const b = Float64Array.from(weights.slice(at, at + outs));
+    const b = new Float64Array(weights.slice(at, at + outs));
     at += outs;
     net.push({ W, b, ins, outs });
   }
@@ -18,24 +18,25 @@ function networkOf(weights, widths) {
 
 const weightsOf = (net) => net.flatMap(({ W, b }) => [...W, ...b]);
 
+// What one layer returns for n points; a function of its own, which browsers compile well.
+function through({ W, b, ins, outs }, from, n, isLast) {
+  const to = new Float64Array(n * outs);
+  for (let i = 0; i < n; i++) {
+    for (let o = 0; o < outs; o++) {
+      const row = o * ins;
+      const point = i * ins;
+      let sum = b[o];
+      for (let k = 0; k < ins; k++) sum += W[row + k] * from[point + k];
+      to[i * outs + o] = isLast || sum > 0 ? sum : 0.1 * sum;
+    }
+  }
+  return to;
+}
+
 // What every layer returns for n points, the points themselves first.
 function forward(net, x, n) {
   const seen = [x];
-  net.forEach(({ W, b, ins, outs }, l) => {
-    const from = seen[l];
-    const to = new Float64Array(n * outs);
-    const isLast = l === net.length - 1;
-    for (let i = 0; i < n; i++) {
-      for (let o = 0; o < outs; o++) {
-        const row = o * ins;
-        const point = i * ins;
-        let sum = b[o];
-        for (let k = 0; k < ins; k++) sum += W[row + k] * from[point + k];
-        to[i * outs + o] = isLast || sum > 0 ? sum : 0.1 * sum;
-      }
-    }
-    seen.push(to);
-  });
+  net.forEach((layer, l) => seen.push(through(layer, seen[l], n, l === net.length - 1)));
   return seen;
 }
 
@@ -185,7 +186,7 @@ function pushes(G, D, z, loss) {
 }
 
 const LIMIT = 2;
-const GRID = 33;
+const GRID = 25;
 const BATCH = 64;
 const MOST = 1000;
 
@@ -396,7 +397,12 @@ function render({ model, el }) {
     columns.append(
       element(
         "div",
-        { "data-what": name, style: "flex: 1 1 320px" },
+        {
+          role: "group",
+          "aria-label": `the ${name} game`,
+          "data-what": name,
+          style: "flex: 1 1 320px",
+        },
         planes[name].node,
         choice(own, "loss", "loss", [
           ["minimax", "minimax"],
@@ -472,14 +478,15 @@ function render({ model, el }) {
     games[name] = new Game(G, D, widths, model.get("data"), model.get(name), model.get("seed"));
   }
   // A far step takes many frames of training; both games stay at one step meanwhile.
-  function draw() {
+  function draw(soon) {
     const seen = {};
     const words = [];
     const wanted = model.get("step");
     const began = performance.now();
-    const reached = names.map((name, i) => games[name].trainTo(wanted, began + 5 * (i + 1)));
+    const reached = names.map((name, i) => games[name].trainTo(wanted, began + 3 * (i + 1)));
     shown = Math.min(...reached);
-    if (shown < wanted) requestAnimationFrame(draw);
+    if (shown < wanted) soon();
+    attribute(columns, { "aria-busy": shown < wanted });
     for (const name of names) {
       seen[name] = planes[name].draw(games[name], shown, model.get("data"));
       words.push(
@@ -490,7 +497,7 @@ function render({ model, el }) {
     }
     model.set("seen", seen);
     if (!playing) model.save_changes();
-    say(`step ${shown}. ${words.join(". ")}`);
+    if (shown === wanted) say(`step ${shown}. ${words.join(". ")}`);
   }
   for (const name of names) {
     begun(name);

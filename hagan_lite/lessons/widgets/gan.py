@@ -5,7 +5,7 @@ the learning rates, how many real points there are, and whether D sees them thro
 """
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ SETTINGS = dict(loss="ns", lr_G=1e-3, lr_D=5e-3, points=0, T=False)
 """Those of the lesson on GANs: loss "minimax", "ns" or "ls"; `points` real points in all, 0 is
 endless; T shifts each point that D sees by up to 0.4 in both directions.
 """
+LOSSES = ("minimax", "ns", "ls")
 HIDDEN = [32, 32]
 
 
@@ -89,7 +90,8 @@ class GanPlayground(Explorer):
     """Show two games, `left` and `right`, with settings as in SETTINGS; `data` is for both.
 
     `step` is the one that is shown; `seen` are its losses and D's answers, game by game, as the
-    browser has computed them. `GanPlayground(right=dict(loss="ls"))` changes some of SETTINGS.
+    browser has computed them. `GanPlayground(right=dict(loss="ls"))` changes some of SETTINGS, and
+    so does `playground.right = dict(loss="ls")`.
     """
 
     _esm = module("gan")
@@ -97,7 +99,7 @@ class GanPlayground(Explorer):
     left = traitlets.Dict().tag(sync=True)
     right = traitlets.Dict().tag(sync=True)
     data = traitlets.Enum(("ring", "eight clouds"), "ring").tag(sync=True)
-    step = traitlets.Int(0, min=0).tag(sync=True)
+    step = traitlets.Int(0, min=0, max=1000).tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)
     seen = traitlets.Dict().tag(sync=True)
 
@@ -109,9 +111,22 @@ class GanPlayground(Explorer):
         """Begin both games: as in the lesson on the left, with ten real points on the right."""
         seed = traits.get("seed", 0)
         super().__init__(
-            left=SETTINGS | (left or {}),
-            right=SETTINGS | (dict(points=10) if right is None else right),
+            left=left or {},
+            right=dict(points=10) if right is None else right,
             _G=weights(mlp(2, *HIDDEN, 2, seed=seed)).numpy().tobytes(),
             _D=weights(mlp(2, *HIDDEN, 1, seed=seed + 1)).numpy().tobytes(),
             **traits,
         )
+
+    @traitlets.validate("left", "right")
+    def _all_settings(self, proposal: dict[str, Any]) -> dict[str, Any]:
+        """Take what is not given from SETTINGS."""
+        unknown = proposal["value"].keys() - SETTINGS.keys()
+        if unknown:
+            raise traitlets.TraitError(
+                f"{', '.join(sorted(unknown))}: a game has {', '.join(SETTINGS)}"
+            )
+        settings = SETTINGS | proposal["value"]
+        if settings["loss"] not in LOSSES:
+            raise traitlets.TraitError(f"loss {settings['loss']!r}: one of {', '.join(LOSSES)}")
+        return settings

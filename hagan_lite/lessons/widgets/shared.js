@@ -4,11 +4,15 @@ const REAL = "#0173b2";
 const FAKE = "#de8f05";
 const MIXED = "#029e73"; // as in every figure
 
+// What has the focus keeps its keys: else "x" on a slider would cut the cell of a notebook.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
 // Make an element; names that begin with "on" are events, "svg:" stands before those of SVG.
 function element(tag, attributes = {}, ...children) {
   const node = tag.startsWith("svg:")
     ? document.createElementNS("http://www.w3.org/2000/svg", tag.slice(4))
     : document.createElement(tag);
+  if (["input", "select", "button"].includes(tag)) attributes = { ...OWN_KEYS, ...attributes };
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value !== false && value !== undefined)
@@ -55,7 +59,8 @@ function entriesOf(model, trait) {
   };
 }
 
-// Draw now, and once in the next frame after any of the traits has changed.
+// Draw now, and once in the next frame after any of the traits has changed. `draw` is given a function
+// that asks for the next frame, too.
 function drawWhenChanged(model, traits, draw) {
   let waiting = false;
   function soon() {
@@ -63,21 +68,16 @@ function drawWhenChanged(model, traits, draw) {
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      draw();
+      draw(soon);
     });
   }
   for (const trait of traits) model.on(`change:${trait}`, soon);
-  draw();
+  draw(soon);
 }
 
-// The explorer's outermost element. JupyterLab leaves its keys alone.
+// The explorer's outermost element.
 function begin(el, name) {
-  const root = element("div", {
-    class: "explorer",
-    role: "group",
-    "aria-label": name,
-    "data-lm-suppress-shortcuts": "true",
-  });
+  const root = element("div", { class: "explorer", role: "group", "aria-label": name });
   el.append(root);
   return root;
 }
@@ -100,35 +100,52 @@ function normals(seed) {
 
 // Controls: native ones, so that keys and screen readers work.
 
+// The values of a logarithmic slider: a hundred ratios, each rounded to a multiple of `step`, no value
+// twice, so that every press of an arrow key changes something.
+function ladder(min, max, step) {
+  const values = Array.from({ length: 101 }, (_, i) => min * (max / min) ** (i / 100));
+  const rounded = values.map((value) => Number((Math.round(value / step) * step).toPrecision(12)));
+  return [...new Set(rounded)];
+}
+
+// The number of the entry of `values` that is nearest to `value`.
+function nearestOf(values, value) {
+  const away = values.map((one) => Math.abs(one - value));
+  return away.indexOf(Math.min(...away));
+}
+
 function slider(model, trait, label, { min, max, step = 1, show = String, log = false }) {
-  const to = log ? Math.log : (x) => x;
-  const from = log ? Math.exp : (x) => x;
-  const input = element("input", {
-    type: "range",
-    min: to(min),
-    max: to(max),
-    step: log ? "any" : step,
-  });
-  const output = element("output");
+  const rungs = log ? ladder(min, max, step) : null;
+  const range = log ? { min: 0, max: rungs.length - 1, step: 1 } : { min, max, step };
+  const input = element("input", { type: "range", ...range });
+  const shown = number();
+  shown.setAttribute("aria-hidden", "true"); // the slider's own value text says it
   function update() {
-    input.value = to(model.get(trait));
-    output.textContent = show(model.get(trait));
-    input.setAttribute("aria-valuetext", output.textContent);
+    const value = model.get(trait);
+    input.value = log ? nearestOf(rungs, value) : value;
+    shown.textContent = show(value);
+    input.setAttribute("aria-valuetext", shown.textContent);
   }
   input.addEventListener("input", () => {
-    const value = from(Number(input.value));
-    put(model, { [trait]: log ? Math.round(value / step) * step : value });
+    const at = Number(input.value);
+    put(model, { [trait]: log ? rungs[at] : at });
   });
   model.on(`change:${trait}`, update);
   update();
-  return element("label", { class: "explorer-slider" }, element("span", {}, label), input, output);
+  return element("label", { class: "explorer-slider" }, element("span", {}, label), input, shown);
+}
+
+// A number that changes while something is dragged. It is no <output>: screen readers would read
+// that aloud in every frame; the announcer speaks for all.
+function number(attributes = {}) {
+  return element("span", { class: "explorer-number", ...attributes });
 }
 
 let groups = 0;
 function choice(model, trait, label, options) {
   const name = `explorer-choice-${groups++}-${Math.random()}`;
   const inputs = new Map();
-  const box = element("fieldset", { class: "explorer-choice" }, element("legend", {}, label));
+  const entries = element("div");
   for (const [value, text] of options) {
     const input = element("input", {
       type: "radio",
@@ -136,14 +153,14 @@ function choice(model, trait, label, options) {
       onchange: () => put(model, { [trait]: value }),
     });
     inputs.set(value, input);
-    box.append(element("label", {}, input, element("span", {}, text)));
+    entries.append(element("label", {}, input, element("span", {}, text)));
   }
   function update() {
     for (const [value, input] of inputs) input.checked = value === model.get(trait);
   }
   model.on(`change:${trait}`, update);
   update();
-  return box;
+  return element("fieldset", { class: "explorer-choice" }, element("legend", {}, label), entries);
 }
 
 function selection(model, trait, label, options) {
@@ -170,12 +187,16 @@ function button(label, onclick) {
   return element("button", { type: "button", onclick }, label);
 }
 
-// What a screen reader says when the numbers have settled for a moment.
+// What a screen reader says when the numbers have changed and settled for a moment.
 function announcer(root) {
   const node = element("p", { class: "explorer-unseen", "aria-live": "polite" });
   root.append(node);
   let timer;
+  let before;
   return (text) => {
+    const changed = before !== undefined && text !== before; // a page that opens says nothing
+    before = text;
+    if (!changed) return;
     clearTimeout(timer);
     timer = setTimeout(() => (node.textContent = text), 600);
   };
@@ -266,37 +287,54 @@ function toImageSize(values, n, size) {
   return out;
 }
 
-// Follow a pointer from press to release. `press(x, y)` returns what follows its moves; places are
-// shares of the node's width and height.
-function draggable(node, press) {
+// Follow one pointer from press to release; other fingers are left alone meanwhile.
+// `press(x, y, event)` returns what follows its moves; places are shares of the node's width and
+// height. `scrolls` is the direction in which a finger still scrolls the page: "pan-y", or "none".
+function draggable(node, press, scrolls = "none") {
   const place = (event) => {
     const box = node.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   };
+  let pointer;
+  let move;
+  // The browser ends the capture at release, when it scrolls instead, and when the node is removed.
+  const isHeld = () => pointer !== undefined && node.hasPointerCapture(pointer);
   node.classList.add("explorer-draggable");
+  node.style.touchAction = scrolls;
   node.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    const move = press(...place(event));
+    if (event.button || isHeld()) return;
+    move = press(...place(event), event);
     event.preventDefault();
     node.focus({ preventScroll: true });
     if (!move) return;
-    const follow = (moved) => move(...place(moved));
-    const end = () => node.removeEventListener("pointermove", follow);
-    node.setPointerCapture(event.pointerId);
-    node.addEventListener("pointermove", follow);
-    node.addEventListener("pointerup", end, { once: true });
-    node.addEventListener("pointercancel", end, { once: true });
+    pointer = event.pointerId;
+    node.setPointerCapture(pointer);
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (event.pointerId === pointer && isHeld()) move(...place(event));
   });
 }
 
+// How near to a handle a press must be, in pixels of the screen: a finger is wide.
+const reachOf = (event) => (event.pointerType === "touch" ? 24 : 14);
+
 const ARROWS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+
+// Let keys do something: `act(key, event)` returns whether it has. The browser keeps its own keys:
+// Alt with an arrow goes back a page, Control with plus zooms.
+function onKey(node, act) {
+  node.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (act(event.key, event)) event.preventDefault();
+  });
+}
 
 // Let the arrow keys move something: `move(dx, dy, event)`, each -1, 0 or 1. The label says what.
 function movable(node, label, move) {
-  attribute(node, { tabindex: 0, role: "application", "aria-label": label });
-  node.addEventListener("keydown", (event) => {
-    if (!ARROWS[event.key]) return;
-    event.preventDefault();
-    move(...ARROWS[event.key], event);
+  attribute(node, { ...OWN_KEYS, tabindex: 0, role: "application", "aria-label": label });
+  onKey(node, (key, event) => {
+    if (!ARROWS[key]) return false;
+    move(...ARROWS[key], event);
+    return true;
   });
 }

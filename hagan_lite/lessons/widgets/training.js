@@ -99,7 +99,7 @@ function render({ model, el }) {
   function chart(title, curves, log) {
     const values = log
       .flatMap((line) => Object.values(curves).map((of) => of(line)))
-      .filter((value) => value !== undefined);
+      .filter(Number.isFinite);
     let low = Math.min(0, ...values);
     let high = Math.max(...values);
     if (high === low) high = low + 1;
@@ -140,7 +140,7 @@ function render({ model, el }) {
     const legend = element("div", { class: "explorer-legend" });
     const outputs = Object.entries(curves).map(([name, of], i) => {
       const points = log
-        .filter((line) => of(line) !== undefined)
+        .filter((line) => Number.isFinite(of(line)))
         .map((line) => `${toX(line.step).toFixed(1)} ${toY(of(line)).toFixed(1)}`);
       picture.append(
         element("svg:path", {
@@ -150,17 +150,17 @@ function render({ model, el }) {
           "stroke-width": 1.6,
         }),
       );
-      const output = element("output");
+      const shown = number();
       legend.append(
         element(
           "span",
           {},
           element("i", { style: `background:${PALETTE[i % PALETTE.length]}` }),
           `${name} `,
-          output,
+          shown,
         ),
       );
-      return [output, of];
+      return [shown, of];
     });
     picture.append(cursor);
     const stage = element("div", { "data-what": "chart" }, picture);
@@ -171,23 +171,23 @@ function render({ model, el }) {
     draggable(stage, (x) => {
       stepAt(x);
       return stepAt;
-    });
+    }, "pan-y");
     movable(stage, `The cursor of ${title}. Arrow keys move it.`, (dx) =>
-      put(model, { step: clamp(model.get("step") + (dx * last) / 100, 0, last) }),
+      put(model, { step: clamp(model.get("step") + dx * Math.ceil(last / 100), 0, last) }),
     );
     drawn.push((line, step) => {
       attribute(cursor, { d: `M${toX(step)} 8V${BOTTOM}` });
-      for (const [output, of] of outputs)
-        output.textContent = of(line) === undefined ? "–" : of(line).toFixed(3);
+      for (const [shown, of] of outputs)
+        shown.textContent = Number.isFinite(of(line)) ? of(line).toFixed(3) : "–";
     });
     return figure(title, stage, legend);
   }
 
   // One picture for each image, made when their number changes.
-  function pictures(place, title, n, labels = []) {
+  function pictures(place, what, title, n, labels = []) {
     if (place.childElementCount !== n + 1) {
       place.replaceChildren(element("p"));
-      for (let i = 0; i < n; i++) place.append(figure("", canvas(size, `image ${i + 1}`)));
+      for (let i = 0; i < n; i++) place.append(figure("", canvas(size, `${what} ${i + 1}`)));
       for (const node of [...place.children].slice(1)) node.classList.add("explorer-tiny");
     }
     place.firstChild.textContent = title;
@@ -216,6 +216,7 @@ function render({ model, el }) {
       const all = bytes(model, "_samples").subarray(s * n * one, (s + 1) * n * one);
       pictures(
         samples,
+        "sample",
         `Samples after step ${model.get("_sample_steps")[s]}, always of the same z`,
         n,
       ).forEach((node, i) => paintImage(node, all.subarray(i * one, (i + 1) * one), channels));
@@ -243,10 +244,10 @@ function render({ model, el }) {
       (_, i) => `λ₀ ${labels[2 * i].toFixed(2)} → λ ${labels[2 * i + 1].toFixed(2)}`,
     );
     const when = `of step ${model.get("_mixed_steps")[m]}, as D was trained on them`;
-    pictures(fakeRow, `Fakes ${when}`, n).forEach((node, i) =>
+    pictures(fakeRow, "fake", `Fakes ${when}`, n).forEach((node, i) =>
       paintImage(node, part(fakes, i, one), channels),
     );
-    pictures(mixes, `Mixed images ${when}, with their labels`, n, texts).forEach((node, i) =>
+    pictures(mixes, "mixed image", `Mixed images ${when}, with their labels`, n, texts).forEach((node, i) =>
       paintImage(
         node,
         mixedOf(part(reals, i, one), part(fakes, i, one), part(masks, i, area)),

@@ -12,7 +12,7 @@ from PIL import Image
 
 from hagan_lite.datasets.pixels import to_uint8
 from hagan_lite.lessons.widgets.attnmix import SHIPPED
-from hagan_lite.lessons.widgets.base import Explorer, module
+from hagan_lite.lessons.widgets.base import Explorer, module, one_of
 from hagan_lite.runs.folder import experiment_of, finished, load_snapshots, read_log
 
 SAMPLES, MIXED = 8, 8
@@ -51,6 +51,10 @@ class TrainingViewer(Explorer):
         self.observe(self._watch, "follow")
         self.refresh()
 
+    @traitlets.validate("step")
+    def _is_within_the_run(self, proposal: dict[str, Any]) -> int:
+        return one_of("step", proposal["value"], self._last + 1)
+
     def refresh(self) -> None:
         """Look at the folder again, and go to its newest step."""
         log = read_log(self._run)
@@ -61,7 +65,8 @@ class TrainingViewer(Explorer):
         # All in one message, so that the browser never draws a new log over old images.
         with self.hold_sync():
             self._size, self._channels, self._phase_two = e.size, e.channels, e.phase_two
-            self._sample_steps, self._samples = steps, samples
+            self._sample_steps, self._samples = steps, samples.tobytes()
+            self._n_samples = samples.shape[1]
             self._take_mixed()
             self._last = self.step = log[-1]["step"]
             self._log = log
@@ -94,12 +99,19 @@ class TrainingViewer(Explorer):
             self._task = asyncio.ensure_future(look())
 
 
-def _samples(run: Path, size: int, channels: int) -> tuple[list[int], bytes]:
-    """Return the steps at which samples were drawn, and the first row of each grid, one by one."""
+def _samples(run: Path, size: int, channels: int) -> tuple[list[int], np.ndarray]:
+    """Return the steps at which samples were drawn, and images (steps, n, C, H, W) uint8.
+
+    The images are the first of each grid, row by row, at most SAMPLES of them.
+    """
     paths = sorted((run / "samples").glob("step_*.png"))
-    parts = []
+    grids = []
     for path in paths:
         grid = np.asarray(Image.open(io.BytesIO(path.read_bytes())))
-        row = grid[:size].reshape(size, -1, size, channels)[:, :SAMPLES]
-        parts.append(row.transpose(1, 3, 0, 2).tobytes())
-    return [int(path.stem.split("_")[1]) for path in paths], b"".join(parts)
+        rows, columns = grid.shape[0] // size, grid.shape[1] // size
+        images = grid.reshape(rows, size, columns, size, channels).transpose(0, 2, 4, 1, 3)
+        grids.append(images.reshape(-1, channels, size, size)[:SAMPLES])
+    n = min((len(images) for images in grids), default=0)
+    steps = [int(path.stem.split("_")[1]) for path in paths]
+    samples = [images[:n] for images in grids]
+    return steps, np.stack(samples) if samples else np.empty((0, 0, channels, size, size), np.uint8)

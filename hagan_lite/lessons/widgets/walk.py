@@ -1,6 +1,7 @@
 """Walk through the latent space: drag through the images between four noise vectors."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import traitlets
@@ -22,7 +23,7 @@ class LatentWalk(Explorer):
 
     _esm = module("walk")
 
-    place = traitlets.List(traitlets.Float(), [0.5, 0.5]).tag(sync=True)
+    place = traitlets.List(traitlets.Float(), [0.5, 0.5], minlen=2, maxlen=2).tag(sync=True)
 
     _size = traitlets.Int().tag(sync=True)
     _channels = traitlets.Int().tag(sync=True)
@@ -34,8 +35,10 @@ class LatentWalk(Explorer):
     ) -> None:
         """Walk between the noise vectors of four `seeds`, over n x n images of a run.
 
-        Raises ValueError for a run whose generator needs real images.
+        Raises ValueError for a run whose generator needs real images, and for `n` below 2.
         """
+        if n < 2:
+            raise ValueError(f"n = {n}: a grid has at least two images a side")
         e, G = experiment_of(run), load_generator(run, "cpu")
         if e.skip == "instance":
             raise ValueError(f"{run}: its generator needs real images; choose another run")
@@ -46,6 +49,12 @@ class LatentWalk(Explorer):
         with torch.inference_mode():
             images = torch.cat([G(part) for part in z.split(64)])
         super().__init__(_size=e.size, _channels=e.channels, _n=n, _grid=to_uint8(images).tobytes())
+
+    @traitlets.validate("place")
+    def _is_on_the_pad(self, proposal: dict[str, Any]) -> list[float]:
+        if not all(0 <= share <= 1 for share in proposal["value"]):
+            raise traitlets.TraitError(f"place is two shares from 0 to 1: {proposal['value']}")
+        return proposal["value"]
 
     @property
     def z(self) -> Tensor:
