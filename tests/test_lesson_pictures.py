@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from hagan_lite import drawing
+from hagan_lite.drawing import style
 from hagan_lite.drawing.lessons import Lines, Panel, intensities, lines, panels, scores_of_rows
 
 
@@ -87,4 +88,4 @@ def test_axes_without_data_show_the_reason_and_no_ticks():
 def test_the_palette_is_seaborns_for_the_colour_blind():
     import seaborn as sns
 
-    assert style.COLOURS == list(sns.color_palette("colorblind"))
+    assert list(sns.color_palette("colorblind")) == style.COLOURS
