@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 from helpers import SCORE, hagan, tiny
 
 from hagan_lite import runs, train
@@ -19,6 +20,7 @@ def record(cell, **metrics):
     about = dict(
         experiment=cell.e.to_dict(), data=dict(fingerprint=cell.fingerprint or "x"), minutes=2.0
     )
+    about |= dict(device="cpu (1 threads)")
     return about | dict(metrics=dict(fd=100.0) | metrics)
 
 
@@ -145,7 +147,8 @@ def test_a_cell_has_every_run_on_its_images():
     assert progress.done([cell, other], [one, two, elsewhere]) == {cell: two}
 
 
-def test_the_status_is_read_from_files(tmp_path):
+def test_the_status_is_read_from_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "pick_device", lambda _: torch.device("cpu"))
     grid = [
         dataclasses.replace(c, run=tmp_path / c.name)
         for c in progress.plan([tiny(seed=s) for s in range(6)])
@@ -177,6 +180,8 @@ def test_the_status_is_read_from_files(tmp_path):
     assert progress.time_left(shown[1:2]) == "nothing left"
     assert progress.time_left(progress.status(grid, [])[:1]) == "time left unknown"
     assert progress.time_left(progress.status([], [])) == "nothing left"
+    other_machine = record(done) | dict(device="NVIDIA H100 80GB HBM3", minutes=0.1)
+    assert progress.status([waiting], [record(done), other_machine])["left"].tolist() == [2.0]
     shown = progress.status(grid, [record(done)], live=False)
     assert shown["state"].tolist() == ["waiting", "done"] + ["waiting"] * 4
 

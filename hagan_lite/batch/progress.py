@@ -20,6 +20,7 @@ from hagan_lite.datasets.loading import load_for
 from hagan_lite.evaluation.metrics import FEWEST
 from hagan_lite.runs.record import distance_of, load_records
 from hagan_lite.system.paths import BUILD, COMMITTED, RECORDS, RUNS
+from hagan_lite.system.runtime import pick_device
 from hagan_lite.system.storage import read_json, write_json, written_now
 
 Records = list[dict[str, Any]]
@@ -142,7 +143,7 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
     Numbers are blank where nothing is recorded.
 
     What is left of a run under way comes from its log, of one to come from records of the same
-    model, preset and size. With `live=False` no run folder is looked at.
+    model, preset and size on this kind of device. With `live=False` no run folder is looked at.
     """
     cells, rows = list(cells), []
     record_of = done(cells, records)
@@ -166,13 +167,14 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
 def _expected(e: Experiment, records: Records) -> float | None:
     """Return the expected minutes of `e`, or None without a record to judge by.
 
-    The pace is the median of records of the same model, preset and size.
+    The pace is the median of records of the same model, preset and size, made on a CPU where this
+    machine has no GPU, and on a GPU where it has one.
     """
-    about = (e.model, e.preset, e.size)
+    about = (e.model, e.preset, e.size, pick_device("auto").type == "cpu")
     paces = []
     for record in records:
-        made = record["experiment"]
-        if (made["model"], made["preset"], made["size"]) == about:
+        made, on_cpu = record["experiment"], record["device"].startswith("cpu")
+        if (made["model"], made["preset"], made["size"], on_cpu) == about:
             paces.append(record["minutes"] / made["steps"])
     return median(paces) * e.steps if paces else None
 
