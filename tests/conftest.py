@@ -62,7 +62,7 @@ APART = {"test_baselines", "test_cli", "test_cuda", "test_gpu", "test_train"}
 LESSONS = dict.fromkeys(("09", "10", "11", "16"), "a run")
 """Lessons that train HAGAN at smoke and measure it: one process does that for all of them."""
 FIRST = ("test_batch", RECORDS, "a run", "test_bench", "test_ui", "test_datasets")
-"""Groups that take longest, begun first, so that both processes end at the same time."""
+"""Groups that take longest, begun first, so that all processes end at the same time."""
 
 
 class Scheduler(LoadScopeScheduling):
@@ -73,6 +73,19 @@ class Scheduler(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one process more than cores: tests that wait for a kernel or a browser leave gaps.
+
+    More than five would wait for the longest group, and each needs up to 3 GB.
+    """
+    import psutil
+
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min(cores + 1, 5, int(psutil.virtual_memory().available / 3e9)))
 
 
 @pytest.hookimpl(optionalhook=True)
