@@ -168,8 +168,10 @@ def test_two_workers_and_the_driver_are_killed_and_nothing_is_lost_or_repeated(
             process.kill()
             process.wait()
     printed = again.printed()
-    assert re.search(rf"{cells} experiments, [1-{cells - 1}] of them done already", printed)
-    assert f"[{cells}/{cells}, nothing left]" in printed
+    done = int(re.search(rf"{cells} experiments, (\d) of them done already", printed)[1])
+    # Workers of a cluster elsewhere go on without the driver, and may be done before it is back.
+    assert 1 <= done < cells or (where == "elsewhere" and done == cells)
+    assert done == cells or f"[{cells}/{cells}, nothing left]" in printed
     assert "failed" not in printed
     after = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
     assert {name: after[name] for name in before} == before
