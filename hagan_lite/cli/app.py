@@ -165,6 +165,7 @@ def compare(
     from hagan_lite import datasets, drawing, runs
     from hagan_lite.datasets.sources import titled
     from hagan_lite.drawing.evaluation import models_side_by_side
+    from hagan_lite.report.experiments import WITH_T
 
     experiments = [runs.experiment_of(folder) for folder in folders]
     n, tiles = (12, (3, 4)) if experiments[0].size <= 128 else (4, (2, 2))
@@ -174,8 +175,11 @@ def compare(
     blocks = {"real images": drawing.spread(images.images, n)}
     seeds = {e.seed for e in experiments}
     for folder, e in zip(folders, experiments, strict=True):
-        changes = [f"{k}={v}" for k, v in e.changes.items() if k != "steps"]
-        name = ", ".join([e.model, *changes, f"{e.steps} steps"])
+        changes, name = {k: v for k, v in e.changes.items() if k != "steps"}, e.model
+        if WITH_T.items() <= changes.items():
+            changes, name = {k: changes[k] for k in changes if k not in WITH_T}, f"{name} with T"
+        words = [f"{k}={v}" for k, v in changes.items()]
+        name = ", ".join([name, *words, f"{e.steps} steps"])
         if len(seeds) > 1:
             name += f", seed {e.seed}"
         if name in blocks:

@@ -59,7 +59,8 @@ def figure_7(
         axis.set_title(head, fontsize=10)
     beside = dict(ha="right", va="center", rotation=90, fontsize=10)
     for axis, name in zip(axes[:, 0], names, strict=False):
-        axis.text(-0.06, 0.5, name, transform=axis.transAxes, **beside)
+        lines = name.replace(", ", ",\n")  # a row is two inches high
+        axis.text(-0.06, 0.5, lines, transform=axis.transAxes, **beside)
     figure.suptitle(title)
     return figure
 

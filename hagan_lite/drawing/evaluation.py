@@ -58,11 +58,11 @@ def models_side_by_side(
     """Draw the first images of several models as blocks, all in the same grey window.
 
     `blocks` holds uint8 images (N, C, H, W) by name, which stands above the block; each block has
-    `tiles` (rows, columns), and a row has `across` blocks.
+    `tiles` (rows, columns), and a row has at most `across` blocks, each about as many.
     """
     side = next(iter(blocks.values())).shape[-1]
-    across = min(across, len(blocks))
     down = math.ceil(len(blocks) / across)
+    across = math.ceil(len(blocks) / down)
     names = [textwrap.wrap(name, 36, break_long_words=False) for name in blocks]
     # Inches of 150 pixels: no pixel of a large image is lost.
     width = max(3.1, tiles[1] * side / 140)
