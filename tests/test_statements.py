@@ -45,6 +45,12 @@ def test_given_t_the_rivals_are_level_with_hagan_and_without_it_sagan_is_far_beh
         assert ahead.p < 0.001 and ahead.effect > 3 * sd
 
 
+def test_t_alone_lowers_fd_in_the_base_model(records):
+    """Results: "In short" and "The present protocol"; lesson 17."""
+    (of_t,) = [one for one in claims.judged(records) if "Differentiable" in one.claim["claim"]]
+    assert of_t.verdict == verdicts.HELD
+
+
 def test_the_received_map_has_the_lower_fd_at_800_steps_alone(records, present):
     """Results: "The present protocol"; lesson 15."""
     assert of_pair(present, FULL, "hagan, received map").verdict == verdicts.NOT
