@@ -117,19 +117,21 @@ def distances(rows: Rows, heading: str, records: Records) -> str:
 
 def in_short(rows: Rows, records: Records) -> str:
     """Return how many runs each of the `rows` has, and their mean FD with its 95 % interval."""
-    measured = runs.by_row(rows, records)
-    lines = []
-    for name, _ in rows:
-        if of_row := measured.get(name):
-            scores = tuple(runs.distance_of(r) for r in of_row)
-            mean = f"{sum(scores) / len(scores):.1f}"
-            if len(scores) > 1:
-                low, high = effects.interval_of_mean(scores)
-                mean += f" [{low:.1f}, {high:.1f}]"
-            floor = sum(r["metrics"]["floor"] for r in of_row) / len(of_row)
-            line = {"row": name, "runs": len(of_row), "mean FD [95 % interval]": mean}
-            lines.append(line | {"FD of real halves": f"{floor:.1f}"})
-    return tables.markdown(pd.DataFrame(lines)) if lines else NOTHING
+    table = tables.with_records(tables.of_rows(rows, records, {})).copy()
+    if table.empty:
+        return NOTHING
+    measured, heading = runs.by_row(rows, records), "mean FD [95 % interval]"
+    table[heading] = [_mean_and_interval(measured[name]) for name in table["row"]]
+    return tables.markdown(table[["row", "runs", heading, "FD of real halves"]])
+
+
+def _mean_and_interval(of_row: Records) -> str:
+    scores = tuple(runs.distance_of(r) for r in of_row)
+    mean = f"{sum(scores) / len(scores):.1f}"
+    if len(scores) == 1:
+        return mean
+    low, high = effects.interval_of_mean(scores)
+    return f"{mean} [{low:.1f}, {high:.1f}]"
 
 
 def differences(rows: Rows, records: Records) -> str:

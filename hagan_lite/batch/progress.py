@@ -147,6 +147,7 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
     """
     cells, rows = list(cells), []
     record_of = done(cells, records)
+    on_cpu = pick_device("auto").type == "cpu"
     for cell in cells:
         record, e = record_of.get(cell), cell.e
         score = minutes = None
@@ -154,9 +155,9 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
             state, left = "done", 0.0
             score, minutes = distance_of(record), record["minutes"]
         elif live:
-            state, left = _under_way(cell, _expected(e, records))
+            state, left = _under_way(cell, _expected(e, records, on_cpu))
         else:
-            state, left = "waiting", _expected(e, records)
+            state, left = "waiting", _expected(e, records, on_cpu)
         changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
         about = (cell.name, e.model, e.data_label, e.preset, changed, e.seed)
         rows.append((*about, state, score, minutes, left))
@@ -164,17 +165,16 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
     return pd.DataFrame(rows, columns=COLUMNS).astype(numbers)
 
 
-def _expected(e: Experiment, records: Records) -> float | None:
+def _expected(e: Experiment, records: Records, on_cpu: bool) -> float | None:
     """Return the expected minutes of `e`, or None without a record to judge by.
 
-    The pace is the median of records of the same model, preset and size, made on a CPU where this
-    machine has no GPU, and on a GPU where it has one.
+    The pace is the median of records of the same model, preset and size, on a CPU or not.
     """
-    about = (e.model, e.preset, e.size, pick_device("auto").type == "cpu")
+    about = (e.model, e.preset, e.size, on_cpu)
     paces = []
     for record in records:
-        made, on_cpu = record["experiment"], record["device"].startswith("cpu")
-        if (made["model"], made["preset"], made["size"], on_cpu) == about:
+        made, there = record["experiment"], record["device"].startswith("cpu")
+        if (made["model"], made["preset"], made["size"], there) == about:
             paces.append(record["minutes"] / made["steps"])
     return median(paces) * e.steps if paces else None
 

@@ -175,11 +175,11 @@ def compare(
     blocks = {"real images": drawing.spread(images.images, n)}
     seeds = {e.seed for e in experiments}
     for folder, e in zip(folders, experiments, strict=True):
-        changes, name = {k: v for k, v in e.changes.items() if k != "steps"}, e.model
-        if WITH_T.items() <= changes.items():
-            changes, name = {k: changes[k] for k in changes if k not in WITH_T}, f"{name} with T"
-        words = [f"{k}={v}" for k, v in changes.items()]
-        name = ", ".join([name, *words, f"{e.steps} steps"])
+        name, said = e.model, {"steps"}
+        if WITH_T.items() <= e.changes.items():
+            name, said = f"{name} with T", said | WITH_T.keys()
+        changes = [f"{k}={v}" for k, v in e.changes.items() if k not in said]
+        name = ", ".join([name, *changes, f"{e.steps} steps"])
         if len(seeds) > 1:
             name += f", seed {e.seed}"
         if name in blocks:

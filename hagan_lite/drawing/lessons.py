@@ -407,11 +407,11 @@ def heat_map(values: Tensor, positions: list[int], title: str, unit: str) -> Fig
 
     Zero is the middle of the colours.
     """
+    import seaborn as sns  # a second, for which other lessons need not wait
+
     figure, ((axis,),) = _figure(1, 1, 4.6, 3.8)
     most = float(values.abs().max())
     how = dict(cmap="PuOr", vmin=-most, vmax=most, square=True, cbar_kws={"label": unit})
-    import seaborn as sns  # a second, which other lessons need not wait
-
     sns.heatmap(values.numpy(), ax=axis, **how)
     middles = [i + 0.5 for i in range(len(positions))]
     axis.set_xticks(middles, positions)

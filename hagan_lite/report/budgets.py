@@ -66,11 +66,11 @@ def what_d_says(records: list[dict[str, Any]]) -> pd.DataFrame:
     pixel branch's term of Eq. 7, and "of a guess" what it is for a branch that says 1/2 of every
     pixel. "consistency" is that term's share of D's whole loss.
     """
-    rows = []
+    rows, logged = [], [r for r in records if "log" in r]
     for data in DATASETS:
         for preset, changes in BUDGETS:
             both = fair_rivals(data, preset, **changes)[:2]
-            measured = by_row(both, [r for r in records if "log" in r])
+            measured = by_row(both, logged)
             for name, e in both:
                 if name in measured:
                     row = {"data": data, "steps": e.steps, "model": name}
