@@ -80,7 +80,17 @@ Models = Sequence[tuple[str, dict[str, Any]]]
 
 FOUR: Models = (("hagan", {}), ("sagan", WITH_T), ("sagan", {}), ("dcgan", WITH_T))
 """The models of the headline: HAGAN, SAGAN with T and without, the base model with T."""
-OTHERS: Models = [(name, {}) for name in ("dcgan", "wgan", "infogan", "unetgan", "ddpm")]
+OTHERS: Models = [(name, {}) for name in ("dcgan", "wgan", "infogan", "unetgan")]
+DDPM: Models = [("ddpm", {})]
+LADDER: Models = (
+    ("hagan", dict(phase_two=0, pixel_branch=False, skip="off")),
+    ("hagan", dict(phase_two=0, pixel_branch=False)),
+    ("hagan", dict(phase_two=0)),
+    ("hagan", dict(mix="cutmix")),
+    ("hagan", dict(pixel_branch=False)),
+    ("hagan", dict(augment="")),
+)
+"""Rows of Table IV between the base model and HAGAN, all with T, and controls of its last row."""
 FIRST_SEED = 10
 LONG: Models = (
     ("hagan", {}),
@@ -95,39 +105,48 @@ def grid() -> list[Cell]:
     """Return all trainings of stage 3, the most important first.
 
     They are what the tables, the claims and the shipped networks need. A machine that is lent for
-    minutes takes as many as it comes to. Its seeds start at FIRST_SEED: no run of it shares first
-    weights with a run of another machine.
+    minutes takes as many as it comes to. Among equals the longest stand first, so that none is cut
+    off at the end. Its seeds start at FIRST_SEED: no run of it shares first weights with a run of
+    another machine.
     """
     make, at = Experiment.make, FIRST_SEED
     cells = [
         Cell(make(model, "covid-ct", "paper", **changes), curve=True, bring="samples")
-        for model, changes in FOUR[:2]
+        for model, changes in (FOUR[0], FOUR[1], FOUR[3])
     ]
     cells += [Cell(make("hagan", steps=steps), True, "run") for steps in (5000, 10_000)]
     cells += [Cell(make("dcgan", width=16, steps=5000), True, "run")]
-    cells += [Cell(e, bring="samples") for e in rows(FOUR, "covid-ct", at)]
-    cells += _cells(rows(FOUR, "covid-ct", at + 1, at + 2))
     cells += [Cell(e, True, "grid") for e in rows(LONG, "covid-ct", at, steps=LONGER)]
-    cells += [Cell(e, bring="samples") for e in rows(FOUR[:2], "acdc", at)]
-    cells += _cells(rows(FOUR[2:], "acdc", at))
-    cells += _cells(rows(FOUR, "acdc", at + 1))
-    cells += _cells(rows(FOUR, "lgg", at, at + 1))
-    cells += _cells(few_images(at))
     cells += _cells(rows(LONG, "covid-ct", at + 1, at + 2, steps=LONGER), curve=True)
     cells += [Cell(e, True, "grid") for e in rows(FOUR[:2], "acdc", at, steps=LONGER)]
-    cells += [Cell(e, bring="grid") for e in at_256(at)]
-    cells += _cells(rows(FOUR, "covid-ct", at + 3, at + 4))
+    cells += [Cell(e, bring="grid") for e in at_256("covid-ct", at)]
+    for dataset in ("covid-ct", "acdc", "lgg"):
+        cells += [Cell(e, bring="samples") for e in rows(DDPM, dataset, at)]
+    cells += [Cell(e, bring="samples") for e in rows(FOUR, "covid-ct", at)]
+    cells += _cells(rows(FOUR, "covid-ct", at + 1, at + 2))
+    cells += [Cell(e, bring="samples") for e in rows(FOUR[:2], "acdc", at)]
+    cells += _cells(rows(FOUR[2:], "acdc", at) + rows(FOUR, "acdc", at + 1))
+    cells += _cells(rows(FOUR, "lgg", at, at + 1))
+    cells += _cells(few_images(at))
+    cells += _cells(rows(LADDER, "covid-ct", at, at + 1))
     cells += _cells(rows(FOUR, "acdc", at + 2) + rows(FOUR, "lgg", at + 2))
+    cells += [Cell(e, bring="grid") for e in at_256("covid-ct", at + 1)]
+    cells += [Cell(e, bring="grid") for e in at_256("acdc", at) + at_256("acdc", at + 1)]
+    cells += _cells(few_images(at + 1))
     for seed in (at, at + 1, at + 2):
         cells += _cells([e for _, e in ladder("covid-ct", "cpu", seed)])
     for dataset in ("covid-ct", "acdc", "lgg"):
         cells += _cells(rows(OTHERS, dataset, at, at + 1))
-    cells += _cells(few_images(at + 1) + at_256(at + 1))
-    cells += [Cell(make("dcgan", "covid-ct", "paper", **WITH_T), curve=True, bring="samples")]
     once: dict[str, Cell] = {}
     for cell in cells:
         once.setdefault(cell.experiment.hash, cell)
     return list(once.values())
+
+
+def without_record(cells: list[Cell], records: list[dict[str, Any]]) -> list[Cell]:
+    """Return the cells whose experiment none of the records has, in their order."""
+    recorded = {record["hash"] for record in records}
+    return [cell for cell in cells if cell.experiment.hash not in recorded]
 
 
 def rehearsed() -> list[Cell]:
@@ -158,11 +177,6 @@ def few_images(seed: int) -> list[Experiment]:
     return [e for _, e in experiments.few_images("cpu", seed)]
 
 
-def at_256(seed: int) -> list[Experiment]:
-    """Return Table III's rows of HAGAN and SAGAN with T, at the preset cpu."""
-    changes = PROTOCOL_AT_256 | dict(steps=2000, seed=seed)
-    return [
-        Experiment.make(model, name, "cpu", **(own | changes))
-        for name in ("covid-ct", "acdc")
-        for model, own in FOUR[:2]
-    ]
+def at_256(dataset: str, seed: int) -> list[Experiment]:
+    """Return Table III's rows of HAGAN and SAGAN with T on a data set, at the preset cpu."""
+    return rows(FOUR[:2], dataset, seed, **(PROTOCOL_AT_256 | dict(steps=2000)))

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import cases
 
+from hagan_lite import runs
 from hagan_lite.datasets import DataError, Dataset, arrays, load
 from hagan_lite.datasets.loading import VERSION
 from hagan_lite.evaluation.complexity import training_flops
-from hagan_lite.system.paths import BUILD, ROOT
+from hagan_lite.system.paths import BUILD, COMMITTED, ROOT
 from hagan_lite.system.runtime import commit
 
 MIB = 1 << 20
@@ -37,17 +38,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=BUILD / "gpu" / "pack.tar")
     parser.add_argument("--mib", type=float, default=48, help="the pack's largest size")
+    parser.add_argument(
+        "--missing", action="store_true", help="only trainings that no record of data/results has"
+    )
     parser.add_argument("--stand-in", action="store_true", help="embedded slices in every place")
     options = parser.parse_args()
-    made = pack(options.out, int(options.mib * MIB), options.stand_in)
+    cells = cases.rehearsed() if options.stand_in else cases.grid()
+    if options.missing:
+        cells = cases.without_record(cells, runs.load_records(COMMITTED))
+        print(f"{len(cells)} trainings have no record")
+    made = pack(options.out, int(options.mib * MIB), cells, options.stand_in)
     print(f"{made}: {made.stat().st_size / MIB:.1f} MiB, commit {commit()}")
 
 
-def pack(out: Path, most: int, stand_in: bool = False) -> Path:
+def pack(out: Path, most: int, cells: list[cases.Cell], stand_in: bool = False) -> Path:
     """Write the package, its CUDA tests, scripts/gpu and the arrays to `out`, and return it.
 
-    `most` is the pack's size in bytes at most. With `stand_in` embedded slices stand in every data
-    set's place: a rehearsal needs no images.
+    `most` is the pack's size in bytes at most, `cells` are the trainings of stage 3. With
+    `stand_in` embedded slices stand in every data set's place: a rehearsal needs no images.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(out, "w") as tar:
@@ -58,8 +66,7 @@ def pack(out: Path, most: int, stand_in: bool = False) -> Path:
                 if path.suffix in (".py", ".json"):
                     tar.add(path, str(path.relative_to(ROOT)))
         _add(tar, "COMMIT", commit().encode())
-        listed = [cell.to_dict() for cell in (cases.rehearsed() if stand_in else cases.grid())]
-        _add(tar, "grid.json", json.dumps(listed).encode())
+        _add(tar, "grid.json", json.dumps([cell.to_dict() for cell in cells]).encode())
         # A rehearsal reports no speed, and counting takes ten seconds.
         _add(tar, "flops.json", json.dumps({} if stand_in else _flops()).encode())
         with tempfile.TemporaryDirectory() as folder:

@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import cases
 import collect
 import pack
 
@@ -62,7 +63,8 @@ def main() -> None:
 def unpacked(folder: Path) -> Path:
     """Pack with embedded slices in every data set's place, unpack beside, return that folder."""
     there = folder / "there"
-    with tarfile.open(pack.pack(folder / "pack.tar", 48 << 20, stand_in=True)) as tar:
+    made = pack.pack(folder / "pack.tar", 48 << 20, cases.rehearsed(), stand_in=True)
+    with tarfile.open(made) as tar:
         collect.unpack(tar, there)
     return there
 
