@@ -28,7 +28,15 @@ from hagan_lite.report import (
     tables,
     verdicts,
 )
-from hagan_lite.report.experiments import AT_256, EARLIER, LONGER, ladder, rows_of, tried
+from hagan_lite.report.experiments import (
+    AT_256,
+    EARLIER,
+    LONGER,
+    STEPS_AT_256,
+    ladder,
+    rows_of,
+    tried,
+)
 from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED
 
 Records = list[dict[str, Any]]
@@ -88,10 +96,10 @@ def named(rows: Rows, names: dict[str, str]) -> Rows:
     return [(called, experiments[name]) for name, called in names.items()]
 
 
-def with_rivals(data: str) -> Rows:
+def with_rivals(data: str, table: str = "table2", **changes: Any) -> Rows:
     """Return HAGAN, its rivals with T, and the paper's other models on a data set."""
-    models = dict(rows_of("table2", data, "cpu"))
-    return list((dict(named(ladder(data, "cpu"), MEASURED)) | models).items())
+    models = dict(rows_of(table, data, "cpu"))
+    return list((dict(named(ladder(data, "cpu", **changes), MEASURED)) | models).items())
 
 
 def distances(rows: Rows, heading: str, records: Records) -> str:
@@ -172,23 +180,29 @@ def _is_untrained(record: dict[str, Any]) -> bool:
 
 
 def label_chances(records: Records) -> str:
-    """Return each run's chance that three labels move as little as Figure 7 prints."""
-    lines = []
+    """Return the chances that three labels move as little as Figure 7 prints, by data and budget.
+
+    Each run has one for each map. Shown are their median, the smallest and the largest.
+    """
+    groups: dict[tuple[Any, ...], list[dict[str, float]]] = {}
     for r in records:
         if "figure_7" in r:
             e = Experiment.from_dict(r["experiment"])
-            changes = {k: v for k, v in e.changes.items() if k not in ("steps", "saliency")}
-            row = {
-                "run": f"{e.model} on {e.data_label}",
-                "steps": f"{e.steps:,}",
-                "changed": ", ".join(f"{field}={value}" for field, value in changes.items()),
-                "seed": e.seed,
-                "trained with the map": e.saliency,
-            }
-            lines.append(
-                row
-                | {f"chance, {name} map": f"{chance:.2g}" for name, chance in r["figure_7"].items()}
-            )
+            kept_apart = ", a part held out" if e.heldout else ""
+            data = f"{r['data']['name']}{kept_apart}"
+            what = (data, f"{e.size}x{e.size}", f"{e.steps:,}", e.saliency)
+            groups.setdefault(what, []).append(r["figure_7"])
+    lines = []
+    for (data, size, steps, saliency), chances in sorted(groups.items()):
+        row = {"data": data, "size": size, "steps": steps, "trained with the map": saliency}
+        row["runs"] = str(len(chances))
+        for name in ("output", "received"):
+            of_map = pd.Series([chance[name] for chance in chances])
+            middle = f"{of_map.median():.2g}"
+            between = f" [{of_map.min():.2g}, {of_map.max():.2g}]" if len(of_map) > 1 else ""
+            row[f"chance, {name} map"] = middle + between
+        rarer = sum(chance["received"] < chance["output"] for chance in chances)
+        lines.append(row | {"rarer under the received map": f"in {rarer} of {len(chances)}"})
     return tables.markdown(pd.DataFrame(lines)) if lines else NOTHING
 
 
@@ -325,6 +339,17 @@ def on_a_gpu(records: Records) -> str:
     return tables.markdown(pd.DataFrame(lines))
 
 
+def in_bf16(records: Records) -> str:
+    """Return FD of the trainings in bf16, beside that of the same recipe and seed in float32."""
+    in_fp32 = {r["hash"]: f"{runs.distance_of(r):.1f}" for r in records}
+    lines = []
+    for run in json.loads(GPU.read_text())["bf16"]:
+        row = {"run": f"{run['model']}, {run['dataset']}, {run['steps']} steps, seed {run['seed']}"}
+        row |= {"FD, float32": in_fp32[run["hash"]], "FD, bf16": f"{run['fd']:.1f}"}
+        lines.append(row)
+    return tables.markdown(pd.DataFrame(lines))
+
+
 def paper_preset(records: Records) -> str:
     """Return each run of the preset `paper`: FD, FID-768, KID, precision, recall and minutes."""
     lines = []
@@ -386,6 +411,11 @@ def what_d_says(records: Records) -> str:
     return tables.markdown(table) if len(table) else NOTHING
 
 
+def larger(data: str) -> Rows:
+    """Return the rows of `with_rivals` at 256x256, as Table III has them."""
+    return with_rivals(data, "table3", **AT_256, **STEPS_AT_256["cpu"])
+
+
 STEP = "row of Table IV, or a control"
 LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
 PARTS: dict[str, Callable[[Records], str]] = dict(
@@ -398,13 +428,11 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     earlier_pairs=partial(differences, EARLIER_LADDER),
     untrained=untrained,
     tried=search,
-    longer_now=partial(distances, ladder("covid-ct", "cpu", steps=LONGER), STEP),
-    longer=partial(distances, ladder("covid-ct", "cpu", steps=LONGER, **EARLIER), STEP),
-    models=partial(distances, rows_of("table2", "covid-ct", "cpu", **EARLIER), "model of Table II"),
-    models_now=partial(distances, rows_of("table2", "covid-ct", "cpu"), "model of Table II"),
-    larger=partial(
-        distances, rows_of("table3", "covid-ct", "cpu", **EARLIER), "model of Table III"
-    ),
+    longer=partial(distances, ladder("covid-ct", "cpu", steps=LONGER), STEP),
+    longer_pairs=partial(differences, ladder("covid-ct", "cpu", steps=LONGER)),
+    models=partial(distances, with_rivals("covid-ct"), "model of Table II, or a rival with T"),
+    larger=partial(distances, larger("covid-ct"), "row, at 256x256 on COVID-CT"),
+    larger_acdc=partial(distances, larger("acdc"), "row, at 256x256 on ACDC"),
     acdc=partial(distances, with_rivals("acdc"), "row, on ACDC"),
     acdc_pairs=partial(differences, ladder("acdc", "cpu")),
     lgg=partial(distances, with_rivals("lgg"), "row, on LGG"),
@@ -417,6 +445,7 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     budget=papers_budget,
     speed=speed,
     gpu=on_a_gpu,
+    bf16=in_bf16,
     paper_preset=paper_preset,
     where_run=where_run,
 )

@@ -3,6 +3,8 @@
 A test that fails after a record was added names the sentences to write anew.
 """
 
+import itertools
+
 import pytest
 
 from hagan_lite import runs
@@ -51,12 +53,30 @@ def test_t_alone_lowers_fd_in_the_base_model(records):
     assert of_t.verdict == verdicts.HELD
 
 
-def test_the_received_map_has_the_lower_fd_at_800_steps_alone(records, present):
-    """Results: "The present protocol"; lesson 15."""
-    assert of_pair(present, FULL, "hagan, received map").verdict == verdicts.NOT
-    assert of_pair(present, FULL, "hagan, fresh noise").verdict == verdicts.UNDECIDED
+def test_no_part_but_t_shows_in_the_ladder(present):
+    """Results: "Table IV"; lessons 15 and 17."""
+    steps = ["+ AttnMix generator", "+ reverse skip", "+ hierarchical discriminator", FULL]
+    for above, row in itertools.pairwise(steps):
+        assert of_pair(present, row, above).verdict == verdicts.UNDECIDED
+    for name in present:
+        if name.startswith("hagan, "):
+            assert of_pair(present, FULL, name).verdict == verdicts.UNDECIDED
+    assert of_pair(present, FULL, "hagan without T").p < 0.01
+    for bare in ("hagan without T", "+ AttnMix generator, no T yet", "+ reverse skip, no T yet"):
+        assert of_pair(present, bare, "base").verdict == verdicts.UNDECIDED
+    assert of_pair(present, "base", "base with flips").effect > 20
+
+
+def test_more_runs_did_not_confirm_the_received_maps_lower_fd(records, present):
+    """Results: "The map" and "More steps"; lesson 15."""
+    name = "hagan, received map"
+    first = [r for r in present[name] if r["experiment"]["seed"] < 10]
+    assert len(first) == 3 and of_pair(present | {name: first}, FULL, name).p < 0.01
+    assert of_pair(present, FULL, name).p > 0.1 and mean(present[name]) < mean(present[FULL])
     longer = runs.by_row(ladder("covid-ct", "cpu", steps=experiments.LONGER), records)
-    assert mean(longer["hagan, received map"]) > mean(longer[FULL])
+    assert mean(longer[name]) > mean(longer[FULL])
+    order = sorted(longer, key=lambda row: mean(longer[row]))
+    assert order[:2] == ["base with T", FULL]
 
 
 def test_hagan_is_ahead_of_no_rival_with_t_at_any_budget(records):
@@ -65,11 +85,12 @@ def test_hagan_is_ahead_of_no_rival_with_t_at_any_budget(records):
     assert compared and not [b for b in compared if b.comparison.verdict == verdicts.HELD]
     smallest = min(compared, key=lambda b: b.comparison.p if b.comparison.p is not None else 1)
     assert (smallest.data, smallest.rival) == ("acdc", "sagan with T")
-    after_3000 = [b for b in compared if b.steps == experiments.LONGER and b.rival == "base with T"]
-    assert all(b.comparison.effect <= 0 for b in after_3000)
-    for b in compared:
-        if b.preset == "paper":
-            assert abs(b.comparison.effect) < 10
+    effect = {(b.data, b.preset, b.steps, b.rival): b.comparison.effect for b in compared}
+    assert effect["covid-ct", "cpu", 3000, "base with T"] < 0
+    assert effect["covid-ct", "cpu", 3000, "sagan with T"] > 0
+    assert effect["acdc", "cpu", 3000, "sagan with T"] < 0
+    assert abs(effect["covid-ct", "paper", 13_000, "sagan with T"]) < 10
+    assert 15 < effect["covid-ct", "paper", 13_000, "base with T"] < 30
 
 
 def test_on_acdc_t_shows_no_help_and_on_lgg_sagan_without_it_is_far_behind(records):
@@ -81,20 +102,19 @@ def test_on_acdc_t_shows_no_help_and_on_lgg_sagan_without_it_is_far_behind(recor
     for rival in RIVALS:
         assert of_pair(lgg, FULL, rival).verdict == verdicts.UNDECIDED
         assert mean(lgg[rival]) + 50 < mean(lgg["sagan"])
-    assert of_pair(lgg, "sagan with T", "sagan").verdict == verdicts.UNDECIDED
 
 
 def test_the_audit_of_other_data_sets_suspects_copies_in_pixels_and_never_in_features(records):
     """Results: "ACDC" and "LGG"."""
     said = tables.audits([r for r in records if r["data"]["name"] in ("acdc", "lgg")])
     suspected = said["verdict"].str.startswith("suspicious")
-    assert suspected[said["space"] == "pixels"].all()
+    assert suspected[(said["space"] == "pixels") & (said["model"] != "ddpm")].all()
     assert not suspected[said["space"] != "pixels"].any()
 
 
 def test_the_audit_suspects_none_of_the_seven_models(records):
     """Results: "Seven models"."""
-    measured = runs.by_row(rows_of("table2", "covid-ct", "cpu", **EARLIER), records)
+    measured = runs.by_row(rows_of("table2", "covid-ct", "cpu"), records)
     said = tables.audits([r for of_model in measured.values() for r in of_model])
     assert set(said["model"]) == set(experiments.PAPERS_MODELS)
     assert said["verdict"].str.startswith("no sign").all()
@@ -104,15 +124,18 @@ def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records
     """Results: "Few images"."""
     few = [r for r in records if 0 < (r["experiment"].get("n_train") or 0) <= 100]
     said = tables.audits(few)
-    assert said[said["space"] == "pixels"]["verdict"].str.startswith("suspicious").all()
-    assert not said[said["space"] != "pixels"]["verdict"].str.startswith("suspicious").any()
+    in_pixels = said[said["space"] == "pixels"]["verdict"]
+    assert in_pixels.str.startswith(("suspicious", "cannot tell")).all()
+    assert in_pixels.str.startswith("suspicious").mean() > 0.5
+    assert said[said["space"] != "pixels"]["verdict"].str.startswith("cannot tell").all()
 
 
 def test_labels_move_as_little_as_printed_far_more_often_under_the_output_map(records):
     """Results: "Figure 7, the label's shift"."""
     chances = [r["figure_7"] for r in records if "figure_7" in r]
     assert min(c["output"] for c in chances) > 0.02
-    assert all(c["received"] < c["output"] / 2 for c in chances)
+    assert sum(c["received"] < c["output"] / 10 for c in chances) > 0.7 * len(chances)
+    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 94)
 
 
 def test_d_in_hagan_guesses_pixels_and_keeps_real_and_fake_less_far_apart(records):
@@ -132,11 +155,10 @@ def test_on_few_images_d_knows_them_and_hagan_is_nowhere_clearly_ahead(records):
     for _, of_data in few.groupby("data"):
         auc = of_data.pivot(index="training images", columns="model", values="D's AUC")
         assert (auc.iloc[0] > auc.iloc[-1]).all()
-        small = auc.loc[auc.index <= 100]
-        assert (small["hagan"] >= small["base with T"]).all()
         kid = of_data.pivot(index="training images", columns="model", values="KID, held out")
         others = kid[list(RIVALS)].min(axis=1)
         assert (kid["hagan"] > 0.9 * others).all()
+        assert kid["hagan"].iloc[0] > kid["base with T"].iloc[0]
     judged = {one.claim["claim"]: one for one in claims.judged(records)}
     (small_scale,) = [one for claim, one in judged.items() if "small-scale" in claim]
     assert small_scale.verdict in (verdicts.UNDECIDED, verdicts.NOT)
@@ -164,9 +186,10 @@ def test_in_the_earlier_protocol_t_is_the_part_that_shows(records, earlier):
 
 def test_of_the_seven_models_hagan_has_the_lowest_fd_and_ddpm_the_next(records):
     """Results: "Seven models"; lesson 13."""
-    measured = runs.by_row(rows_of("table2", "covid-ct", "cpu", **EARLIER), records)
+    measured = runs.by_row(rows_of("table2", "covid-ct", "cpu"), records)
     assert sorted(measured, key=lambda name: mean(measured[name]))[:2] == ["hagan", "ddpm"]
     assert len(measured) == 7
+    assert of_pair(measured, "hagan", "ddpm").verdict == verdicts.UNDECIDED
 
 
 def test_no_recipe_has_one_seed_on_a_processor_and_on_a_gpu(records):
@@ -187,4 +210,4 @@ def test_hagan_takes_minutes_on_a_processor_and_one_on_the_gpu(records):
     ]
     on_cpu = [r["minutes"] for r in of_800 if "cpu" in r["device"]]
     assert min(on_cpu) > 4.5 and max(on_cpu) < 45
-    assert max(r["minutes"] for r in of_800 if "cpu" not in r["device"]) <= 1.05
+    assert max(r["minutes"] for r in of_800 if "cpu" not in r["device"]) < 1.2

@@ -218,13 +218,14 @@ def recipes(
 
 
 def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") -> Figure:
-    """Draw FD over the training: a thin line for every seed of a group, a thick one for their mean.
+    """Draw FD over the training: a line for the mean of a group's seeds, a band from least to most.
 
     A group holds the records of one recipe, all of one extractor (record.by_row). A ring marks the
     smallest mean, which is what "the best checkpoint" reports. Records without a curve, or with
-    other steps than the first of their group, are left out.
+    other steps than the first of their group, are left out. The distance has a logarithmic axis:
+    rows differ by a factor, and late ones by little.
     """
-    figure, axes = _figure(1, 1, 7.5, 4)
+    figure, axes = _figure(1, 1, 7.5, 5)
     axis, floors, kind = axes[0, 0], [], "fd"
     for i, (name, records) in enumerate(groups.items()):
         drawn = _with_the_same_steps(records)
@@ -234,8 +235,8 @@ def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") ->
         kind = next(key for key in curves[0] if key != "step")
         step, scores = curves[0]["step"], np.array([curve[kind] for curve in curves])
         colour, style = COLOURS[i % len(COLOURS)], "-" if i < len(COLOURS) else "--"
-        for of_seed in scores:
-            axis.plot(step, of_seed, style, color=colour, lw=0.7, alpha=0.5)
+        if len(drawn) > 1:
+            axis.fill_between(step, scores.min(0), scores.max(0), color=colour, alpha=0.12, lw=0)
         mean = scores.mean(0)
         label = f"{name}, {len(drawn)} seeds" if len(drawn) > 1 else name
         axis.plot(step, mean, style, color=colour, lw=2, label=label)
@@ -246,7 +247,10 @@ def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") ->
         return figure
     floor_label = "one half of the real images against the other"
     axis.axhline(np.mean(floors), color=PHASE, ls="--", lw=1, label=floor_label)
-    axis.set(title=title, xlabel="training step", ylim=(0, None))
+    axis.set(title=title, xlabel="training step", yscale="log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axis.yaxis.set_major_formatter(ScalarFormatter())
+    axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_ylabel(f"{DISTANCES[kind].label} (ring: the smallest)")
     _legend_below(figure, axis, 9, columns=3)
     return figure

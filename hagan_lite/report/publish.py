@@ -21,18 +21,20 @@ Records = list[dict[str, Any]]
 
 DATA = "covid-ct"
 """The data set of Table IV, and of all that is measured here."""
+LAST_STEP = "+ training strategy = hagan"
+"""The row of the ladder that is all of HAGAN."""
 
 
 def tables_of(records: Records, preset: str) -> dict[str, Callable[[], pd.DataFrame]]:
     """Return a function that makes each table, by name.
 
     Table I is counted, II and III list every record, IV is the ablation. `table4_earlier` is the
-    ablation as it was first measured (experiments.EARLIER), `longer` those of its rows that were
-    measured again at LONGER steps, `few_images` the trainings on few, `budgets` HAGAN against
+    ablation as it was first measured (experiments.EARLIER), `longer` the ablation's rows that were
+    measured with LONGER steps, too, `few_images` the trainings on few, `budgets` HAGAN against
     rivals with its augmentation at every number of steps, `tried` the search, `claims` the ledger.
     """
     mine = [r for r in records if r["data"]["name"] == DATA]
-    longer = ladder(DATA, preset, steps=LONGER, **EARLIER)
+    longer = ladder(DATA, preset, steps=LONGER)
     return dict(
         table1=table1.table_1,
         table2=lambda: tables.table_2(records),
@@ -56,8 +58,9 @@ def _claims(records: Records, preset: str) -> pd.DataFrame:
 def pictures_of(records: Records, preset: str) -> dict[str, Figure]:
     """Return the pictures by name; one without a record is not drawn.
 
-    They are Tables II to IV, FD over the training for every number of steps that has curves,
-    training on few images, and the shift of HAGAN's labels in the training of the first seed.
+    They are Tables II to IV, FD over the training for every data set, preset and number of steps
+    that has curves, training on few images, and the shift of HAGAN's labels in the training of the
+    first seed.
     """
     mine = []
     for record in records:
@@ -67,7 +70,7 @@ def pictures_of(records: Records, preset: str) -> dict[str, Figure]:
     for name, drawn in _drawn_tables(mine, preset).items():
         if "seeds" in drawn.table:
             pictures[name] = recipes(drawn.table, drawn.of_row, drawn.title)
-    pictures |= _learning_curves(mine, preset)
+    pictures |= _learning_curves(records)
     few = tables.few_images(few_images(preset), records)
     if len(few):
         pictures["few_images"] = drawing.few_images(few)
@@ -89,13 +92,10 @@ class _Drawn(NamedTuple):
 
 
 def _drawn_tables(mine: Records, preset: str) -> dict[str, _Drawn]:
-    """Return Tables II to IV by file name.
-
-    II and III are of the protocol in which all seven models were run.
-    """
+    """Return Tables II to IV by file name, IV in the earlier protocol, too."""
     drawn = {}
     for name, title in (("table2", "Table II"), ("table3", "Table III")):
-        rows = rows_of(name, DATA, preset, **EARLIER)
+        rows = rows_of(name, DATA, preset)
         fids = paper.PAPER[f"table_{name[-1]}"]["fid"]
         printed = {model: fids[model][DATA] for model, _ in rows}
         drawn[name] = _Drawn(title, tables.of_rows(rows, mine, printed), runs.by_row(rows, mine))
@@ -109,15 +109,19 @@ def _drawn_tables(mine: Records, preset: str) -> dict[str, _Drawn]:
     return drawn
 
 
-def _learning_curves(mine: Records, preset: str) -> dict[str, Figure]:
-    """Return a picture of FD over the training for each number of steps of records with curves."""
-    with_curve = [r for r in mine if r.get("curve")]
+def _learning_curves(records: Records) -> dict[str, Figure]:
+    """Return a picture of FD over the training for each budget at which ladder rows have curves."""
+    with_curve = [r for r in records if r.get("curve") and r["experiment"]["size"] == 64]
+    budgets_seen = {
+        (r["data"]["name"], r["experiment"]["preset"], r["experiment"]["steps"]) for r in with_curve
+    }
     pictures = {}
-    for steps in sorted({r["experiment"]["steps"] for r in with_curve}):
-        curves = runs.by_row(ladder(DATA, preset, steps=steps, **EARLIER), with_curve)
-        if curves:
-            title = f"{DATA}, {preset}, {steps} steps"
-            pictures[f"{DATA}-{preset}-{steps}-learning"] = learning_curves(curves, title)
+    for data, preset, steps in sorted(budgets_seen):
+        curves = runs.by_row(ladder(data, preset, steps=steps), with_curve)
+        if len(curves) > 1:
+            title = f"{data}, preset {preset}, {steps:,} steps"
+            curves = {"hagan" if name == LAST_STEP else name: of for name, of in curves.items()}
+            pictures[f"{data}-{preset}-{steps}-learning"] = learning_curves(curves, title)
     return pictures
 
 
