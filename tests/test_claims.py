@@ -232,15 +232,6 @@ def test_few_images_are_judged_by_held_out_images_and_stand_in_a_table_of_their_
     assert lacking.verdict == verdicts.UNTESTED and "hagan on 50 images" in lacking.because
 
 
-def test_each_rival_is_compared_in_the_present_protocol_where_both_have_records():
-    earlier = runs_of(FULL, 200, 201, **EARLIER) + runs_of("base", 250, 251, **EARLIER)
-    present = runs_of(FULL, 300, 301) + runs_of("sagan", 310, 311)
-    judged = decide(earlier + present, better=dict(row=FULL, than=["base", "sagan"]))
-    assert "200.5 against 250.5 (base) (earlier protocol)" in judged.because
-    assert "300.5 against 310.5 (sagan)," in judged.because
-    assert [c.protocol != "" for c in judged.comparisons] == [True, False]
-
-
 def test_it_must_be_better_than_all():
     records = (
         runs_of("+ training strategy = hagan", 200, 201)
@@ -344,19 +335,12 @@ def test_shifts_are_like_the_papers_where_its_examples_are_likely_under_the_runs
     )
 
 
-def test_rows_of_two_protocols_are_never_compared():
+def test_records_of_the_earlier_protocol_decide_nothing():
     test = dict(row=FULL, than=["base"])
     earlier = runs_of(FULL, 200, 201, 202, **EARLIER) + runs_of("base", 250, 251, 252, **EARLIER)
-    judged = decide(earlier + runs_of(FULL, 100, 101), better=test)  # the present one has no base
-    assert (
-        judged.verdict == verdicts.HELD
-        and "201.0 against 251.0" in judged.because
-        and "earlier" in judged.because
-    )
-    both = decide(
-        earlier + runs_of(FULL, 300, 301, 302) + runs_of("base", 250, 251, 252), better=test
-    )
-    assert both.verdict == verdicts.NOT and "earlier" not in both.because
+    assert decide(earlier, better=test).verdict == verdicts.UNTESTED
+    present = runs_of(FULL, 300, 301, 302) + runs_of("base", 250, 251, 252)
+    assert decide(earlier + present, better=test).verdict == verdicts.NOT
     across = decide(runs_of(FULL, 100, 101) + runs_of("base", 250, 251, **EARLIER), better=test)
     assert across.verdict == verdicts.UNTESTED
 
@@ -432,13 +416,6 @@ def test_runs_on_few_images_stay_out_of_the_spread_of_runs_on_all():
     by_row = claims.by_name(records + few, "cpu")
     assert len(by_row["hagan on 50 images of covid-ct"]) == 2
     assert claims_measured.spread(by_row, records[0]) == (pytest.approx(2**0.5), 2)
-
-
-def test_growth_is_measured_within_one_protocol():
-    earlier = at_both_sizes("hagan", (200, 201), (300, 301), **EARLIER)
-    crossed = at_both_sizes("hagan", (200, 201), ()) + [r for r in earlier if "table3" in r["name"]]
-    assert "hagan loses 100.0 (earlier protocol)" in decide(earlier, loses_more=LOSES).because
-    assert "hagan loses" not in decide(crossed, loses_more=LOSES).because
 
 
 def test_what_the_paper_contradicts_itself_on_is_found():

@@ -108,7 +108,8 @@ def test_the_audit_of_other_data_sets_suspects_copies_in_pixels_and_never_in_fea
     """Results: "ACDC" and "LGG"."""
     said = tables.audits([r for r in records if r["data"]["name"] in ("acdc", "lgg")])
     suspected = said["verdict"].str.startswith("suspicious")
-    assert suspected[(said["space"] == "pixels") & (said["model"] != "ddpm")].all()
+    in_pixels = suspected[said["space"] == "pixels"]
+    assert in_pixels.mean() > 0.8 and in_pixels[said["model"] == "hagan"].all()
     assert not suspected[said["space"] != "pixels"].any()
 
 

@@ -105,15 +105,13 @@ def _forest_legend(figure: Figure) -> None:
 
 
 class ModelRow(NamedTuple):
-    """Describe a model's line in one data set: the scores of its runs, and what the paper prints.
-
-    `present` and `earlier` are scores in the two protocols; `interval` is that of `present`'s mean.
+    """Describe a model's line in one data set: the scores of its runs, the interval of their mean,
+    and what the paper prints.
     """
 
     name: str
     with_t: bool
-    present: list[float]
-    earlier: list[float]
+    scores: list[float]
     interval: tuple[float, float] | None = None
     printed: str = ""
 
@@ -121,8 +119,7 @@ class ModelRow(NamedTuple):
 def runs_by_model(panels: dict[str, list[ModelRow]], unit: str = "FD") -> Figure:
     """Draw each model's runs as points with their mean, one panel a data set.
 
-    All panels list the same models. Hollow points are runs of the earlier protocol, which compare
-    with each other alone. Beside a row stands what the paper prints.
+    All panels list the same models. Beside a row stands what the paper prints.
     """
     names = [row.name for row in next(iter(panels.values()))]
     size = (4.3 * len(panels) + 1, 0.42 * len(names) + 1.6)
@@ -142,7 +139,6 @@ def runs_by_model(panels: dict[str, list[ModelRow]], unit: str = "FD") -> Figure
     entries = [
         Line2D([], [], marker="o", ls="", color=BOTH_WITH_T, label="with T"),
         Line2D([], [], marker="o", ls="", color=NOT_BOTH, label="without T"),
-        Line2D([], [], marker="o", ls="", mec="0.3", mfc="white", label="earlier protocol"),
         Line2D([], [], color="black", lw=2, label="mean, 95 % interval (three runs or more)"),
     ]
     figure.legend(handles=entries, loc="outside lower center", ncols=4, fontsize=10, frameon=False)
@@ -150,23 +146,17 @@ def runs_by_model(panels: dict[str, list[ModelRow]], unit: str = "FD") -> Figure
 
 
 def _model_row(axis: Axes, y: int, row: ModelRow) -> None:
-    """Draw one model's runs at height `y`: the present protocol above, the earlier one below."""
+    """Draw one model's runs at height `y`, with their mean and its interval."""
     colour = BOTH_WITH_T if row.with_t else NOT_BOTH
-    both = bool(row.present and row.earlier)
-    for scores, shift, face in ((row.present, -0.17, colour), (row.earlier, 0.2, "white")):
-        if not scores:
-            continue
-        place = y + (shift if both else 0)
-        axis.plot(scores, [place] * len(scores), "o", ms=5.5, mec=colour, mfc=face, alpha=0.85)
-        mean = float(np.mean(scores))
-        axis.plot([mean] * 2, [place - 0.15, place + 0.15], color="black", lw=2)
+    if row.scores:
+        axis.plot(row.scores, [y] * len(row.scores), "o", ms=5.5, color=colour, alpha=0.85)
+        axis.plot([float(np.mean(row.scores))] * 2, [y - 0.2, y + 0.2], color="black", lw=2)
     if row.interval:
-        place = y - (0.17 if both else 0)
-        axis.plot(row.interval, [place] * 2, color="black", lw=1.2, zorder=3)
+        axis.plot(row.interval, [y] * 2, color="black", lw=1.2, zorder=3)
     beside = dict(transform=axis.get_yaxis_transform(), va="center")
     if row.printed:
         axis.text(1.01, y, row.printed, ha="left", fontsize=10, **beside)
-    if not row.present and not row.earlier:
+    if not row.scores:
         axis.text(0.5, y, "no run", ha="center", fontsize=9, color="0.6", **beside)
 
 

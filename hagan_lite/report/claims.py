@@ -14,7 +14,7 @@ import yaml
 
 from hagan_lite.drawing import ForestRow
 from hagan_lite.report import claims_counted, claims_measured
-from hagan_lite.report.claims_measured import PROTOCOLS, RecordsByRow
+from hagan_lite.report.claims_measured import RecordsByRow
 from hagan_lite.report.experiments import PAPERS_DATASETS, fair_rivals, few_images, ladder, rows_of
 from hagan_lite.report.verdicts import HELD, NOT, Comparison, Finding, bounded, holm, in_short
 from hagan_lite.runs.record import COMPARABLE, against_heldout, by_row
@@ -99,8 +99,6 @@ def forest_rows(found: list[Judged]) -> list[ForestRow]:
             if len(finding.comparisons) > 1:
                 text += f" (decided by {deciding.name.split(' against ')[1]})"
             runs = f"{deciding.runs[0]} and {deciding.runs[1]}"
-            if deciding.protocol:
-                runs += " (earlier)"
             notes = (runs, in_short(deciding.corrected_p), "" if control else amount)
             lines.append(
                 ForestRow(
@@ -185,22 +183,18 @@ def _all_of(findings: list[Finding]) -> Finding:
 
 
 def rows(preset: str) -> list[tuple[str, Any]]:
-    """Return all (name, experiment) that a test may name, in each protocol.
+    """Return all (name, experiment) that a test may name.
 
-    Names are rows of the ladder, "sagan on acdc" and "sagan on acdc at 256x256"; those of the
-    earlier protocol end in its name (see PROTOCOLS). "sagan with T on acdc" are models that have
-    HAGAN's augmentation, too, on every data set with records.
+    Names are rows of the ladder, "sagan on acdc" and "sagan on acdc at 256x256". "sagan with T on
+    acdc" are models that have HAGAN's augmentation, too, on every data set with records.
     """
-    named = []
-    for suffix, changes in PROTOCOLS.items():
-        named += [(name + suffix, e) for name, e in ladder("covid-ct", preset, **changes)]
-        for data in PAPERS_DATASETS:
-            for table, size in (("table2", ""), ("table3", " at 256x256")):
-                models = rows_of(table, data, preset, **changes)
-                named += [(f"{model} on {data}{size}{suffix}", e) for model, e in models]
-        for data in WITH_RIVALS:
-            rivals = fair_rivals(data, preset, **changes)
-            named += [(f"{name} on {data}{suffix}", e) for name, e in rivals]
+    named = ladder("covid-ct", preset)
+    for data in PAPERS_DATASETS:
+        for table, size in (("table2", ""), ("table3", " at 256x256")):
+            models = rows_of(table, data, preset)
+            named += [(f"{model} on {data}{size}", e) for model, e in models]
+    for data in WITH_RIVALS:
+        named += [(f"{name} on {data}", e) for name, e in fair_rivals(data, preset)]
     return list(dict(named).items())
 
 

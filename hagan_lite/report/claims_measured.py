@@ -11,7 +11,6 @@ from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
 from hagan_lite.report.effects import effect
-from hagan_lite.report.experiments import EARLIER
 from hagan_lite.report.verdicts import (
     HELD,
     LEVEL,
@@ -28,49 +27,18 @@ Records = list[dict[str, Any]]
 RecordsByRow = dict[str, Records]
 """The records of each row, by the row's name; a row without a record has no entry."""
 
-PROTOCOLS: dict[str, dict[str, Any]] = {"": {}, " (earlier protocol)": EARLIER}
-"""The changed fields of each protocol, by what its rows' names end in; the present one first."""
-
-
-def in_one_protocol(records: RecordsByRow, names: list[str]) -> tuple[str, RecordsByRow]:
-    """Return the protocol in which most of the rows `names` have records, and these by plain names.
-
-    Rows of two protocols are never compared. Where both have as many, the present one is taken.
-    """
-    suffix = max(PROTOCOLS, key=lambda suffix: sum(name + suffix in records for name in names))
-    return suffix, {name: records[name + suffix] for name in names if name + suffix in records}
-
 
 def better(records: RecordsByRow, row: str, than: list[str]) -> Finding:
-    """Judge whether `row` has a lower FD than every row of `than`.
-
-    Each rival is compared with :func:`effects.effect`, in the present protocol if both rows have
-    records in it, and otherwise in the earlier one.
-    """
+    """Judge whether `row` has a lower FD than every row of `than`, by :func:`effects.effect`."""
     parts: list[Comparison | Statement] = []
-    names: list[str] = []
-    missing = []
-    for rival in than:
-        protocol, present = in_one_protocol(records, [row, rival])
-        if row not in present and rival not in present:
-            missing += [row, rival]
-        elif len(present) < 2:
-            missing.append(rival if row in present else row)
-        else:
-            sides = [(present[row], present[rival])]
-            parts.append(compared(f"{row} against {rival}", sides, f"({rival})", protocol))
-            names += _names(present, [row, rival])
-    if missing:
-        lacking = [name for name in dict.fromkeys(missing) if not _measured(records, name)]
-        reason = f"no record of {', '.join(lacking)}"
-        if not lacking:
-            reason = f"no records of {', '.join(dict.fromkeys(missing))} in one protocol"
-        parts.append(Statement(UNTESTED, reason))
-    return Finding(tuple(parts), tuple(dict.fromkeys(names)))
-
-
-def _measured(records: RecordsByRow, name: str) -> bool:
-    return any(name + suffix in records for suffix in PROTOCOLS)
+    compared_with = [rival for rival in than if row in records and rival in records]
+    for rival in compared_with:
+        sides = [(records[row], records[rival])]
+        parts.append(compared(f"{row} against {rival}", sides, f"({rival})"))
+    if missing := [name for name in [row, *than] if name not in records]:
+        parts.append(Statement(UNTESTED, f"no record of {', '.join(missing)}"))
+    named = [row, *compared_with] if compared_with else []
+    return Finding(tuple(parts), _names(records, named))
 
 
 def better_on_average(records: RecordsByRow, row: str, than: str, over: list[str]) -> Finding:
@@ -94,9 +62,7 @@ def better_on_average(records: RecordsByRow, row: str, than: str, over: list[str
     return Finding((comparison,), tuple(names))
 
 
-def compared(
-    name: str, sides: list[tuple[Records, Records]], rival: str = "", protocol: str = ""
-) -> Comparison:
+def compared(name: str, sides: list[tuple[Records, Records]], rival: str = "") -> Comparison:
     """Return the comparison of my runs with others', by FD: a pair (mine, others) a stratum."""
     strata = tuple(
         (tuple(distance_of(r) for r in mine), tuple(distance_of(r) for r in others))
@@ -105,7 +71,7 @@ def compared(
     found = effect(strata)
     mine, others = (float(np.mean([np.mean(pair[i]) for pair in strata])) for i in (0, 1))
     runs = tuple(sum(len(pair[i]) for pair in strata) for i in (0, 1))
-    numbers = f"{mine:.1f} against {others:.1f} {rival}".strip() + protocol
+    numbers = f"{mine:.1f} against {others:.1f} {rival}".strip()
     numbers += f", {runs[0]} and {runs[1]} runs, effect {found.size:+.1f}"
     if found.interval:
         numbers += " [{:+.1f}, {:+.1f}]".format(*found.interval)
@@ -118,7 +84,6 @@ def compared(
         runs,
         numbers,
         found.interval,
-        protocol=protocol,
         both_with_t=all(r["experiment"]["augment"] for r in every),
     )
 
@@ -157,8 +122,7 @@ def steadier(records: RecordsByRow, row: str, than: str) -> Finding:
 
     An F-test at LEVEL; each row needs three runs.
     """
-    protocol, present = in_one_protocol(records, [row, than])
-    mine, other = ([distance_of(r) for r in present.get(name, [])] for name in (row, than))
+    mine, other = ([distance_of(r) for r in records.get(name, [])] for name in (row, than))
     if min(len(mine), len(other)) < 3:
         because = f"{len(mine)} and {len(other)} runs of {row} and {than}; a spread takes three"
         return Finding.stated(UNTESTED, because)
@@ -168,14 +132,14 @@ def steadier(records: RecordsByRow, row: str, than: str) -> Finding:
         ratio = float(np.var(wide, ddof=1)) / least
         p = min(1.0, 2 * float(f_distribution.sf(ratio, len(wide) - 1, len(narrow) - 1)))
     sd, others_sd = float(np.std(mine, ddof=1)), float(np.std(other, ddof=1))
-    names = _names(present, [row, than])
+    names = _names(records, [row, than])
     comparison = Comparison(
         f"spread of {row} against {than}",
         ("spread", *names),
         others_sd - sd,
         p,
         (len(mine), len(other)),
-        f"sd {sd:.1f} against {others_sd:.1f}{protocol}",
+        f"sd {sd:.1f} against {others_sd:.1f}",
         of_distance=False,
     )
     return Finding((comparison,), names)
@@ -186,12 +150,10 @@ def sooner(records: RecordsByRow, row: str, than: str) -> Finding:
 
     Runs are compared seed by seed; three seeds are needed.
     """
-    with_curve: RecordsByRow = {}
-    for name, runs in records.items():
-        if curved := [r for r in runs if r.get("curve")]:
-            with_curve[name] = curved
-    protocol, present = in_one_protocol(with_curve, [row, than])
-    mine, other = ({r["experiment"]["seed"]: r for r in present.get(n, [])} for n in (row, than))
+    mine, other = (
+        {r["experiment"]["seed"]: r for r in records.get(name, []) if r.get("curve")}
+        for name in (row, than)
+    )
     seeds = sorted(set(mine) & set(other))
     if not seeds:
         return Finding.stated(UNTESTED, f"no learning curves of {row} and {than} with one seed")
@@ -203,7 +165,7 @@ def sooner(records: RecordsByRow, row: str, than: str) -> Finding:
     verdict, few = _of_all(wins), ""
     if len(seeds) < 3:
         verdict, few = UNTESTED, f"; {len(seeds)} seed(s) decide nothing"
-    because = f"below the other's last FD for good, {', '.join(times)}{few}{protocol}"
+    because = f"below the other's last FD for good, {', '.join(times)}{few}"
     names = tuple(side[seed]["name"] for side in (mine, other) for seed in seeds)
     return Finding.stated(verdict, because, names)
 
@@ -236,13 +198,12 @@ def shifts_like_the_papers(records: RecordsByRow, row: str) -> Finding:
     (figure7.chances). The claim held where it is LEVEL or more in every run, and did not where it
     is less in every run.
     """
-    protocol, present = in_one_protocol(records, [row])
-    measured = [r for r in present.get(row, []) if "figure_7" in r]
+    measured = [r for r in records.get(row, []) if "figure_7" in r]
     if not measured:
         return Finding.stated(UNTESTED, f"no record of {row} with the chance of Figure 7's labels")
     chances = [r["figure_7"][r["experiment"]["saliency"]] for r in measured]
     numbers = ", ".join(f"{chance:.2g}" for chance in chances)
-    because = f"the chance of labels that move as little as the paper's three: {numbers}{protocol}"
+    because = f"the chance of labels that move as little as the paper's three: {numbers}"
     verdict = _of_all([chance >= LEVEL for chance in chances])
     return Finding.stated(verdict, because, tuple(r["name"] for r in measured))
 
@@ -253,44 +214,43 @@ def as_near_as_real(records: RecordsByRow, row: str) -> Finding:
     They are if FD exceeds the floor by at most two standard deviations of the subsets that the
     model's FD was measured on.
     """
-    protocol, present = in_one_protocol(records, [row])
-    if row not in present:
+    if row not in records:
         return Finding.stated(UNTESTED, f"no record of {row}")
-    runs = present[row]
+    runs = records[row]
     ours = np.mean([distance_of(r, "_at_floor_n") for r in runs])
     floor = runs[0]["metrics"]["floor"]
     sd = max(distance_of(r, "_at_floor_n_sd") or 0 for r in runs)
-    because = (
-        f"FD {ours:.1f}, where one half of the real images has {floor:.1f} against the other"
-        f"{protocol}"
-    )
+    because = f"FD {ours:.1f}, where one half of the real images has {floor:.1f} against the other"
     verdict = HELD if ours - floor <= 2 * sd else NOT
     if not math.isfinite(ours):
         verdict = UNDECIDED
-    return Finding.stated(verdict, because, _names(present, [row]))
+    return Finding.stated(verdict, because, _names(records, [row]))
 
 
 def loses_more(records: RecordsByRow, data: str, model: str, of: list[str]) -> Finding:
     """Judge whether the FD of `model` grows more from 64x64 to 256x256 than that of each other.
 
-    The models are `of`, in the protocol in which most of them have records at both sizes. A
-    model's growth is the difference of its means at the two sizes, and two growths are compared by
-    a two-sided t-test at LEVEL, with the pooled spread of each size.
+    The models are `of`, those that have records at both sizes. A model's growth is the difference
+    of its means at the two sizes, and two growths are compared by a two-sided t-test at LEVEL, with
+    the pooled spread of each size.
     """
-    protocol, sizes = _at_both_sizes(records, data, of)
+    sizes = {}
+    for name in of:
+        small, large = f"{name} on {data}", f"{name} on {data} at 256x256"
+        sizes[name] = records.get(small, []), records.get(large, [])
     both = {name: sizes[name] for name in sizes if all(sizes[name])}
     growths = {name: _mean(large) - _mean(small) for name, (small, large) in both.items()}
     parts: list[Comparison | Statement] = []
     if model in both:
         for rival in [name for name in both if name != model]:
-            parts.append(_growths(records, model, rival, both, growths, protocol))
+            parts.append(_growths(records, model, rival, both, growths))
     for i, size in enumerate(("64x64", "256x256")):
         lacking = [name for name in sizes if not sizes[name][i]]
         if lacking:
             parts.append(Statement(UNTESTED, f"no record at {size} of {', '.join(lacking)}"))
     if both and model not in both:
         losses = ", ".join(f"{name} loses {growth:.1f}" for name, growth in growths.items())
-        words = f"of those with both sizes {losses}{protocol}"
+        words = f"of those with both sizes {losses}"
         parts.append(Statement(UNTESTED, words))
     names = [r["name"] for runs_of_sizes in both.values() for runs in runs_of_sizes for r in runs]
     return Finding(tuple(parts), tuple(names))
@@ -302,7 +262,6 @@ def _growths(
     rival: str,
     both: dict[str, tuple[Records, Records]],
     growths: dict[str, float],
-    protocol: str,
 ) -> Comparison:
     """Return the comparison of two models' growths; `both` holds their runs at the two sizes."""
     runs = [*both[model], *both[rival]]
@@ -314,33 +273,9 @@ def _growths(
         lead,
         float(2 * t_distribution.sf(abs(lead) / error, freedom)) if error else None,
         (sum(map(len, both[model])), sum(map(len, both[rival]))),
-        f"{model} loses {growths[model]:.1f}, {rival} {growths[rival]:.1f}{protocol}",
+        f"{model} loses {growths[model]:.1f}, {rival} {growths[rival]:.1f}",
         of_distance=False,
     )
-
-
-def _at_both_sizes(
-    records: RecordsByRow, data: str, models: list[str]
-) -> tuple[str, dict[str, tuple[Records, Records]]]:
-    """Return the protocol in which most `models` have records at both sizes, and its records.
-
-    They are (at 64x64, at 256x256) by model; a list may be empty.
-    """
-    protocols = {}
-    for suffix in PROTOCOLS:
-        protocols[suffix] = {
-            name: (
-                records.get(f"{name} on {data}{suffix}", []),
-                records.get(f"{name} on {data} at 256x256{suffix}", []),
-            )
-            for name in models
-        }
-
-    def with_both(suffix: str) -> int:
-        return len([name for name, sizes in protocols[suffix].items() if all(sizes)])
-
-    suffix = max(PROTOCOLS, key=with_both)
-    return suffix, protocols[suffix]
 
 
 def _mean(runs: Records) -> float:

@@ -31,7 +31,6 @@ class Comparison:
     because: str
     interval: tuple[float, float] | None = None
     of_distance: bool = True  # the effect is a difference of FD
-    protocol: str = ""  # " (earlier protocol)", or nothing for the present one
     both_with_t: bool = False  # both sides were trained with the augmentation T
     corrected_p: float | None = None
 
