@@ -424,7 +424,6 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     measured=partial(distances, LADDER, STEP),
     measured_pairs=partial(differences, LADDER),
     figure_7=label_chances,
-    earlier=partial(distances, EARLIER_LADDER, STEP),
     earlier_pairs=partial(differences, EARLIER_LADDER),
     untrained=untrained,
     tried=search,

@@ -1,5 +1,6 @@
 """README.md, docs/ and other pages: parts are drawn from records, links lead somewhere."""
 
+import json
 import re
 import sys
 
@@ -42,8 +43,8 @@ def test_a_part_that_nothing_draws_is_an_error():
 @pytest.mark.parametrize(
     "name",
     ["four", "measured", "measured_pairs", "earlier_pairs", "acdc", "lgg", "figure_7"]
-    + ["few_images", "budgets", "what_d_says", "longer_now", "acdc_pairs", "lgg_pairs"]
-    + ["where_run", "paper_preset", "models_now"],
+    + ["few_images", "budgets", "what_d_says", "longer", "longer_pairs", "acdc_pairs", "lgg_pairs"]
+    + ["where_run", "paper_preset", "models", "larger", "larger_acdc"],
 )
 def test_a_part_without_records_says_so(name):
     assert pages.PARTS[name]([]) == pages.NOTHING
@@ -72,8 +73,28 @@ def test_fid_768_has_columns_as_soon_as_a_row_has_it():
 
 def test_rows_of_one_protocol_never_stand_in_the_other_ones_table():
     present, earlier = record_of(pages.FULL), record_of(pages.FULL, **pages.EARLIER)
-    assert pages.PARTS["earlier"]([present]) == pages.PARTS["four"]([earlier]) == pages.NOTHING
+    assert pages.PARTS["four"]([earlier]) == pages.NOTHING
     assert "| 200.0 |" in pages.PARTS["four"]([present])
+
+
+def test_the_labels_shift_is_summed_up_by_data_budget_and_map():
+    chances = (dict(output=0.2, received=0.1), dict(output=0.4, received=0.5))
+    records = [record_of(pages.FULL) | dict(figure_7=chance) for chance in chances]
+    records.append(record_of("hagan, received map") | dict(figure_7=chances[0]))
+    lines = pages.PARTS["figure_7"](records).splitlines()[2:]
+    shown = [line.strip("| ").split(" | ") for line in lines]
+    assert [row[3:] for row in shown] == [
+        ["output", "2", "0.3 [0.2, 0.4]", "0.3 [0.1, 0.5]", "in 1 of 2"],
+        ["received", "1", "0.2", "0.1", "in 1 of 1"],
+    ]
+
+
+def test_trainings_in_bf16_stand_beside_those_in_float32():
+    (first, *others) = json.loads(pages.GPU.read_text())["bf16"]
+    records = [dict(metrics=dict(fd=123.4), hash=run["hash"]) for run in (first, *others)]
+    lines = pages.PARTS["bf16"](records).splitlines()[2:]
+    assert len(lines) == 1 + len(others)
+    assert lines[0].endswith(f"| 123.4 | {first['fd']:.1f} |")
 
 
 def test_runs_of_the_preset_paper_are_named_by_what_they_had():
