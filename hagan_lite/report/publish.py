@@ -13,7 +13,17 @@ from hagan_lite.drawing.attnmix import shift_over_training
 from hagan_lite.drawing.evaluation import learning_curves, recipes
 from hagan_lite.report import budgets, table1, tables
 from hagan_lite.report.claims import ledger
-from hagan_lite.report.experiments import EARLIER, LONGER, few_images, ladder, rows_of, tried
+from hagan_lite.report.experiments import (
+    AT_256,
+    EARLIER,
+    LONGER,
+    STEPS_AT_256,
+    fair_rivals,
+    few_images,
+    ladder,
+    rows_of,
+    tried,
+)
 from hagan_lite.runs.record import kept_log, load_records
 from hagan_lite.system.paths import SEARCHED
 
@@ -21,6 +31,8 @@ Records = list[dict[str, Any]]
 
 DATA = "covid-ct"
 """The data set of Table IV, and of all that is measured here."""
+FEWEST_CURVES = 3
+"""Rows with curves that a picture of them takes."""
 LAST_STEP = "+ training strategy = hagan"
 """The row of the ladder that is all of HAGAN."""
 
@@ -92,12 +104,17 @@ class _Drawn(NamedTuple):
 
 
 def _drawn_tables(mine: Records, preset: str) -> dict[str, _Drawn]:
-    """Return Tables II to IV by file name, IV in the earlier protocol, too."""
+    """Return Tables II to IV by file name, IV in the earlier protocol, too.
+
+    II and III also have the rivals that were given HAGAN's augmentation.
+    """
     drawn = {}
-    for name, title in (("table2", "Table II"), ("table3", "Table III")):
-        rows = rows_of(name, DATA, preset)
+    larger = AT_256 | STEPS_AT_256.get(preset, {})
+    for name, title, changes in (("table2", "Table II", {}), ("table3", "Table III", larger)):
+        rivals = fair_rivals(DATA, preset, **changes)
+        rows = list(dict(rivals + rows_of(name, DATA, preset)).items())
         fids = paper.PAPER[f"table_{name[-1]}"]["fid"]
-        printed = {model: fids[model][DATA] for model, _ in rows}
+        printed = {model: fids[model][DATA] for model, _ in rows if model in fids}
         drawn[name] = _Drawn(title, tables.of_rows(rows, mine, printed), runs.by_row(rows, mine))
     rows = ladder(DATA, preset)
     table = tables.with_records(tables.table_4(rows, mine))
@@ -118,7 +135,7 @@ def _learning_curves(records: Records) -> dict[str, Figure]:
     pictures = {}
     for data, preset, steps in sorted(budgets_seen):
         curves = runs.by_row(ladder(data, preset, steps=steps), with_curve)
-        if len(curves) > 1:
+        if len(curves) >= FEWEST_CURVES:
             title = f"{data}, preset {preset}, {steps:,} steps"
             curves = {"hagan" if name == LAST_STEP else name: of for name, of in curves.items()}
             pictures[f"{data}-{preset}-{steps}-learning"] = learning_curves(curves, title)
