@@ -31,6 +31,7 @@ from hagan_lite.report import (
 from hagan_lite.report.experiments import (
     AT_256,
     EARLIER,
+    FULL,
     LONGER,
     STEPS_AT_256,
     ladder,
@@ -49,7 +50,6 @@ MARK = re.compile(
     r"<!-- (?P<name>\S+): scripts/pages\.py -->\n.*?<!-- end of (?P=name) -->", re.DOTALL
 )
 
-FULL = "+ training strategy = hagan"
 MEASURED = {
     FULL: "hagan",
     "sagan with T": "sagan with T",
@@ -77,6 +77,7 @@ PAIRS = [
     ("+ reverse skip", "+ reverse skip of an instance"),
     ("hagan without T", "base"),
     ("base with T", "base"),
+    ("base with T", "sagan with T"),
     ("sagan with T", "sagan"),
     ("base", "base with flips"),
     ("base with flips", "base with flips, black comes in"),
@@ -97,7 +98,10 @@ def named(rows: Rows, names: dict[str, str]) -> Rows:
 
 
 def with_rivals(data: str, table: str = "table2", **changes: Any) -> Rows:
-    """Return HAGAN, its rivals with T, and the paper's other models on a data set."""
+    """Return HAGAN, its rivals with T, and the paper's other models on a data set.
+
+    `table` brings its own changes to the paper's models; `changes` are those of the rivals.
+    """
     models = dict(rows_of(table, data, "cpu"))
     return list((dict(named(ladder(data, "cpu", **changes), MEASURED)) | models).items())
 
@@ -123,7 +127,7 @@ def distances(rows: Rows, heading: str, records: Records) -> str:
     return "\n".join([head, *lines]) + "\n"
 
 
-def in_short(rows: Rows, records: Records) -> str:
+def means_in_short(rows: Rows, records: Records) -> str:
     """Return how many runs each of the `rows` has, and their mean FD with its 95 % interval."""
     table = tables.with_records(tables.of_rows(rows, records, {})).copy()
     if table.empty:
@@ -188,13 +192,12 @@ def label_chances(records: Records) -> str:
     for r in records:
         if "figure_7" in r:
             e = Experiment.from_dict(r["experiment"])
-            kept_apart = ", a part held out" if e.heldout else ""
-            data = f"{r['data']['name']}{kept_apart}"
-            what = (data, f"{e.size}x{e.size}", f"{e.steps:,}", e.saliency)
+            what = (r["data"]["name"], e.size, bool(e.heldout), e.steps, e.saliency)
             groups.setdefault(what, []).append(r["figure_7"])
     lines = []
-    for (data, size, steps, saliency), chances in sorted(groups.items()):
-        row = {"data": data, "size": size, "steps": steps, "trained with the map": saliency}
+    for (data, size, heldout, steps, saliency), chances in sorted(groups.items()):
+        row = {"data": data + (", a part held out" if heldout else ""), "size": f"{size}x{size}"}
+        row |= {"steps": f"{steps:,}", "trained with the map": saliency}
         row["runs"] = str(len(chances))
         for name in ("output", "received"):
             of_map = pd.Series([chance[name] for chance in chances])
@@ -419,7 +422,7 @@ def larger(data: str) -> Rows:
 STEP = "row of Table IV, or a control"
 LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
 PARTS: dict[str, Callable[[Records], str]] = dict(
-    four=partial(in_short, named(LADDER, MEASURED)),
+    four=partial(means_in_short, named(LADDER, MEASURED)),
     counts=counts,
     measured=partial(distances, LADDER, STEP),
     measured_pairs=partial(differences, LADDER),

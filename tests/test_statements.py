@@ -37,7 +37,7 @@ def of_pair(rows, row, rival):
 
 
 def test_given_t_the_rivals_are_level_with_hagan_and_without_it_sagan_is_far_behind(present):
-    """Results: "In short", "The present protocol"; lessons 13, 15 and 17."""
+    """Results: "In short", "Table IV"; lessons 13, 15 and 17."""
     sd, _ = claims_measured.spread(present, present[FULL][0])
     for rival in RIVALS:
         level = of_pair(present, FULL, rival)
@@ -48,7 +48,7 @@ def test_given_t_the_rivals_are_level_with_hagan_and_without_it_sagan_is_far_beh
 
 
 def test_t_alone_lowers_fd_in_the_base_model(records):
-    """Results: "In short" and "The present protocol"; lesson 17."""
+    """Results: "In short" and "Table IV"; lesson 17."""
     (of_t,) = [one for one in claims.judged(records) if "Differentiable" in one.claim["claim"]]
     assert of_t.verdict == verdicts.HELD
 
@@ -93,6 +93,38 @@ def test_hagan_is_ahead_of_no_rival_with_t_at_any_budget(records):
     assert 15 < effect["covid-ct", "paper", 13_000, "base with T"] < 30
 
 
+def test_at_the_preset_paper_the_models_with_attention_lead_from_step_2600_on(records):
+    """Results: "More steps"."""
+    rows = ladder("covid-ct", "paper")
+    (hagan,), (sagan,), (base,) = (
+        runs.by_row(rows, records)[name] for name in (FULL, "sagan with T", "base with T")
+    )
+    places = zip(*(r["curve"]["fd"] for r in (hagan, sagan, base)), strict=True)
+    for step, (of_hagan, of_sagan, of_base) in zip(hagan["curve"]["step"], places, strict=True):
+        if step >= 2600:
+            assert of_hagan < of_base and of_sagan < of_base + 0.5
+
+
+def test_at_256_pixels_hagan_is_ahead_and_was_further_ahead_in_the_earlier_protocol(records):
+    """Results: "Table III"; lesson 14."""
+    changes = experiments.AT_256 | experiments.STEPS_AT_256["cpu"]
+    rivals = runs.by_row(experiments.fair_rivals("covid-ct", "cpu", **changes), records)
+    lead = of_pair(rivals, "hagan", "sagan with T")
+    assert lead.verdict == verdicts.UNDECIDED and lead.effect > 50 and lead.runs == (2, 2)
+    before = runs.by_row(rows_of("table3", "covid-ct", "cpu", **EARLIER), records)
+    assert mean(before["sagan"]) - mean(before["hagan"]) > lead.effect
+
+
+def test_rivals_without_t_are_up_to_143_behind(records):
+    """Lesson 17: "Predict first"."""
+    means = {}
+    for data in ("covid-ct", "acdc", "lgg"):
+        rows = runs.by_row(rows_of("table2", data, "cpu"), records)
+        means[data] = {model: mean(of_row) for model, of_row in rows.items()}
+    behind = [fd - of["hagan"] for of in means.values() for fd in of.values()]
+    assert round(max(behind)) == 143
+
+
 def test_on_acdc_t_shows_no_help_and_on_lgg_sagan_without_it_is_far_behind(records):
     """Results: "ACDC" and "LGG"; lessons 13 and 17."""
     acdc = runs.by_row(ladder("acdc", "cpu"), records)
@@ -114,7 +146,7 @@ def test_the_audit_of_other_data_sets_suspects_copies_in_pixels_and_never_in_fea
 
 
 def test_the_audit_suspects_none_of_the_seven_models(records):
-    """Results: "Seven models"."""
+    """Results: "Table II"."""
     measured = runs.by_row(rows_of("table2", "covid-ct", "cpu"), records)
     said = tables.audits([r for of_model in measured.values() for r in of_model])
     assert set(said["model"]) == set(experiments.PAPERS_MODELS)
@@ -166,7 +198,7 @@ def test_on_few_images_d_knows_them_and_hagan_is_nowhere_clearly_ahead(records):
 
 
 def test_in_the_earlier_protocol_t_is_the_part_that_shows(records, earlier):
-    """Results: "What the ablation says"; lesson 15."""
+    """Results: "The earlier protocol"."""
     for rival in ("base", "sagan"):
         assert of_pair(earlier, FULL, rival).p < 0.001
     for rival in RIVALS:
@@ -186,7 +218,7 @@ def test_in_the_earlier_protocol_t_is_the_part_that_shows(records, earlier):
 
 
 def test_of_the_seven_models_hagan_has_the_lowest_fd_and_ddpm_the_next(records):
-    """Results: "Seven models"; lesson 13."""
+    """Results: "Table II"; lesson 13."""
     measured = runs.by_row(rows_of("table2", "covid-ct", "cpu"), records)
     assert sorted(measured, key=lambda name: mean(measured[name]))[:2] == ["hagan", "ddpm"]
     assert len(measured) == 7

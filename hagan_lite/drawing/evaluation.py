@@ -222,8 +222,9 @@ def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") ->
 
     A group holds the records of one recipe, all of one extractor (record.by_row). A ring marks the
     smallest mean, which is what "the best checkpoint" reports. Records without a curve, or with
-    other steps than the first of their group, are left out. The distance has a logarithmic axis:
-    rows differ by a factor, and late ones by little.
+    other steps than the first of their group, are left out. The axis is logarithmic, because FD
+    falls several-fold and late differences are small. Where the floor lies far below all curves,
+    it stands as a number in place of a line.
     """
     figure, axes = _figure(1, 1, 7.5, 5)
     axis, floors, kind = axes[0, 0], [], "fd"
@@ -245,10 +246,14 @@ def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") ->
     if not floors:
         _absent(axis, "no record has a curve: hagan run --curve")
         return figure
-    floor_label = "one half of the real images against the other"
-    axis.axhline(np.mean(floors), color=PHASE, ls="--", lw=1, label=floor_label)
+    floor, lowest = float(np.mean(floors)), min(min(line.get_ydata()) for line in axis.lines)
+    floor_label = f"one half of the real images against the other: {floor:.1f}"
+    if floor > lowest / 2:
+        axis.axhline(floor, color=PHASE, ls="--", lw=1, label=floor_label)
+    else:
+        axis.plot([], [], " ", label=floor_label)
     axis.set(title=title, xlabel="training step", yscale="log")
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 3, 5, 7)))
     axis.yaxis.set_major_formatter(ScalarFormatter())
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_ylabel(f"{DISTANCES[kind].label} (ring: the smallest)")

@@ -176,6 +176,7 @@ def few_images(table: pd.DataFrame) -> Figure:
             upper.plot(mine["training images"], mine["KID, held out"], **how)
             lower.plot(mine["training images"], mine["D's AUC"], **how)
         lower.axhline(0.5, color=PHASE, ls="--", lw=1.5, label="chance: D knows no image by heart")
+        upper.set_ylim(bottom=0.75 * table["KID, held out"].min())
         numbers = sorted(set(of_data["training images"]))
         for axis in (upper, lower):
             axis.set_xscale("log")

@@ -73,7 +73,7 @@ def what_d_says(records: list[dict[str, Any]]) -> pd.DataFrame:
             measured = by_row(both, logged)
             for name, e in both:
                 if name in measured:
-                    row = {"data": data, "steps": e.steps, "model": name}
+                    row = {"data": data, "preset": preset, "steps": e.steps, "model": name}
                     rows.append(row | _late_scores(e, measured[name]))
     return pd.DataFrame(rows)
 

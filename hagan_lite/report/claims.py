@@ -185,8 +185,8 @@ def _all_of(findings: list[Finding]) -> Finding:
 def rows(preset: str) -> list[tuple[str, Any]]:
     """Return all (name, experiment) that a test may name.
 
-    Names are rows of the ladder, "sagan on acdc" and "sagan on acdc at 256x256". "sagan with T on
-    acdc" are models that have HAGAN's augmentation, too, on every data set with records.
+    Names are rows of the ladder, "sagan on acdc" and "sagan on acdc at 256x256". Names such as
+    "sagan with T on acdc" stand for the models that were given HAGAN's augmentation.
     """
     named = ladder("covid-ct", preset)
     for data in PAPERS_DATASETS:

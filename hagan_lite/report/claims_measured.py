@@ -230,7 +230,7 @@ def as_near_as_real(records: RecordsByRow, row: str) -> Finding:
 def loses_more(records: RecordsByRow, data: str, model: str, of: list[str]) -> Finding:
     """Judge whether the FD of `model` grows more from 64x64 to 256x256 than that of each other.
 
-    The models are `of`, those that have records at both sizes. A model's growth is the difference
+    Only models of `of` with records at both sizes are compared. A model's growth is the difference
     of its means at the two sizes, and two growths are compared by a two-sided t-test at LEVEL, with
     the pooled spread of each size.
     """

@@ -37,6 +37,8 @@ FEW = {"covid-ct": (50, 100, 200, 0), "acdc": (100, 400, 0)}
 """Numbers of training images of the experiments on few; 0 for all that are not held out."""
 HELD_OUT = 0.2
 """The share of images that the experiments on few never train on."""
+FULL = "+ training strategy = hagan"
+"""The row of the ladder that is all of HAGAN."""
 BEST = "hagan, no pixel branch"
 """The row of the ladder that the search for a better HAGAN (`tried`) led to."""
 
@@ -60,7 +62,7 @@ def ladder(
         ("+ reverse skip", "hagan", step_2 | dict(skip="ema")),
         ("+ reverse skip of an instance", "hagan", step_2 | dict(skip="instance")),
         ("+ hierarchical discriminator", "hagan", step_3),
-        ("+ training strategy = hagan", "hagan", {}),
+        (FULL, "hagan", {}),
         ("+ AttnMix generator, no T yet", "hagan", step_2 | dict(skip="off", augment="")),
         ("+ reverse skip, no T yet", "hagan", step_2 | dict(skip="ema", augment="")),
         (

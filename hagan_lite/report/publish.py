@@ -16,6 +16,7 @@ from hagan_lite.report.claims import ledger
 from hagan_lite.report.experiments import (
     AT_256,
     EARLIER,
+    FULL,
     LONGER,
     STEPS_AT_256,
     fair_rivals,
@@ -30,11 +31,9 @@ from hagan_lite.system.paths import SEARCHED
 Records = list[dict[str, Any]]
 
 DATA = "covid-ct"
-"""The data set of Table IV, and of all that is measured here."""
+"""The data set of Table IV and of the pictures of Tables II and III."""
 FEWEST_CURVES = 3
 """Rows with curves that a picture of them takes."""
-LAST_STEP = "+ training strategy = hagan"
-"""The row of the ladder that is all of HAGAN."""
 
 
 def tables_of(records: Records, preset: str) -> dict[str, Callable[[], pd.DataFrame]]:
@@ -127,7 +126,10 @@ def _drawn_tables(mine: Records, preset: str) -> dict[str, _Drawn]:
 
 
 def _learning_curves(records: Records) -> dict[str, Figure]:
-    """Return a picture of FD over the training for each budget at which ladder rows have curves."""
+    """Return a picture of FD over the training for each budget at which ladder rows have curves.
+
+    A budget is a data set, a preset and a number of steps; it takes FEWEST_CURVES rows.
+    """
     with_curve = [r for r in records if r.get("curve") and r["experiment"]["size"] == 64]
     budgets_seen = {
         (r["data"]["name"], r["experiment"]["preset"], r["experiment"]["steps"]) for r in with_curve
@@ -137,7 +139,7 @@ def _learning_curves(records: Records) -> dict[str, Figure]:
         curves = runs.by_row(ladder(data, preset, steps=steps), with_curve)
         if len(curves) >= FEWEST_CURVES:
             title = f"{data}, preset {preset}, {steps:,} steps"
-            curves = {"hagan" if name == LAST_STEP else name: of for name, of in curves.items()}
+            curves = {"hagan" if name == FULL else name: of for name, of in curves.items()}
             pictures[f"{data}-{preset}-{steps}-learning"] = learning_curves(curves, title)
     return pictures
 

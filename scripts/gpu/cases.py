@@ -82,18 +82,11 @@ FOUR: Models = (("hagan", {}), ("sagan", WITH_T), ("sagan", {}), ("dcgan", WITH_
 """The models of the headline: HAGAN, SAGAN with T and without, the base model with T."""
 OTHERS: Models = [(name, {}) for name in ("dcgan", "wgan", "infogan", "unetgan")]
 DDPM: Models = [("ddpm", {})]
-LADDER: Models = (
-    ("hagan", dict(phase_two=0, pixel_branch=False, skip="off")),
-    ("hagan", dict(phase_two=0, pixel_branch=False)),
-    ("hagan", dict(phase_two=0)),
-    ("hagan", dict(mix="cutmix")),
-    ("hagan", dict(pixel_branch=False)),
-    ("hagan", dict(augment="")),
-)
-"""Rows of Table IV between the base model and HAGAN, all with T, and controls of its last row.
-
-Whether the reverse skip makes training faster is asked of the curves of the first two.
-"""
+SKIP = ("+ AttnMix generator", "+ reverse skip")
+"""Rows of Table IV whose curves say whether the reverse skip makes training faster."""
+FIRST_ROWS = (*SKIP, "+ hierarchical discriminator", "hagan, CutMix's label")
+FIRST_ROWS += ("hagan, no pixel branch", "hagan without T")
+"""Rows of Table IV that come before the others: its steps with T, and controls of the last."""
 FIRST_SEED = 10
 LONG: Models = (
     ("hagan", {}),
@@ -108,9 +101,9 @@ def grid() -> list[Cell]:
     """Return all trainings of stage 3, the most important first.
 
     They are what the tables, the claims and the shipped networks need. A machine that is lent for
-    minutes takes as many as it comes to. Among equals the longest stand first, so that none is cut
-    off at the end. Its seeds start at FIRST_SEED: no run of it shares first weights with a run of
-    another machine.
+    minutes takes as many as it has time for. Among equals the longest stand first, so that none is
+    cut off at the end. Its seeds start at FIRST_SEED, so that its runs share no first weights with
+    those of another machine; the preset paper and the shipped networks alone begin with seed 0.
     """
     make, at = Experiment.make, FIRST_SEED
     with_t = (FOUR[0], FOUR[1], FOUR[3])
@@ -134,13 +127,13 @@ def grid() -> list[Cell]:
     cells += _cells(rows(FOUR[2:], "acdc", at) + rows(FOUR, "acdc", at + 1))
     cells += _cells(rows(FOUR, "lgg", at, at + 1))
     cells += _cells(few_images(at))
-    cells += _cells(rows(LADDER, "covid-ct", at, at + 1))
-    cells += _cells(rows(LADDER[:2], "covid-ct", at + 3, at + 4, at + 5), curve=True)
+    cells += _cells(rungs(FIRST_ROWS, at, at + 1))
+    cells += _cells(rungs(SKIP, at + 3, at + 4, at + 5), curve=True)
     cells += _cells(rows(FOUR, "acdc", at + 2) + rows(FOUR, "lgg", at + 2))
     cells += [Cell(e, bring="grid") for e in at_256("acdc", at + 1) + at_256("covid-ct", at + 1)]
     cells += _cells(few_images(at + 1))
-    for seed in (at, at + 1, at + 2):
-        cells += _cells([e for _, e in ladder("covid-ct", "cpu", seed)])
+    every_row = tuple(name for name, _ in ladder("covid-ct", "cpu"))
+    cells += _cells(rungs(every_row, at, at + 1, at + 2))
     for dataset in ("covid-ct", "acdc", "lgg"):
         cells += _cells(rows(OTHERS, dataset, at, at + 1))
     once: dict[str, Cell] = {}
@@ -172,6 +165,11 @@ def rows(models: Models, dataset: str, *seeds: int, **more: Any) -> list[Experim
         for seed in seeds
         for model, changes in models
     ]
+
+
+def rungs(names: Sequence[str], *seeds: int) -> list[Experiment]:
+    """Return rows of Table IV by their names, on COVID-CT at the preset cpu, seed by seed."""
+    return [dict(ladder("covid-ct", "cpu", seed))[name] for seed in seeds for name in names]
 
 
 def _cells(experiments: list[Experiment], curve: bool = False) -> list[Cell]:
