@@ -16,13 +16,15 @@ import signal
 import socket
 import subprocess
 import sys
+import types
 from typing import Any
+from unittest import mock
 
 IMPORTS = ("ipykernel.kernelapp", "ipykernel.zmqshell", "torch._dynamo", "pandas", "PIL.Image")
 IMPORTS += ("matplotlib.figure", "matplotlib.backends.backend_agg", "mpl_toolkits.axes_grid1")
 IMPORTS += ("scipy.linalg", "scipy.stats", "skimage.transform", "jaxtyping", "safetensors.torch")
-"""Not hagan_lite, which reads HAGAN_BUILD as it is imported, and nothing that looks for a running
-kernel then, as pyplot, ipywidgets and tqdm.auto do."""
+"""Not hagan_lite, which reads HAGAN_BUILD as it is imported, and nothing that adapts itself to the
+running kernel then, as pyplot, ipywidgets and tqdm.auto do. pandas only asks if there is one."""
 LAUNCHER = ["-m", "ipykernel_launcher"]
 ITS_OWN = ("HAGAN_", "JPY_", "PYTEST_")
 """Variables that IMPORTS do not read: kernels that differ in these alone share a server."""
@@ -127,14 +129,18 @@ def serve(requests: socket.socket) -> tuple[list[str], dict[str, str], str]:
 def main() -> None:
     sys.path.pop(0)  # the folder of this file
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as ipykernel
-    for name in IMPORTS:
-        importlib.import_module(name)
+    kernel = mock.Mock(return_value=types.SimpleNamespace(kernel=None))
+    with mock.patch("builtins.get_ipython", kernel, create=True):
+        for name in IMPORTS:
+            importlib.import_module(name)
     arguments, environment, folder = serve(socket.socket(fileno=int(sys.argv[1])))
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
     sys.path.insert(0, folder)  # as python -m does
-    sys.modules["numpy"].random.seed()  # not that of the kernels before
+    # Each kernel has chance of its own; the module random sees to that itself.
+    sys.modules["numpy"].random.seed()
+    sys.modules["torch"].default_generator.seed()
     sys.argv = [*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"]
     runpy.run_module(LAUNCHER[1], run_name="__main__", alter_sys=True)
 

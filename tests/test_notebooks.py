@@ -177,14 +177,16 @@ def test_an_exception_inside_a_widget_is_an_error_too(place):
 
 
 KERNEL = """import json, os, random, sys
-import numpy
-seen = dict(build=os.environ["HAGAN_BUILD"], folder=os.getcwd(), path=sys.path)
-seen |= dict(modules=list(sys.modules), chance=[random.random(), numpy.random.rand()])
+seen = dict(build=os.environ["HAGAN_BUILD"], modules=list(sys.modules))
+import matplotlib, numpy, pandas, torch
+seen["chance"] = [random.random(), numpy.random.rand(), torch.rand(1).item()]
+seen["same"] = [os.getcwd(), sys.path, torch.get_num_threads()]
+seen["same"] += [repr(pandas.DataFrame(numpy.ones((2, 30)))), str(matplotlib.rcParams)]
 print(json.dumps(seen))"""
 
 
 @needs_fork
-def test_forked_kernels_see_what_one_of_its_own_sees_and_draw_other_numbers(place, monkeypatch):
+def test_forked_kernels_see_what_one_alone_sees_and_draw_other_numbers(place, monkeypatch):
     nbformat.write(notebook(KERNEL), place / "kernel.ipynb")
 
     def seen(build):
@@ -197,11 +199,11 @@ def test_forked_kernels_see_what_one_of_its_own_sees_and_draw_other_numbers(plac
     alone = seen("c")
     assert [kernel["build"] for kernel in (*forked, alone)] == ["a", "b", "c"]
     drawn = {number for kernel in forked for number in kernel["chance"]}
-    assert len(drawn) == 4
+    assert len(drawn) == 6
     for kernel in forked:
-        assert (kernel["folder"], kernel["path"]) == (alone["folder"], alone["path"])
+        assert kernel["same"] == alone["same"]
         assert "torch" in set(kernel["modules"]) - set(alone["modules"])
-        # They look for paths or for a running kernel as they are imported.
+        # They read paths or look for a running kernel as they are imported.
         early = {"hagan_lite", "matplotlib_inline.backend_inline", "ipywidgets", "tqdm.auto"}
         assert not early & set(kernel["modules"])
 
