@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,22 @@ def rng() -> torch.Generator:
 def records() -> list[dict]:
     """The committed records, read once; a test that changes one copies it first."""
     return runs.load_records(COMMITTED)
+
+
+@pytest.fixture(scope="session")
+def forked_kernels() -> Iterator[None]:
+    """Let notebooks that this process executes have kernels that need not import torch first.
+
+    Where there is no pidfd, which is outside Linux, they start as they always do.
+    """
+    import forked_kernel  # the pack for a GPU holds tests/test_cuda.py without it
+
+    with pytest.MonkeyPatch.context() as patch:
+        if hasattr(os, "pidfd_open"):
+            launcher = "jupyter_client.provisioning.local_provisioner.launch_kernel"
+            patch.setattr(launcher, forked_kernel.launch)
+        yield
+    forked_kernel.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,20 @@
 """Every notebook runs, is clean as committed, and prints what it printed when it was committed."""
 
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from functools import cache
 
+import forked_kernel
 import nbformat
 import pytest
+from jupyter_client import launcher
+from jupyter_client.manager import start_new_kernel
+from jupyter_client.provisioning import local_provisioner
 
 from hagan_lite.batch import notebooks
 from hagan_lite.system.paths import BUILD, ROOT
@@ -23,6 +29,8 @@ ALL = sorted(
 )
 NAMES = [str(p.with_suffix("")) for p in ALL]
 
+pytestmark = pytest.mark.usefixtures("forked_kernels")
+needs_fork = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="kernels are not forked here")
 
 CHECKED = "nbval-check-output"
 """Tag of a cell whose output no machine may change: nbval's own, which can be run by hand."""
@@ -166,6 +174,56 @@ def test_an_exception_inside_a_widget_is_an_error_too(place):
     nbformat.write(notebook(source), place / "hidden.ipynb")
     with pytest.raises(notebooks.NotebookError, match="inside a widget"):
         notebooks.execute("hidden", place / "out.ipynb")
+
+
+KERNEL = """import json, os, random, sys
+seen = dict(build=os.environ["HAGAN_BUILD"], modules=list(sys.modules))
+import matplotlib, numpy, pandas, torch
+seen["chance"] = [random.random(), numpy.random.rand(), torch.rand(1).item()]
+seen["same"] = [os.getcwd(), sys.path, torch.get_num_threads()]
+seen["same"] += [repr(pandas.DataFrame(numpy.ones((2, 30)))), str(matplotlib.rcParams)]
+print(json.dumps(seen))"""
+
+
+@needs_fork
+def test_forked_kernels_see_what_one_alone_sees_and_draw_other_numbers(place, monkeypatch):
+    nbformat.write(notebook(KERNEL), place / "kernel.ipynb")
+
+    def seen(build):
+        monkeypatch.setenv("HAGAN_BUILD", build)
+        output = notebooks.execute("kernel", place / "out.ipynb")
+        return json.loads(nbformat.read(output, 4).cells[0].outputs[0].text)
+
+    forked = [seen("a"), seen("b")]
+    monkeypatch.setattr(local_provisioner, "launch_kernel", launcher.launch_kernel)
+    alone = seen("c")
+    assert [kernel["build"] for kernel in (*forked, alone)] == ["a", "b", "c"]
+    drawn = {number for kernel in forked for number in kernel["chance"]}
+    assert len(drawn) == 6
+    for kernel in forked:
+        assert kernel["same"] == alone["same"]
+        assert "torch" in set(kernel["modules"]) - set(alone["modules"])
+        # They read paths or look for a running kernel as they are imported.
+        early = {"hagan_lite", "matplotlib_inline.backend_inline", "ipywidgets", "tqdm.auto"}
+        assert not early & set(kernel["modules"])
+
+
+@needs_fork
+def test_a_forked_kernel_can_be_interrupted_and_killed():
+    manager, client = start_new_kernel()
+    try:
+        client.execute("import time; time.sleep(600)")
+        while client.get_iopub_msg(timeout=60)["msg_type"] != "execute_input":
+            pass
+        manager.interrupt_kernel()
+        assert client.get_shell_msg(timeout=60)["content"]["ename"] == "KeyboardInterrupt"
+        process = manager.provisioner.process
+        assert isinstance(process, forked_kernel.Kernel) and process.poll() is None
+        process.kill()
+        assert process.wait(timeout=60) == -signal.SIGKILL
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 @pytest.mark.parametrize(
