@@ -43,6 +43,7 @@ def test_their_cells_fill_in_and_no_other(theirs):
     assert "brats2018" not in committed
 
 
+@pytest.mark.usefixtures("forked_kernels")
 def test_the_lesson_shows_them_beside_the_papers_numbers(theirs, monkeypatch, tmp_path):
     monkeypatch.setenv("HAGAN_DATA", str(theirs / "data"))
     monkeypatch.setenv("HAGAN_BUILD", str(theirs / "build"))
