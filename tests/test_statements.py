@@ -136,6 +136,11 @@ def test_on_acdc_t_shows_no_help_and_on_lgg_sagan_without_it_is_far_behind(recor
     assert of_pair(acdc, FULL, "sagan").verdict == verdicts.UNDECIDED
     assert of_pair(acdc, "sagan with T", "sagan").effect < 0
     lgg = runs.by_row(ladder("lgg", "cpu"), records)
+    models = runs.by_row(rows_of("table2", "lgg", "cpu"), records)
+    with_t = [lgg[name] for name in (FULL, *RIVALS)]
+    without = [of_row for name, of_row in models.items() if name != "hagan"]
+    worst = max(distance_of(r) for of_row in with_t for r in of_row)
+    assert len(without) == 6 and worst + 30 < min(distance_of(r) for of in without for r in of)
     for rival in RIVALS:
         assert of_pair(lgg, FULL, rival).verdict == verdicts.UNDECIDED
         assert mean(lgg[rival]) + 50 < mean(lgg["sagan"])
