@@ -28,16 +28,7 @@ from hagan_lite.report import (
     tables,
     verdicts,
 )
-from hagan_lite.report.experiments import (
-    AT_256,
-    EARLIER,
-    FULL,
-    LONGER,
-    STEPS_AT_256,
-    ladder,
-    rows_of,
-    tried,
-)
+from hagan_lite.report.experiments import AT_256, EARLIER, FULL, LONGER, ladder, tried, with_rivals
 from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED
 
 Records = list[dict[str, Any]]
@@ -95,15 +86,6 @@ def named(rows: Rows, names: dict[str, str]) -> Rows:
     """Return those of `rows` that `names` lists, in its order and under the names that it gives."""
     experiments = dict(rows)
     return [(called, experiments[name]) for name, called in names.items()]
-
-
-def with_rivals(data: str, table: str = "table2", **changes: Any) -> Rows:
-    """Return HAGAN, its rivals with T, and the paper's other models on a data set.
-
-    `table` brings its own changes to the paper's models; `changes` are those of the rivals.
-    """
-    models = dict(rows_of(table, data, "cpu"))
-    return list((dict(named(ladder(data, "cpu", **changes), MEASURED)) | models).items())
 
 
 def distances(rows: Rows, heading: str, records: Records) -> str:
@@ -414,11 +396,6 @@ def what_d_says(records: Records) -> str:
     return tables.markdown(table) if len(table) else NOTHING
 
 
-def larger(data: str) -> Rows:
-    """Return the rows of `with_rivals` at 256x256, as Table III has them."""
-    return with_rivals(data, "table3", **AT_256, **STEPS_AT_256["cpu"])
-
-
 STEP = "row of Table IV, or a control"
 LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
 PARTS: dict[str, Callable[[Records], str]] = dict(
@@ -432,12 +409,16 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     tried=search,
     longer=partial(distances, ladder("covid-ct", "cpu", steps=LONGER), STEP),
     longer_pairs=partial(differences, ladder("covid-ct", "cpu", steps=LONGER)),
-    models=partial(distances, with_rivals("covid-ct"), "model of Table II, or a rival with T"),
-    larger=partial(distances, larger("covid-ct"), "row, at 256x256 on COVID-CT"),
-    larger_acdc=partial(distances, larger("acdc"), "row, at 256x256 on ACDC"),
-    acdc=partial(distances, with_rivals("acdc"), "row, on ACDC"),
+    models=partial(
+        distances, with_rivals("table2", "covid-ct", "cpu"), "model of Table II, or a rival with T"
+    ),
+    larger=partial(
+        distances, with_rivals("table3", "covid-ct", "cpu"), "row, at 256x256 on COVID-CT"
+    ),
+    larger_acdc=partial(distances, with_rivals("table3", "acdc", "cpu"), "row, at 256x256 on ACDC"),
+    acdc=partial(distances, with_rivals("table2", "acdc", "cpu"), "row, on ACDC"),
     acdc_pairs=partial(differences, ladder("acdc", "cpu")),
-    lgg=partial(distances, with_rivals("lgg"), "row, on LGG"),
+    lgg=partial(distances, with_rivals("table2", "lgg", "cpu"), "row, on LGG"),
     lgg_pairs=partial(differences, ladder("lgg", "cpu")),
     few_images=few_images,
     budgets=at_every_budget,

@@ -107,11 +107,10 @@ def test_at_the_preset_paper_the_models_with_attention_lead_from_step_2600_on(re
 
 def test_at_256_pixels_hagan_is_ahead_and_was_further_ahead_in_the_earlier_protocol(records):
     """Results: "Table III"; lesson 14."""
-    changes = experiments.AT_256 | experiments.STEPS_AT_256["cpu"]
-    rivals = runs.by_row(experiments.fair_rivals("covid-ct", "cpu", **changes), records)
+    rivals = runs.by_row(experiments.with_rivals("table3", "covid-ct", "cpu"), records)
     lead = of_pair(rivals, "hagan", "sagan with T")
     assert lead.verdict == verdicts.UNDECIDED and lead.effect > 50 and lead.runs == (2, 2)
-    acdc = runs.by_row(experiments.fair_rivals("acdc", "cpu", **changes), records)
+    acdc = runs.by_row(experiments.with_rivals("table3", "acdc", "cpu"), records)
     (hagan,), (sagan,) = acdc["hagan"], acdc["sagan with T"]
     assert hagan["metrics"]["fd"] < sagan["metrics"]["fd"]
     assert hagan["metrics"]["kid"] < sagan["metrics"]["kid"]

@@ -168,6 +168,7 @@ def few_images(table: pd.DataFrame) -> Figure:
     """
     data = list(dict.fromkeys(table["data"]))
     figure, axes = _figure(2, len(data), 4.6 * len(data), 6.2, sharex="col", sharey="row")
+    axes[0, 0].set_ylim(bottom=0.75 * table["KID, held out"].min())
     for (upper, lower), name in zip(axes.T, data, strict=True):
         of_data = table[table["data"] == name]
         for i, model in enumerate(dict.fromkeys(table["model"])):
@@ -176,7 +177,6 @@ def few_images(table: pd.DataFrame) -> Figure:
             upper.plot(mine["training images"], mine["KID, held out"], **how)
             lower.plot(mine["training images"], mine["D's AUC"], **how)
         lower.axhline(0.5, color=PHASE, ls="--", lw=1.5, label="chance: D knows no image by heart")
-        upper.set_ylim(bottom=0.75 * table["KID, held out"].min())
         numbers = sorted(set(of_data["training images"]))
         for axis in (upper, lower):
             axis.set_xscale("log")

@@ -144,7 +144,7 @@ def experiments(
     if unknown := set(models) - set(MODELS):
         raise ValueError(f"models={','.join(sorted(unknown))}: choose of {', '.join(MODELS)}")
     if table == "table3":
-        changes = AT_256 | STEPS_AT_256.get(preset, {}) | changes
+        changes = at_256(preset) | changes
     cells: list[Experiment] = []
     for dataset in datasets:
         for seed in seeds:
@@ -166,6 +166,11 @@ def _row_by_row(
     return [_make(model, dataset, preset, seed, changes) for model in chosen]
 
 
+def at_256(preset: str) -> dict[str, Any]:
+    """Return the fields of Table III's protocol at a preset."""
+    return AT_256 | STEPS_AT_256.get(preset, {})
+
+
 def rows_of(table: str, dataset: str, preset: str, **changes: Any) -> list[tuple[str, Experiment]]:
     """Return the seven models' rows of "table2" or "table3", as (model, experiment)."""
     listed = experiments(table, preset, [0], list(PAPERS_MODELS), [dataset], changes)
@@ -180,6 +185,13 @@ def fair_rivals(
         (name, _make(model, dataset, preset, seed, own | changes))
         for name, (model, own) in FAIR_RIVALS.items()
     ]
+
+
+def with_rivals(table: str, dataset: str, preset: str) -> list[tuple[str, Experiment]]:
+    """Return FAIR_RIVALS, then the other models of "table2" or "table3", as (name, experiment)."""
+    changes = at_256(preset) if table == "table3" else {}
+    rivals = fair_rivals(dataset, preset, **changes)
+    return list(dict(rivals + rows_of(table, dataset, preset)).items())
 
 
 def few_images(preset: str, seed: int = 0) -> list[tuple[str, Experiment]]:

@@ -6,7 +6,7 @@ from hagan_lite.config import Experiment
 from hagan_lite.drawing import ModelRow
 from hagan_lite.paper import PAPER, paper_name
 from hagan_lite.report.effects import interval_of_mean
-from hagan_lite.report.experiments import fair_rivals, rows_of
+from hagan_lite.report.experiments import FAIR_RIVALS, with_rivals
 from hagan_lite.runs.record import by_row, distance_of
 
 FEWEST = 3
@@ -31,8 +31,8 @@ def model_rows(records: list[dict[str, Any]], data: str, preset: str = "cpu") ->
 
 def _rows(data: str, preset: str) -> list[tuple[str, Experiment]]:
     """Return all rows as (name, experiment): HAGAN last, rivals with T just above it."""
-    named = dict(rows_of("table2", data, preset)) | dict(fair_rivals(data, preset))
-    return [*((name, e) for name, e in named.items() if name != "hagan"), ("hagan", named["hagan"])]
+    hagan, *rows = with_rivals("table2", data, preset)
+    return [*sorted(rows, key=lambda row: row[0] in FAIR_RIVALS), hagan]
 
 
 def _printed(data: str) -> dict[str, str]:

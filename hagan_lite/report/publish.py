@@ -14,16 +14,13 @@ from hagan_lite.drawing.evaluation import learning_curves, recipes
 from hagan_lite.report import budgets, table1, tables
 from hagan_lite.report.claims import ledger
 from hagan_lite.report.experiments import (
-    AT_256,
     EARLIER,
     FULL,
     LONGER,
-    STEPS_AT_256,
-    fair_rivals,
     few_images,
     ladder,
-    rows_of,
     tried,
+    with_rivals,
 )
 from hagan_lite.runs.record import kept_log, load_records
 from hagan_lite.system.paths import SEARCHED
@@ -108,10 +105,8 @@ def _drawn_tables(mine: Records, preset: str) -> dict[str, _Drawn]:
     II and III also have the rivals that were given HAGAN's augmentation.
     """
     drawn = {}
-    larger = AT_256 | STEPS_AT_256.get(preset, {})
-    for name, title, changes in (("table2", "Table II", {}), ("table3", "Table III", larger)):
-        rivals = fair_rivals(DATA, preset, **changes)
-        rows = list(dict(rivals + rows_of(name, DATA, preset)).items())
+    for name, title in (("table2", "Table II"), ("table3", "Table III")):
+        rows = with_rivals(name, DATA, preset)
         fids = paper.PAPER[f"table_{name[-1]}"]["fid"]
         printed = {model: fids[model][DATA] for model, _ in rows if model in fids}
         drawn[name] = _Drawn(title, tables.of_rows(rows, mine, printed), runs.by_row(rows, mine))

@@ -8,7 +8,6 @@ from typing import Any
 import hagan_lite.baselines  # noqa: F401  (so that every model's experiments can be made)
 from hagan_lite.config import Experiment
 from hagan_lite.report import experiments
-from hagan_lite.report.experiments import AT_256 as PROTOCOL_AT_256
 from hagan_lite.report.experiments import LONGER, WITH_T, ladder
 
 SMOKE = dict(preset="smoke", width=4, batch_size=2, steps=6, phase_two=2)
@@ -183,4 +182,4 @@ def few_images(seed: int) -> list[Experiment]:
 
 def at_256(dataset: str, seed: int) -> list[Experiment]:
     """Return Table III's rows of HAGAN and SAGAN with T on a data set, at the preset cpu."""
-    return rows(FOUR[:2], dataset, seed, **(PROTOCOL_AT_256 | dict(steps=2000)))
+    return rows(FOUR[:2], dataset, seed, **experiments.at_256("cpu"))
