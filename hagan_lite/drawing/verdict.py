@@ -168,7 +168,6 @@ def few_images(table: pd.DataFrame) -> Figure:
     """
     data = list(dict.fromkeys(table["data"]))
     figure, axes = _figure(2, len(data), 4.6 * len(data), 6.2, sharex="col", sharey="row")
-    axes[0, 0].set_ylim(bottom=0.75 * table["KID, held out"].min())
     for (upper, lower), name in zip(axes.T, data, strict=True):
         of_data = table[table["data"] == name]
         for i, model in enumerate(dict.fromkeys(table["model"])):
