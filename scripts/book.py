@@ -62,6 +62,28 @@ def pages(root: Path = ROOT) -> list[Path]:
     return listed
 
 
+def linked(listed: list[Path], root: Path = ROOT) -> list[Path]:
+    """Return the checkout's files that pages link to, and those that Markdown among them links to.
+
+    Raises SystemExit that names each Markdown file among them that the table of contents lacks.
+    """
+    every, also, waiting = pages(root), [], list(listed)
+    while waiting:
+        page = waiting.pop(0)
+        for target in _targets(root / page):
+            path = Path(os.path.normpath(page.parent / target))
+            if path in also or path in listed or path.parts[0] == "..":
+                continue
+            if (root / path).is_file():
+                also.append(path)
+                if path.suffix == ".md":
+                    waiting.append(path)
+    unlisted = [str(path) for path in also if path.suffix == ".md" and path not in every]
+    if unlisted:
+        sys.exit(f"pages link to {', '.join(unlisted)}: list it in {TOC}")
+    return also
+
+
 def contents(toc: dict, listed: list[Path]) -> dict:
     """Return the part of a table of contents that `listed` pages make; the first is the start."""
     names = [page.with_suffix("").as_posix() for page in listed]
@@ -91,11 +113,12 @@ def build(listed: list[Path], output: Path, root: Path = ROOT) -> Path:
                 _freeze(executed(page, root), stage / page)
             else:
                 _copy(root / page, stage / page)
-        also = _linked(listed, stage, root)
-        unlisted = [str(page) for page in also if page not in every]
-        if unlisted:
-            sys.exit(f"pages link to {', '.join(unlisted)}: list it in {TOC}")
-        toc = contents(table_of_contents(root), listed + also)
+        also = linked(listed, root)
+        for path in also:
+            _copy(root / path, stage / path)
+        shown = listed + [path for path in also if path.suffix == ".md"]
+        _point_at_pages(shown, listed, stage)
+        toc = contents(table_of_contents(root), shown)
         (stage / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
         _add_headings(stage, toc)
         _copy(ROOT / "book" / "_config.yml", stage / "_config.yml")
@@ -200,29 +223,18 @@ class _References(HTMLParser):
             self.links.append(attributes["href"])
 
 
-def _linked(listed: list[Path], stage: Path, root: Path) -> list[Path]:
-    """Copy the checkout's files that pages link to, and that these link to, to `stage`.
-
-    Return those that become pages too: the Markdown files.
-    """
-    also, waiting, copied = [], list(listed), set(listed)
-    while waiting:
-        page = waiting.pop(0)
+def _point_at_pages(shown: list[Path], listed: list[Path], stage: Path) -> None:
+    """Let Markdown files that link to a folder link to its first page: a website has no folders."""
+    for page in shown:
+        if page.suffix != ".md":
+            continue
         for target in _targets(stage / page):
-            path = Path(os.path.normpath(page.parent / target))
-            inside = [p for p in listed if p.parent == path]
-            if inside and page.suffix == ".md":  # a folder is no page of a website
+            folder = Path(os.path.normpath(page.parent / target))
+            inside = [p for p in listed if p.parent == folder]
+            if inside:
                 first = f"{target.rstrip('/')}/{inside[0].name}"
                 text = (stage / page).read_text()
                 (stage / page).write_text(text.replace(f"]({target})", f"]({first})"))
-            if path in copied or path.parts[0] == ".." or not (root / path).is_file():
-                continue
-            copied.add(path)
-            _copy(root / path, stage / path)
-            if path.suffix == ".md":
-                also.append(path)
-                waiting.append(path)
-    return also
 
 
 def _add_headings(stage: Path, toc: dict) -> None:

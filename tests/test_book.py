@@ -125,6 +125,19 @@ def test_the_table_of_contents_lists_every_notebook_and_every_page_of_docs(tmp_p
         book.pages(tmp_path)
 
 
+def test_every_markdown_file_that_a_page_links_to_is_a_page(tmp_path):
+    listed = book.pages()
+    book.linked(listed)
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "_toc.yml").write_text("root: docs/one\nparts: []\n")
+    for folder in ("docs", "figures"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "docs" / "one.md").write_text("[numbers](../figures/two.md)")
+    (tmp_path / "figures" / "two.md").write_text("[a picture](three.png)")
+    with pytest.raises(SystemExit, match=r"figures/two\.md: list it"):
+        book.linked(book.pages(tmp_path), tmp_path)
+
+
 def test_an_edit_anywhere_in_the_package_makes_an_executed_copy_stale(tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(book, "BUILD", tmp_path)
