@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 # Before hagan_lite and torch are imported; notebooks' kernels and every subprocess inherit it.
 os.environ["HAGAN_BUILD"] = tempfile.mkdtemp(prefix="hagan-test-")
+os.environ.setdefault("HAGAN_TEST_CACHE", os.environ["HAGAN_BUILD"] + "/cache")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
@@ -26,6 +28,17 @@ from hagan_lite.system.runtime import keep_heap
 from hagan_lite.train import train
 
 keep_heap()  # as train() does: tests that make steps of their own are quicker
+
+OWN_BUILD, CACHE = Path(os.environ["HAGAN_BUILD"]), Path(os.environ["HAGAN_TEST_CACHE"])
+LESSONS_BUILD = OWN_BUILD / "lessons"
+"""Of the notebooks' kernels, so that no other test leaves runs or records where they look."""
+
+# Slices and features are found by their content: what one process has computed, all can read.
+for build in (OWN_BUILD, LESSONS_BUILD):
+    build.mkdir(exist_ok=True)
+    CACHE.mkdir(exist_ok=True)
+    if not (build / "cache").exists():
+        (build / "cache").symlink_to(CACHE, target_is_directory=True)
 
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -92,6 +105,11 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
     return Scheduler(config, log)
+
+
+def pytest_unconfigure() -> None:
+    """Remove this process's build folder; the one that began last ends first, so none is in use."""
+    shutil.rmtree(OWN_BUILD, ignore_errors=True)
 
 
 def group_of(nodeid: str) -> str:

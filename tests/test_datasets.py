@@ -17,10 +17,9 @@ from PIL import Image
 
 from hagan_lite import datasets, drawing
 from hagan_lite.config import DATASETS
-from hagan_lite.datasets import _tiff, brats2018, loading
+from hagan_lite.datasets import _tiff, brats2018, cache, loading
 from hagan_lite.datasets.sources import source_of, titled
 from hagan_lite.paper import PAPER_IMAGES
-from hagan_lite.system.paths import BUILD
 
 
 @pytest.fixture
@@ -734,13 +733,19 @@ def test_white_air_is_made_black(tmp_path, plane):
     assert apart(own(tmp_path / "a").images, own(tmp_path / "b").images) < 2
 
 
-def test_a_dicom_patient_is_a_group_wherever_the_files_lie_and_is_named_nowhere(tmp_path):
+def test_a_dicom_patient_is_a_group_wherever_the_files_lie_and_is_named_nowhere(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cache, "BUILD", tmp_path / "build")
     planes = [np.rot90(layouts.patient(n)[:, :, 20 + 4 * n]) * 1000 for n in range(6)]
     for n, pixels in enumerate(planes):
-        dicom(tmp_path / f"series{n}" / "IM0001", pixels, PatientID=f"secret-{n % 2}")
-    d = own(tmp_path)
+        place = tmp_path / "scans" / f"series{n}"
+        dicom(place / "IM0001", pixels, PatientID=f"secret-{n % 2}")
+    d = own(tmp_path / "scans")
     assert len(d) == 6 and d.groups.tolist() == [0, 1, 0, 1, 0, 1]
-    for file in (BUILD / "cache").glob("*.*"):
+    files = list((tmp_path / "build" / "cache").iterdir())
+    assert files
+    for file in files:
         content = file.read_bytes()
         assert b"secret" not in content and b"series" not in content and b"Smith" not in content, (
             file
