@@ -129,65 +129,85 @@ def external_cluster(build):
     return uri, scheduler, Process("-m", "distributed.cli.dask_worker", *words, build=build)
 
 
-@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def ended(*processes):
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def times(folder):
+    return {p.name: p.stat().st_mtime_ns for p in folder.glob("*.json")}
+
+
+def assert_as_in(reference, build, cells):
+    """Every cell has the reference's record and weights, and no step was taken twice."""
+    made = {p.name: read_json(p) for p in (build / "results").glob("*.json")}
+    wanted = {name: read_json(reference / "results" / name) for name in made}
+    assert len(made) == cells
+    for name, record in made.items():
+        assert same_numbers(record, wanted[name]), name
+        run = Path("runs") / name.removesuffix(".json")
+        steps = [line["step"] for line in runs.read_log(build / run)]
+        assert steps == list(range(1, STEPS + 1))  # one writer, no step twice
+        one, other = (root / run / "generator.safetensors" for root in (build, reference))
+        assert one.read_bytes() == other.read_bytes(), name
+
+
 def test_workers_and_the_driver_are_killed_and_nothing_is_lost_or_repeated(
-    where, scans, reference, tmp_path
+    scans, reference, tmp_path
 ):
-    """Here, two workers and three cells; elsewhere, where a process starts slowly, one and two."""
-    cells, kills = (3, 2) if where == "here" else (2, 1)
+    """Three cells on two workers: both die, then the driver with both; the same command goes on."""
     words = ["batch", *GRID, "--datasets", scans, *TINY, "--set", f"steps={STEPS}"]
-    started = []
-    if where == "elsewhere":
-        uri, scheduler, workers = external_cluster(tmp_path)
-        started += [workers, scheduler]
-        words += ["--scheduler", uri, "--seeds", "0,1"]
-    else:
-        words += ["--workers", "2"]
-    records = tmp_path / "results"
+    words += ["--workers", "2"]
+    records, started = tmp_path / "results", []
     try:
         driver = hagan(*words, build=tmp_path)
         started.append(driver)
-        root = workers.pid if where == "elsewhere" else driver.pid
-        killed = [killed_in_mid_run(root, driver) for _ in range(kills)]
+        killed = [killed_in_mid_run(driver.pid, driver) for _ in range(2)]
         psutil.wait_procs([kernel for kernel, _ in killed], timeout=60)
         # Each kernel noticed that its worker is gone.
         assert not [kernel for kernel, _ in killed if kernel.is_running()]
-
         for _, run in killed:
             wait_for(lambda run=run: f"goes on  {run.name}" in driver.printed(), driver)
-        wait_for(lambda: list(records.glob("*.json")) and in_mid_run(root), driver)
+        wait_for(lambda: list(records.glob("*.json")) and in_mid_run(driver.pid), driver)
         driver.kill()
         driver.wait()
-        before = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
+        before = times(records)
         again = hagan(*words, build=tmp_path)
         started.append(again)
         assert again.wait(timeout=900) == 0, again.printed()
     finally:
-        for process in started:
-            process.kill()
-            process.wait()
-    printed = again.printed()
-    done = int(re.search(rf"{cells} experiments, (\d) of them done already", printed)[1])
-    # Workers of a cluster elsewhere go on without the driver, and may be done before it is back.
-    assert 1 <= done < cells or (where == "elsewhere" and done == cells)
-    assert done == cells or f"[{cells}/{cells}, nothing left]" in printed
-    assert "failed" not in printed
-    after = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
+        ended(*started)
+    done = int(re.search(r"3 experiments, (\d) of them done already", again.printed())[1])
+    assert 1 <= done < 3
+    assert "[3/3, nothing left]" in again.printed() and "failed" not in again.printed()
+    after = times(records)
     assert {name: after[name] for name in before} == before
-    wanted = {p.name: read_json(p) for p in (reference / "results").glob("*.json")}
-    if where == "elsewhere":
-        wanted = {name: r for name, r in wanted.items() if "-s2-" not in name}
-    made = {p.name: read_json(p) for p in records.glob("*.json")}
-    assert len(wanted) == cells and made.keys() == wanted.keys()
-    for name, record in made.items():
-        assert same_numbers(record, wanted[name]), name
-        run = tmp_path / "runs" / name.removesuffix(".json")
-        steps = [line["step"] for line in runs.read_log(run)]
-        assert steps == list(range(1, STEPS + 1))  # one writer, no step twice
-        one, other = (
-            root / "runs" / run.name / "generator.safetensors" for root in (tmp_path, reference)
-        )
-        assert one.read_bytes() == other.read_bytes(), name
+    assert_as_in(reference, tmp_path, 3)
+
+
+def test_workers_elsewhere_go_on_without_their_driver_and_the_next_one_finds_what_they_do(
+    scans, reference, tmp_path
+):
+    words = ["batch", *GRID, "--datasets", scans, *TINY, "--set", f"steps={STEPS}"]
+    uri, scheduler, worker = external_cluster(tmp_path)
+    words += ["--scheduler", uri, "--seeds", "0,1"]
+    started = [worker, scheduler]
+    try:
+        driver = hagan(*words, build=tmp_path)
+        started.append(driver)
+        _, _, run = wait_for(lambda: in_mid_run(worker.pid), driver)
+        driver.kill()
+        driver.wait()
+        again = hagan(*words, build=tmp_path)
+        started.append(again)
+        wait_for(lambda: runs.finished(run), again)
+        assert again.wait(timeout=900) == 0, again.printed()
+    finally:
+        ended(*started)
+    assert "failed" not in again.printed() and "goes on" not in again.printed()
+    assert f"started  {run.name}" in driver.printed()
+    assert_as_in(reference, tmp_path, 2)
 
 
 def cells(models, scans, tmp_path, *more):
