@@ -134,16 +134,20 @@ def test_every_run_of_a_model_is_a_point_and_a_model_without_runs_is_named():
     assert {"88.9 (1)", "no run"} <= {text.get_text() for text in axis.texts}
 
 
-def test_few_images_has_a_line_per_model_and_marks_chance():
-    row = {"KID, held out": 0.4, "D's AUC": 0.7}
+def test_few_images_has_a_line_per_model_through_the_means_of_its_runs_and_marks_chance():
     points = [
-        row | {"data": data, "model": model, "training images": n}
+        {"data": data, "model": model, "training images": n, "KID, held out": kid, "D's AUC": 0.7}
         for data, n in (("one", 50), ("one", 100), ("two", 400))
         for model in ("a", "b")
+        for kid in (0.3, 0.5)
     ]
     axes = drawing.few_images(pd.DataFrame(points)).axes
     upper, _, lower, other = axes
-    assert [list(line.get_xdata()) for line in upper.lines] == [[50, 100]] * 2
+    places = [line.get_xdata().tolist() for line in upper.lines]
+    assert np.allclose(places, [[50, 100]] * 2, rtol=0.1)
+    assert all(np.allclose(line.get_ydata(), 0.4) for line in upper.lines)
+    dots = [dots.get_offsets()[:, 1].tolist() for dots in upper.collections]
+    assert dots == [[0.3, 0.5, 0.3, 0.5]] * 2
     assert any(set(line.get_ydata()) == {0.5} for line in lower.lines)
     assert upper.get_ylim()[0] == 0 and "training images" in other.get_xlabel()
 

@@ -161,20 +161,23 @@ def _model_row(axis: Axes, y: int, row: ModelRow) -> None:
 
 
 def few_images(table: pd.DataFrame) -> Figure:
-    """Draw tables.few_images: KID against held-out images, and D's AUC, over the training images.
+    """Draw tables.runs_on_few_images: KID against held-out images, and D's AUC, over their number.
 
-    One column a data set, one colour a model. At an AUC of 1/2 D cannot tell images that it was
-    trained on from others.
+    One column a data set, one colour a model; a line joins the means, each dot is a run. At an AUC
+    of 1/2 D cannot tell images that it was trained on from others.
     """
     data = list(dict.fromkeys(table["data"]))
     figure, axes = _figure(2, len(data), 4.6 * len(data), 6.2, sharex="col", sharey="row")
     for (upper, lower), name in zip(axes.T, data, strict=True):
         of_data = table[table["data"] == name]
         for i, model in enumerate(dict.fromkeys(table["model"])):
-            mine = of_data[of_data["model"] == model].sort_values("training images")
-            how = dict(color=COLOURS[i], marker=MARKERS[i], ms=8, lw=2, label=model)
-            upper.plot(mine["training images"], mine["KID, held out"], **how)
-            lower.plot(mine["training images"], mine["D's AUC"], **how)
+            mine = of_data[of_data["model"] == model]
+            for axis, score in ((upper, "KID, held out"), (lower, "D's AUC")):
+                beside = 1.05 ** (i - 1)  # so that no model's dots hide another's
+                mean = mine.groupby("training images")[score].mean()
+                axis.plot(mean.index * beside, mean, color=COLOURS[i], lw=2)
+                how = dict(color=COLOURS[i], marker=MARKERS[i], alpha=0.8, label=model)
+                axis.scatter(mine["training images"] * beside, mine[score], s=45, zorder=3, **how)
         lower.axhline(0.5, color=PHASE, ls="--", lw=1.5, label="chance: D knows no image by heart")
         numbers = sorted(set(of_data["training images"]))
         for axis in (upper, lower):

@@ -79,7 +79,7 @@ def pictures_of(records: Records, preset: str) -> dict[str, Figure]:
         if "seeds" in drawn.table:
             pictures[name] = recipes(drawn.table, drawn.of_row, drawn.title)
     pictures |= _learning_curves(records)
-    few = tables.few_images(few_images(preset), records)
+    few = tables.runs_on_few_images(few_images(preset), records)
     if len(few):
         pictures["few_images"] = drawing.few_images(few)
     hagan = Experiment.make("hagan", DATA, preset)

@@ -3,7 +3,6 @@
 A missing cell is blank, and FD never stands in a column called FID.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -130,7 +129,22 @@ def _in_words(changes: dict[str, Any]) -> str:
 
 
 def few_images(rows: list[tuple[str, Experiment]], records: Records) -> pd.DataFrame:
-    """Return the `rows` of experiments.few_images that have records, by number of images.
+    """Return the `rows` of experiments.few_images that have records, each the mean of its runs.
+
+    Scores are those of :func:`runs_on_few_images`.
+    """
+    each = runs_on_few_images(rows, records)
+    if each.empty:
+        return each
+    same = ["data", "model", "T", "training images", "held-out images", "steps"]
+    scores = [column for column in each if column not in [*same, "seed"]]
+    by = each.groupby(same, sort=False)
+    table = by[scores].mean().join(by["seed"].nunique().rename("seeds")).reset_index()
+    return table[[*same[:4], *scores, *same[4:], "seeds"]]
+
+
+def runs_on_few_images(rows: list[tuple[str, Experiment]], records: Records) -> pd.DataFrame:
+    """Return each run of the `rows` of experiments.few_images, by number of images.
 
     KID and FD compare samples with held-out images, as many as there are: the same number in all
     rows of a data set. "D's AUC" is the chance that D scores a training image above a held-out one.
@@ -138,32 +152,25 @@ def few_images(rows: list[tuple[str, Experiment]], records: Records) -> pd.DataF
     of_row = by_row(rows, against_heldout(records))
     table = []
     for name, e in rows:
-        if name not in of_row:
-            continue
-        runs = of_row[name]
-        gaps = [r["heldout"]["gap"] for r in runs]
-        data = runs[0]["data"]
-        table.append(
-            {
-                "data": data["name"],
-                "model": name.split(" on ")[0],
-                "T": "yes" if e.augment else "no",
-                "training images": e.n_train or data["n"] - data["n_heldout"],
-                "KID, held out": _mean(r["metrics"]["kid"] for r in runs),
-                "FD, held out": _mean(distance_of(r) for r in runs),
-                "D's AUC": _mean(gap["auc"] for gap in gaps),
-                "D of training images": _mean(gap["training"] for gap in gaps),
-                "D of held-out images": _mean(gap["heldout"] for gap in gaps),
-                "held-out images": runs[0]["metrics"]["n_real"],
-                "steps": e.steps,
-                "seeds": len({r["experiment"]["seed"] for r in runs}),
-            }
-        )
+        for run in of_row.get(name, []):
+            data, gap = run["data"], run["heldout"]["gap"]
+            table.append(
+                {
+                    "data": data["name"],
+                    "model": name.split(" on ")[0],
+                    "T": "yes" if e.augment else "no",
+                    "training images": e.n_train or data["n"] - data["n_heldout"],
+                    "KID, held out": run["metrics"]["kid"],
+                    "FD, held out": distance_of(run),
+                    "D's AUC": gap["auc"],
+                    "D of training images": gap["training"],
+                    "D of held-out images": gap["heldout"],
+                    "held-out images": run["metrics"]["n_real"],
+                    "steps": e.steps,
+                    "seed": run["experiment"]["seed"],
+                }
+            )
     return pd.DataFrame(table)
-
-
-def _mean(values: Iterable[float]) -> float:
-    return float(pd.Series(list(values)).mean())
 
 
 def table_4(rows: list[tuple[str, Experiment]], records: Records) -> pd.DataFrame:
