@@ -21,6 +21,7 @@ from hagan_lite.evaluation.inception import (
     weights_digest,
 )
 from hagan_lite.system.paths import BUILD
+from hagan_lite.system.runtime import keep_heap
 from hagan_lite.system.storage import write_atomically
 
 
@@ -143,6 +144,7 @@ def features(
 
 @torch.inference_mode()
 def _extract(images: np.ndarray, name: str, device: torch.device, batch: int) -> Tensor:
+    keep_heap()
     net = EXTRACTORS[name].build().eval().to(device, memory_format=torch.channels_last)
     parts = (
         torch.tensor(images[i : i + batch], device=device) for i in range(0, len(images), batch)

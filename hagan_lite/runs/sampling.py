@@ -12,6 +12,7 @@ from hagan_lite.datasets.pixels import to_uint8
 from hagan_lite.discriminator import Discriminator
 from hagan_lite.model import device_of, model_of
 from hagan_lite.runs.folder import experiment_of, load_discriminator, load_generator
+from hagan_lite.system.runtime import keep_heap
 
 
 @torch.no_grad()
@@ -23,6 +24,7 @@ def generate(
     `skip(n, rng)` gives D's features of n real images, for skip="instance". z is drawn on the CPU,
     so that the same seed means the same z on every device.
     """
+    keep_heap()
     rng = torch.Generator().manual_seed(seed)
     draw = model_of(e).draw
     more = (skip,) if skip else ()

@@ -24,10 +24,10 @@ PACKAGES = (
 
 
 def keep_heap() -> None:
-    """Make glibc keep freed memory; call it before the first tensor. Does nothing elsewhere.
+    """Make glibc keep freed memory, best before the first tensor. Does nothing elsewhere.
 
-    glibc hands large blocks back after every training step, and the page faults of fetching them
-    again cost more than the convolutions.
+    glibc hands large blocks back after every training step and every batch of features, and the
+    page faults of fetching them again cost as much as the convolutions, or more.
     """
     if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
