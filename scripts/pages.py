@@ -70,6 +70,7 @@ PAIRS = [
     ("base with T", "base"),
     ("base with T", "sagan with T"),
     ("sagan with T", "sagan"),
+    ("sagan", "base with flips"),
     ("base", "base with flips"),
     ("base with flips", "base with flips, black comes in"),
     ("sagan", "sagan, black comes in"),

@@ -134,12 +134,19 @@ def test_on_acdc_t_shows_no_help_and_on_lgg_sagan_without_it_is_far_behind(recor
     acdc = runs.by_row(ladder("acdc", "cpu"), records)
     assert of_pair(acdc, FULL, "sagan").verdict == verdicts.UNDECIDED
     assert of_pair(acdc, "sagan with T", "sagan").effect < 0
+    assert of_pair(acdc, "base with T", "base").verdict == verdicts.UNDECIDED
+    assert abs(of_pair(acdc, "base", "base with flips").effect) < 15
+    assert of_pair(acdc, "sagan", "base with flips").effect > 20
+    assert abs(of_pair(acdc, "sagan with T", "base with T").effect) < 15
     lgg = runs.by_row(ladder("lgg", "cpu"), records)
     models = runs.by_row(rows_of("table2", "lgg", "cpu"), records)
     with_t = [lgg[name] for name in (FULL, *RIVALS)]
     without = [of_row for name, of_row in models.items() if name != "hagan"]
     worst = max(distance_of(r) for of_row in with_t for r in of_row)
-    assert len(without) == 6 and worst + 30 < min(distance_of(r) for of in without for r in of)
+    without.append(lgg["base"])
+    assert len(without) == 7 and worst < min(distance_of(r) for of in without for r in of)
+    assert of_pair(lgg, "base with T", "base").effect > 50
+    assert abs(of_pair(lgg, "base", "base with flips").effect) < 20
     for rival in RIVALS:
         assert of_pair(lgg, FULL, rival).verdict == verdicts.UNDECIDED
         assert mean(lgg[rival]) + 50 < mean(lgg["sagan"])
