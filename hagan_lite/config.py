@@ -64,7 +64,7 @@ class Experiment(own_folder.OwnFolder):
     model: str = choice("hagan", "which model is trained", "Table II", one_of=MODELS)
     dataset: str = choice("mni152", "a data set's name, or a folder of images", "IV-A")
     preset: str = choice("cpu", "a label; the fields below decide", "ours", one_of=tuple(PRESETS))
-    seed: int = choice(0, "of weights, noise, batches and masks")
+    seed: int = choice(0, "of weights, noise, batches and masks", low=0, high=2**31 - 1)
     # data
     size: int = choice(64, "pixels a side", "IV-A: 64 and 256", one_of=SIZES)
     channels: int = choice(1, "1 is grey, 3 is colour", "open; Table I counts 3", one_of=(1, 3))
@@ -139,7 +139,7 @@ class Experiment(own_folder.OwnFolder):
             raise ValueError(f"model={self.model!r}: {make} makes its experiments")
         if self.phase_two is None:
             object.__setattr__(self, "phase_two", self.steps // 5)
-        # Without AttnMix no map is used: runs that are equal shall compare equal.
+        # Without AttnMix no label follows the map: runs that are equal shall compare equal.
         unused = self.UNUSED if self.mix == "attnmix" else (*self.UNUSED, "saliency")
         for field in dataclasses.fields(self):
             if field.name in unused:

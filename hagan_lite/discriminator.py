@@ -7,15 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from hagan_lite.generator import Levels, dcgan_init, level_channels
+from hagan_lite.levels import dcgan_init, level_channels
 from hagan_lite.system.shapes import Float
 
 Images = Float[Tensor, "B C H W"]
 Scores = Float[Tensor, " B"]
+Levels = list[Float[Tensor, "B _ _ _"]]
 
 
 class Judgement(NamedTuple):
-    """D's scores for a batch, unbounded; with least squares, real is 1 and fake is 0."""
+    """Hold D's scores for a batch, unbounded; with least squares, real is 1 and fake is 0."""
 
     image: Scores
     pixel: Float[Tensor, "B 1 H W"] | None  # None without a pixel branch

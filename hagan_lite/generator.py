@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from hagan_lite.levels import dcgan_init, level_channels
 from hagan_lite.system.shapes import Float
 
 Noise = Float[Tensor, "B Z"]
@@ -18,26 +19,6 @@ Features = Float[Tensor, "B C H W"]
 Saliency = Float[Tensor, "B H W"]
 Levels = list[Float[Tensor, "B _ _ _"]]
 Matrices = dict[int, Float[Tensor, "B _ _"]]
-
-
-def level_channels(size: int, width: int) -> list[int]:
-    """Return the channels at 4x4, 8x8, ... size/2: doubling towards 4x4, at most 8 * width.
-
-    The cap is ours; what the paper does at 256x256 is open.
-    """
-    levels = size.bit_length() - 3
-    return [width * min(8, 2**i) for i in reversed(range(levels))]
-
-
-def dcgan_init(conv: nn.Module) -> nn.Module:
-    """Return `conv` with weights from N(0, 0.02), DCGAN's initialisation; for G's and D's trunks.
-
-    The paper is silent, and it matters behind spectral norm: with torch's default D could not tell
-    real from fake, and with orthogonal weights G's images kept pixel noise. Attention keeps torch's
-    default: with 0.02 it starts almost uniform.
-    """
-    nn.init.normal_(conv.weight, 0.0, 0.02)
-    return conv
 
 
 class SelfAttention(nn.Module):

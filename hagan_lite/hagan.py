@@ -28,6 +28,7 @@ class Hagan(Model):
     x are real images (B, C, H, W) in [-1, 1], fake images of G of the same shape, t is the step.
     """
 
+    by_phase = True
     mixed: Mixed | None = None  # the last AttnMix batch, for snapshots
     # For the log: the first four of G's last z, and D's features with skip="instance".
     few: tuple[Tensor, list[Tensor] | None] | None = None

@@ -35,6 +35,9 @@ class Model:
     host wait, and no step here does.
     """
 
+    by_phase = False
+    """Whether a step depends on its number t through graphs.path_of alone: it can be recorded."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Enter a model in REGISTERED, under the name of its file."""
         super().__init_subclass__(**kwargs)

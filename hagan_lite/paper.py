@@ -1,4 +1,4 @@
-"""The numbers that the paper prints, which are never mixed with ours."""
+"""What the paper prints, and what it calls the data sets."""
 
 import json
 from importlib.resources import files

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import Dataset, load_for
+from hagan_lite.datasets.pixels import from_uint8
 from hagan_lite.model import Logs, Model, model_of
 from hagan_lite.system import graphs, storage
 from hagan_lite.system.runtime import keep_heap, pick_device
@@ -82,7 +83,7 @@ def _train(
     with stop_requests() as stopped, bar, open(run / "log.jsonl", "ab", buffering=0) as log:
         for t in range(start, e.steps):
             index = batch_indices(len(images), e.batch_size, e.seed, t)
-            x = images[index.to(where, non_blocking=True)].float() / 127.5 - 1
+            x = from_uint8(images[index.to(where, non_blocking=True)])
             logs = step(x, t)
             done = t + 1
             bar.update()

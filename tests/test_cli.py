@@ -81,6 +81,11 @@ def test_values_are_parsed_as_fields():
         (["run", "--preset", "huge"], "choose one of smoke"),
         (["run", "--model", "vae"], "choose one of hagan"),
         (["run", "--set", "critic_steps=3"], "critic_steps"),
+        (["run", "--set", "adam_beta1"], "adam_beta1=VALUE"),
+        (["run", "--set", "model=dcgan"], "--model"),
+        (["run", "--preset", "smoke", "--device", "tpu"], "'tpu': choose auto, cpu, cuda or mps"),
+        (["reproduce", "--preset", "huge"], "choose one of smoke"),
+        (["reproduce", "--preset", "smoke", "--device", "tpu"], "'tpu'"),
         (["sample", "nowhere", "--out", "x"], "not a run folder"),
     ],
 )

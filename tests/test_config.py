@@ -119,6 +119,10 @@ def test_the_hash_is_stable_across_versions_of_python():
         (dict(clip=0.1), "hagan has no such field: clip"),
         (dict(model="wgan", lipschitz="hope"), "lipschitz='hope': choose one of clip, penalty"),
         (dict(model="wgan", critic_steps=0), "critic_steps=0: must be at least 1"),
+        (dict(model="ddpm", ddim_steps=1001), "ddim_steps=1001"),
+        (dict(model="infogan", z_dim=12), "z_dim=12: must be over 12"),
+        (dict(seed=-1), "seed=-1"),
+        (dict(seed=2**31), "seed=2147483648"),
     ],
 )
 def test_a_wrong_value_is_named(changes, named):

@@ -5,7 +5,7 @@ import torch
 from helpers import CPU, tiny
 
 from hagan_lite import train
-from hagan_lite.config import Experiment
+from hagan_lite.config import MODELS, Experiment
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
 from hagan_lite.system import graphs
@@ -69,10 +69,12 @@ def test_where_a_step_cannot_be_recorded_it_is_taken_as_it_is(tmp_path):
     assert graphs.step_of(model, recorded=False) == model.step
 
 
-@pytest.mark.parametrize("name", graphs.STEPS_ALIKE)
-def test_the_step_of_a_model_that_can_be_recorded_is_hagans(name):
+def test_the_models_whose_step_can_be_recorded_take_hagans():
     """path_of says what of t decides: it is read off Hagan.update."""
-    assert model_of(Experiment.make(name)).update is Hagan.update
+    kinds = {name: model_of(Experiment.make(name)) for name in MODELS}
+    by_phase = {name for name, kind in kinds.items() if kind.by_phase}
+    assert by_phase == {name for name, kind in kinds.items() if kind.update is Hagan.update}
+    assert by_phase == {"hagan", "sagan", "dcgan"}
 
 
 def test_a_training_may_ask_for_a_recorded_step_on_a_cpu(tmp_path):

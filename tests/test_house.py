@@ -8,6 +8,7 @@ import sys
 import tokenize
 from pathlib import Path
 
+import grimp
 import pytest
 
 from hagan_lite.system.paths import ROOT
@@ -21,6 +22,23 @@ def test_imports_point_down():
         [Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True
     )
     assert linted.returncode == 0, linted.stdout
+
+
+def test_the_package_has_few_rooms_and_few_floors():
+    """A room is a file or a folder directly in hagan_lite/; it stands above all that it imports."""
+    graph, below = grimp.build_graph("hagan_lite"), {}
+    for path in (ROOT / "hagan_lite").iterdir():
+        room = f"hagan_lite.{path.stem}"
+        if room in graph.modules:
+            inside = {room} | graph.find_descendants(room)
+            imported = {m for one in inside for m in graph.find_modules_directly_imported_by(one)}
+            below[room] = {".".join(m.split(".")[:2]) for m in imported} - {room, "hagan_lite"}
+
+    def floor(room):
+        return 1 + max(map(floor, below[room]), default=0)
+
+    assert len(below) <= 26
+    assert max(map(floor, below)) <= 9
 
 
 def test_a_model_registers_itself_and_nothing_loads_modules_by_name_but_the_room_of_the_baselines():

@@ -8,11 +8,7 @@ and none has a part of HAGAN's.
 import importlib
 import pkgutil
 
-PLAIN = dict(
-    skip="off", pixel_branch=False, mix="off", feature_loss="off", augment="", ramp=0, flips=True
-)
-"""Fields of Experiment that switch HAGAN's parts off, and the baselines' augmentation on."""
-
 for _module in pkgutil.iter_modules(__path__):
-    # Each registers its Choices and its Model.
-    importlib.import_module(f"{__name__}.{_module.name}")
+    if not _module.name.startswith("_"):
+        # It registers its Choices and its Model.
+        importlib.import_module(f"{__name__}.{_module.name}")

@@ -5,7 +5,7 @@ HAGAN with every part switched off. Without `flips` too, it is the base model of
 
 from dataclasses import dataclass
 
-from hagan_lite.baselines import PLAIN
+from hagan_lite.baselines._plain import PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.hagan import Hagan
 

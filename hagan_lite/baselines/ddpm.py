@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hagan_lite.baselines import PLAIN
+from hagan_lite.baselines._plain import PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.model import Logs, device_of
 from hagan_lite.model import Model as Base
@@ -30,7 +30,7 @@ class Choices(Experiment):
     """Add how sampling is done, and the depth of the U-Net."""
 
     ddim_steps: int = choice(
-        20, "steps of sampling, by DDIM; 0 is DDPM's own, all 1000", "DDIM", low=0
+        20, "steps of sampling, by DDIM; 0 is DDPM's own, all 1000", "DDIM", low=0, high=1000
     )
     blocks: int = choice(1, "residual blocks per level", "DDPM: 2", low=1)
 

@@ -19,9 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hagan_lite import losses
-from hagan_lite.baselines import PLAIN
+from hagan_lite.baselines._plain import PLAIN
 from hagan_lite.config import Experiment
-from hagan_lite.generator import Generator, dcgan_init, level_channels
+from hagan_lite.generator import Generator
+from hagan_lite.levels import dcgan_init, level_channels
 from hagan_lite.model import Logs
 from hagan_lite.model import Model as Base
 from hagan_lite.system.choices import choice
@@ -42,9 +43,17 @@ class Choices(Experiment):
     # away.
     SETS = PLAIN | dict(attention=False, z_dim=74, adversarial="ns", lr_g=1e-3, lr_d=2e-4)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        code = self.categories + self.codes
+        if self.z_dim <= code:
+            raise ValueError(
+                f"z_dim={self.z_dim}: must be over {code}, the categories and codes that are in it"
+            )
+
 
 class Guess(NamedTuple):
-    """D's scores for images, and its guess at the code that they were drawn from."""
+    """Hold D's scores for images, and its guess at the code that they were drawn from."""
 
     image: Tensor  # (B,)
     category: Tensor  # (B, K) logits

@@ -6,7 +6,7 @@ the printed counts leave no room for, and the hinge loss (lesson 08) instead of 
 
 from dataclasses import dataclass
 
-from hagan_lite.baselines import PLAIN
+from hagan_lite.baselines._plain import PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.hagan import Hagan
 

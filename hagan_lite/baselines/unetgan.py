@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from hagan_lite import attnmix, losses
-from hagan_lite.baselines import PLAIN
+from hagan_lite.baselines._plain import PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.discriminator import ImageBranch, Judgement, judge
-from hagan_lite.generator import Generator, dcgan_init, level_channels
+from hagan_lite.generator import Generator
+from hagan_lite.levels import dcgan_init, level_channels
 from hagan_lite.model import Logs
 from hagan_lite.model import Model as Base
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from hagan_lite.baselines import PLAIN
+from hagan_lite.baselines._plain import PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.model import Logs
 from hagan_lite.model import Model as Base

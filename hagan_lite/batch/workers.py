@@ -53,7 +53,8 @@ def run_batch(
             client = stack.enter_context(Client(where, timeout=20))
         except OSError as error:
             raise OSError(
-                f"no scheduler at {scheduler} ({error}); 'dask scheduler' starts one, see README"
+                f"no scheduler at {scheduler} ({error}); 'dask scheduler' starts one, "
+                "see docs/many-machines.md"
             ) from error
         if not client.nthreads():
             say(f"waiting for a worker: dask worker {scheduler} --nthreads 1")

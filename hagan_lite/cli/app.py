@@ -51,18 +51,19 @@ def reproduce(
     """
     from hagan_lite.batch import notebooks, progress
     from hagan_lite.report import tables
+    from hagan_lite.system.runtime import pick_device
     from hagan_lite.system.storage import read_json
 
     dataset, figures = located(dataset), BUILD / "figures"
+    e = Experiment.make("hagan", dataset, preset, seed=seed)
+    pick_device(device)
     typer.echo(f"HAGAN on {dataset}, preset {preset}, seed {seed}")
     typer.echo("1/5  00_start_here: is everything in place?")
     notebooks.execute("00_start_here")
     typer.echo("2/5  11_run_experiment: train, sample, measure, record")
     if preset == "paper":
         batch.batch("table2", preset, str(seed), datasets=dataset, device=device)
-    run, record = _run(
-        Experiment.make("hagan", dataset, preset, seed=seed), device, save_to=str(figures)
-    )
+    run, record = _run(e, device, save_to=str(figures))
     same = dict(dataset=dataset, preset=preset, seed=seed, device=device, save_to=str(figures))
     typer.echo("3/5  09_training: how the training went")
     made = [notebooks.execute("09_training", **same)]

@@ -53,6 +53,10 @@ Change = Annotated[
 ]
 
 
+OPTIONS = {"model", "dataset", "preset", "seed"}
+"""Fields of Experiment that have options of their own."""
+
+
 def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
     """Return {'steps': 300, 'skip': 'off'} of ['steps=300', 'skip=off'].
 
@@ -63,12 +67,16 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
     import hagan_lite.baselines  # noqa: F401  (every model is known from here on)
 
     names = {f.name for model in models for f in fields(choices_of(model))}
-    names -= {"model", "dataset", "preset", "seed"}  # which have options of their own
+    names -= OPTIONS
     parsed: dict[str, Any] = {}
     for change in changes:
         name, equals, value = change.partition("=")
         value = value.lower() if value in ("True", "False") else value
-        if not equals or name not in names:
+        if name in OPTIONS:
+            raise ValueError(f"--set {change}: this has an option of its own, --{name}")
+        if name in names and not equals:
+            raise ValueError(f"--set {change}: the value is missing, as in --set {name}=VALUE")
+        if name not in names:
             alike = difflib.get_close_matches(name.lower(), sorted(names), n=2)
             meant = f"did you mean {' or '.join(alike)}? " if alike else ""
             listed = ", ".join(sorted(names))

@@ -124,7 +124,7 @@ def _voxel_size(image: nib.Nifti1Image, notes: Counter[str]) -> np.ndarray:
 
 
 class Volume:
-    """One volume of a NIfTI file, cut across the axis whose voxels are thickest.
+    """Read one volume of a NIfTI file, cut across the axis whose voxels are thickest.
 
     That is how slices are acquired; where all axes are about alike, the cut is axial. Anterior or
     superior is up, and left is left. Slope and intercept are applied. `count` is the number of

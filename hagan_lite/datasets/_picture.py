@@ -18,7 +18,7 @@ around one value spans three or four."""
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels (H, W) or (H, W, 3): uint8 of a picture file, or float in [0, 1] of a scan.
+    """Hold pixels (H, W) or (H, W, 3): uint8 of a picture file, or float in [0, 1] of a scan.
 
     A picture file is stretched to the square; a scan's plane is a square already.
     """

@@ -23,7 +23,7 @@ MOST_BYTES, MOST_UNPACKED = 500_000_000, 2_000_000_000
 
 
 class Refused(RuntimeError):
-    """A download or an archive that is not what was asked for; trying again would not help."""
+    """Report a download or an archive that is not what was asked for; no second try would help."""
 
 
 def fetch_covid_ct(root: Path, url: str = URL, tries: int = 4) -> tuple[Path, str]:

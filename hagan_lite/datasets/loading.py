@@ -30,7 +30,7 @@ EMBEDDED = "no files at hand? 'mni152' is embedded and needs none"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images, and which of them belong to one patient, volume or block of slices (`groups`)."""
+    """Hold images, and which of them are of one patient, volume or block of slices (`groups`)."""
 
     name: str  # the data set's name; 'folder' for a user's own
     images: np.ndarray  # (N, C, size, size) uint8, read-only
@@ -70,9 +70,9 @@ class Dataset:
             )
         training = np.flatnonzero(~out)
         if most:
-            place = np.argsort(order)  # of each group in `order`: np.unique sorts the groups
-            of_image = place[np.searchsorted(np.sort(order), self.groups[training])]
-            training = np.sort(training[np.argsort(of_image, kind="stable")[:most]])
+            place = {group: i for i, group in enumerate(order)}
+            by_group = sorted(training, key=lambda i: place[self.groups[i]])
+            training = np.sort(by_group[:most])
         return training, np.flatnonzero(out)
 
 

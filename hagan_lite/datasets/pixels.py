@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # a machine that trains on ready arrays needs no Pillow
 
 @dataclass(frozen=True)
 class Stored:
-    """How a file stores its pixels, where Pillow's mode does not say."""
+    """Say how a file stores its pixels, where Pillow's mode does not say."""
 
     bits: int = 8  # per channel
     inverted: bool = False  # 0 is white, and Pillow leaves that to us
@@ -207,6 +207,11 @@ def to_image(image: np.ndarray) -> "Image.Image":
 def to_tensor_range(images: np.ndarray) -> np.ndarray:
     """Return uint8 images of any shape as float32 in [-1, 1], the range of the networks."""
     return images.astype(np.float32) / 127.5 - 1
+
+
+def from_uint8(images: Tensor) -> Tensor:
+    """Return uint8 images of any shape as float32 in [-1, 1], on their device."""
+    return images.float() / 127.5 - 1
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

@@ -21,7 +21,7 @@ from hagan_lite.datasets.sources import Listing, Source
 
 @dataclass(frozen=True)
 class Reading:
-    """What the cache stores about images. It names no file and no patient."""
+    """Hold what the cache stores about images. It names no file and no patient."""
 
     groups: list[int]  # of each image, 0, 1, ...
     fingerprint: str
@@ -82,7 +82,7 @@ MASKS_LEFT_OUT = (
 
 
 class Content:
-    """The fingerprint of what was decoded: the images that are used, and which of them are whose.
+    """Make the fingerprint of what was decoded: the images that are used, and whose they are.
 
     Files that could not be read are not in it. So another decoder, a repaired file and another
     folder per patient give another fingerprint, and another place, size or name does not.
@@ -109,7 +109,7 @@ def _by_first_appearance(groups: np.ndarray) -> np.ndarray:
 
 
 class People:
-    """Who is in each image: by the file's place, by its DICOM patient, and by likeness."""
+    """Find out who is in each image: by the file's place, by its DICOM patient, and by likeness."""
 
     def __init__(self) -> None:
         self.thumbnails: list[np.ndarray] = []
@@ -162,7 +162,7 @@ class People:
 
 
 class Failures:
-    """Files that cannot be read, by their index, and why."""
+    """Collect files that cannot be read, by their index, and why."""
 
     def __init__(self) -> None:
         self.reasons: list[tuple[int, str]] = []

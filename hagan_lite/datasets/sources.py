@@ -28,12 +28,12 @@ def titled(title: str, dataset: str) -> str:
 
 
 class DataError(ValueError):
-    """A data set that cannot be used; the message names what, where, and what to do."""
+    """Report a data set that cannot be used; the message names what, where, and what to do."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file, whose it is, and which of its slices are wanted."""
+    """Name one file, whose it is, and which of its slices are wanted."""
 
     path: Path
     group: str  # the patient, or what stands for one; only ever compared, never written down
@@ -45,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a data set, in the order in which they are read."""
+    """List the files of a data set, in the order in which they are read."""
 
     folder: Path
     sources: list[Source]

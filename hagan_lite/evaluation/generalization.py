@@ -13,8 +13,10 @@ from torch import nn
 
 from hagan_lite import runs
 from hagan_lite.datasets.loading import Dataset
+from hagan_lite.datasets.pixels import from_uint8
 from hagan_lite.evaluation import metrics
-from hagan_lite.model import device_of
+from hagan_lite.hagan import Hagan
+from hagan_lite.model import device_of, model_of
 from hagan_lite.system.runtime import pick_device
 
 
@@ -36,7 +38,7 @@ def on_heldout(
     found: dict[str, Any] = dict(
         metrics=metrics.evaluate(dataset.images[held], fake, where, seed, extractor)
     )
-    if e.model in ("hagan", "sagan", "dcgan"):
+    if issubclass(model_of(e), Hagan):
         image_branch = runs.load_discriminator(run, device).image
         found["gap"] = gap_of(image_branch, dataset.images[training], dataset.images[held])
     return found
@@ -59,6 +61,6 @@ def _scores(branch: nn.Module, images: np.ndarray, batch: int = 64) -> torch.Ten
     """Return an image branch's scores (N,) on the CPU."""
     where, parts = device_of(branch), []
     for i in range(0, len(images), batch):
-        x = torch.tensor(images[i : i + batch], device=where).float() / 127.5 - 1
+        x = from_uint8(torch.tensor(images[i : i + batch], device=where))
         parts.append(branch(x)[0].float().cpu())
     return torch.cat(parts)

@@ -13,7 +13,7 @@ from hagan_lite.system.storage import read_json, write_json
 
 
 class Distance(NamedTuple):
-    """How a Fréchet distance and KID of the same features are printed.
+    """Say how a Fréchet distance and KID of the same features are printed.
 
     Distances of different extractors are not comparable.
     """
@@ -166,7 +166,9 @@ def each_once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     scores if any.
     """
     runs: list[dict[str, Any]] = []
-    for r in sorted(records, key=lambda r: "also" in r)[::-1]:  # the later one counts
+    with_more = [r for r in records if "also" in r]
+    others = [r for r in records if "also" not in r]
+    for r in [*reversed(with_more), *reversed(others)]:  # the later one counts
         if not any(_same_run(r, other) for other in runs):
             runs.append(r)
     return sorted(runs, key=lambda r: (r["experiment"]["seed"], r["device"], distance_of(r)))

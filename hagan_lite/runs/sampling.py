@@ -8,7 +8,7 @@ from torch import nn
 
 from hagan_lite.config import Experiment
 from hagan_lite.datasets import Dataset, load_for
-from hagan_lite.datasets.pixels import to_uint8
+from hagan_lite.datasets.pixels import from_uint8, to_uint8
 from hagan_lite.discriminator import Discriminator
 from hagan_lite.model import device_of, model_of
 from hagan_lite.runs.folder import experiment_of, load_discriminator, load_generator
@@ -60,7 +60,7 @@ def real_features(D: Discriminator, images: torch.Tensor):
         chosen = torch.randint(len(images), (n,), generator=rng).to(images.device)
         training = D.training
         D.eval()  # in training mode a look would move the vectors of spectral norm
-        _, maps = D.image(images[chosen].float() / 127.5 - 1)
+        _, maps = D.image(from_uint8(images[chosen]))
         D.train(training)
         return maps
 

@@ -1,4 +1,8 @@
-"""Fields of a frozen dataclass that carry their meaning, their limits and their source."""
+"""Fields of a frozen dataclass that carry their meaning, their limits and their source.
+
+pydantic would check types and limits, too. It is not used because a machine that only trains, such
+as a lent GPU, has torch, numpy, safetensors and tqdm, and nothing else (docs/gpu.md).
+"""
 
 import dataclasses
 import math
@@ -6,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class About(NamedTuple):
-    """What a field means, where the paper has it ("open": nowhere), and what it may be."""
+    """Say what a field means, where the paper has it ("open": nowhere), and what it may be."""
 
     meaning: str
     source: str

@@ -18,15 +18,13 @@ from torch import Tensor
 Logs = dict[str, Tensor]
 Step = Callable[[Tensor, int], Logs]
 
-STEPS_ALIKE = ("hagan", "sagan", "dcgan")
-"""The models whose step depends on its number t through :func:`path_of` alone (Hagan.update)."""
 WARM_UP = 3
 """Steps of each path that run as they are: they make the optimisers' state and choose kernels."""
 
 
 def can_record(model: Any) -> bool:
-    """Return whether a Model's step can be recorded: on CUDA, and for STEPS_ALIKE alone."""
-    return model.device.type == "cuda" and model.e.model in STEPS_ALIKE
+    """Return whether a Model's step can be recorded: on CUDA, if it is as its `by_phase` says."""
+    return model.device.type == "cuda" and model.by_phase
 
 
 def step_of(model: Any, recorded: bool | None) -> Step:

@@ -26,6 +26,6 @@ WHERE_SET = FIELDS | {"n_train"}
 def only_where_set(fields: dict[str, Any]) -> dict[str, Any]:
     """Return an experiment's fields without those of WHERE_SET that are not set.
 
-    Records and hashes are the same as before there were such fields.
+    So the hash of an experiment that does not set them does not depend on there being such fields.
     """
     return {name: value for name, value in fields.items() if value or name not in WHERE_SET}

@@ -39,10 +39,12 @@ def keep_heap() -> None:
 def pick_device(device: str = "auto") -> torch.device:
     """Return the device of that name; 'auto' is CUDA, then MPS, then the CPU.
 
-    Raises RuntimeError for a device that this machine lacks.
+    Raises ValueError for another name, RuntimeError for a device that this machine lacks.
     """
     if device == "auto":
         device = next(name for name in ("cuda", "mps", "cpu") if _available(name))
+    if device.partition(":")[0] not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"device={device!r}: choose auto, cpu, cuda or mps")
     chosen = torch.device(device)
     if not _available(chosen.type):
         raise RuntimeError(f"device={device!r} is not available here; use device='auto' or 'cpu'")

@@ -46,6 +46,8 @@ def name_a_full_disk(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         remedy = "free space or choose a folder you may write"
+        if error.errno in (errno.EEXIST, errno.ENOTDIR):
+            remedy = "a file has the name of a folder here; choose another folder"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             remedy = "set HAGAN_BUILD to a folder you may write"
         raise OSError(

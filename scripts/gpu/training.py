@@ -26,7 +26,6 @@ from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.datasets import Dataset
 from hagan_lite.model import model_of
-from hagan_lite.system import graphs
 from hagan_lite.system.runtime import pick_device
 from hagan_lite.system.storage import load_checkpoint, write_json
 from hagan_lite.train import train
@@ -48,7 +47,7 @@ def train_within(
 ) -> None:
     """Train until the end or for so many seconds; the checkpoint then has what was reached."""
     how = dict(compiled="compiled" in options.mode, history=history)
-    how["recorded"] = "recorded" in options.mode and e.model in graphs.STEPS_ALIKE
+    how["recorded"] = "recorded" in options.mode and model_of(e).by_phase
     with _stopping_after(seconds), contextlib.suppress(KeyboardInterrupt):
         train(e, run, dataset, options.device, options.precision, **how)
 
