@@ -107,6 +107,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
     return Scheduler(config, log)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the process that reports print each failure at once: a run may end before its summary."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_AtOnce(terminal))
+
+
+class _AtOnce:
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self.terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.terminal.write_line(f"\n{report.nodeid} ({report.when})\n{report.longreprtext}")
+
+
 def pytest_unconfigure() -> None:
     """Remove this process's build folder; the one that began last ends first, so none is in use."""
     shutil.rmtree(OWN_BUILD, ignore_errors=True)

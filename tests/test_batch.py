@@ -109,7 +109,7 @@ def in_mid_run(root):
 def killed_in_mid_run(root, driver):
     worker, kernel, run = wait_for(lambda: in_mid_run(root), driver)
     worker.kill()
-    worker.wait()
+    worker.wait(60)
     return kernel, run
 
 
