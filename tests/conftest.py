@@ -1,4 +1,7 @@
-"""Every test runs offline, in any order, and writes below a temporary folder, on one thread."""
+"""Every test runs offline, in any order, and writes below a temporary folder, on one thread.
+
+Torch is imported inside fixtures: the process that only hands out tests does not wait for it.
+"""
 
 import os
 import re
@@ -6,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Before hagan_lite and torch are imported; notebooks' kernels and every subprocess inherit it.
 os.environ["HAGAN_BUILD"] = tempfile.mkdtemp(prefix="hagan-test-")
@@ -14,20 +17,16 @@ os.environ.setdefault("HAGAN_TEST_CACHE", os.environ["HAGAN_BUILD"] + "/cache")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-import torch
 
 try:
     from xdist.scheduler import LoadScopeScheduling
 except ImportError:  # where scripts/gpu.sh runs tests/test_cuda.py, in one process
     LoadScopeScheduling = object
 
-from hagan_lite import runs
-from hagan_lite.config import Experiment
 from hagan_lite.system.paths import COMMITTED, ROOT
-from hagan_lite.system.runtime import keep_heap
-from hagan_lite.train import train
 
-keep_heap()  # as train() does: tests that make steps of their own are quicker
+if TYPE_CHECKING:
+    import torch
 
 OWN_BUILD, CACHE = Path(os.environ["HAGAN_BUILD"]), Path(os.environ["HAGAN_TEST_CACHE"])
 LESSONS_BUILD = OWN_BUILD / "lessons"
@@ -160,14 +159,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kept_heap() -> None:
+    """Do as train() does: tests that make steps of their own are quicker."""
+    from hagan_lite.system.runtime import keep_heap
+
+    keep_heap()
+
+
 @pytest.fixture
-def rng() -> torch.Generator:
+def rng() -> "torch.Generator":
+    import torch
+
     return torch.Generator().manual_seed(0)
 
 
 @pytest.fixture(scope="session")
 def records() -> list[dict]:
     """The committed records, read once; a test that changes one copies it first."""
+    from hagan_lite import runs
+
     return runs.load_records(COMMITTED)
 
 
@@ -190,6 +201,10 @@ def forked_kernels() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def smoke_run() -> Path:
     """A finished HAGAN run at smoke on the embedded slices."""
+    from hagan_lite import runs
+    from hagan_lite.config import Experiment
+    from hagan_lite.train import train
+
     run = train(Experiment.make(preset="smoke"))
     assert runs.finished(run)
     return run

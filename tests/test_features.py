@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from inception_weights import trunk_of, whole
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from hagan_lite import datasets
 from hagan_lite.evaluation import features, inception, metrics
@@ -162,6 +161,8 @@ def test_nothing_behind_the_trunk_is_there_to_compute_with(save):
 
 
 def distances(a, b):
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
     theirs = fid_statistics_to_metric(
         fid_features_to_statistics(a), fid_features_to_statistics(b), False
     )

@@ -18,12 +18,11 @@ from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import load_for
 from hagan_lite.evaluation.metrics import FEWEST
-from hagan_lite.runs.record import distance_of, load_records
+from hagan_lite.runs.record import Records, changes_in_words, distance_of, load_records
 from hagan_lite.system.paths import BUILD, COMMITTED, RECORDS, RUNS
 from hagan_lite.system.runtime import pick_device
 from hagan_lite.system.storage import read_json, write_json, written_now
 
-Records = list[dict[str, Any]]
 COLUMNS = (
     "experiment",
     "model",
@@ -158,7 +157,7 @@ def status(cells: Iterable[Cell], records: Records, live: bool = True) -> pd.Dat
             state, left = _under_way(cell, _expected(e, records, on_cpu))
         else:
             state, left = "waiting", _expected(e, records, on_cpu)
-        changed = ", ".join(f"{k}={v}" for k, v in e.changes.items())
+        changed = changes_in_words(e.changes)
         about = (cell.name, e.model, e.data_label, e.preset, changed, e.seed)
         rows.append((*about, state, score, minutes, left))
     numbers = dict.fromkeys(("FD", "minutes", "left"), float)

@@ -167,6 +167,7 @@ def compare(
     from hagan_lite.datasets.sources import titled
     from hagan_lite.drawing.evaluation import models_side_by_side
     from hagan_lite.report.experiments import WITH_T
+    from hagan_lite.runs.record import changes_in_words
 
     experiments = [runs.experiment_of(folder) for folder in folders]
     n, tiles = (12, (3, 4)) if experiments[0].size <= 128 else (4, (2, 2))
@@ -179,8 +180,8 @@ def compare(
         name, said = e.model, {"steps"}
         if WITH_T.items() <= e.changes.items():
             name, said = f"{name} with T", said | WITH_T.keys()
-        changes = [f"{k}={v}" for k, v in e.changes.items() if k not in said]
-        name = ", ".join([name, *changes, f"{e.steps} steps"])
+        changes = changes_in_words({k: v for k, v in e.changes.items() if k not in said})
+        name = ", ".join(filter(None, (name, changes, f"{e.steps} steps")))
         if len(seeds) > 1:
             name += f", seed {e.seed}"
         if name in blocks:

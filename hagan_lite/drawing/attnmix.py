@@ -13,12 +13,12 @@ from hagan_lite.attnmix import Labels, Mixed, mix
 from hagan_lite.drawing.style import (
     COLOURS,
     MIXED,
-    _absent,
-    _figure,
     _legend_below,
     _over_steps,
-    _picture,
+    new_figure,
     saliency_scale,
+    say_why_empty,
+    show_image,
 )
 from hagan_lite.drawing.training import shift_band
 from hagan_lite.paper import EXAMPLES
@@ -37,14 +37,14 @@ def figure_7(
     :func:`saliency_scale`.
     """
     composed = mix(mixed.real, mixed.fake, mixed.mask)
-    figure, axes = _figure(len(indices), 5, 10.5, 2.15 * len(indices) + 0.4)
+    figure, axes = new_figure(len(indices), 5, 10.5, 2.15 * len(indices) + 0.4)
     ratio = mixed.saliency / mixed.saliency.mean((1, 2, 3), keepdim=True)
     scale = saliency_scale(float(ratio[indices].max()))
     for row, i in zip(axes, indices, strict=True):
         for axis, images in zip(row, (mixed.fake, mixed.real, composed), strict=False):
-            _picture(axis, images[i])
+            show_image(axis, images[i])
         _, _, _, mask, saliency = row
-        _picture(mask, mixed.mask[i, 0], cmap="gray", vmin=0, vmax=1)
+        show_image(mask, mixed.mask[i, 0], cmap="gray", vmin=0, vmax=1)
         mask.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec="0.6", transform=mask.transAxes))
         # Rounded first: the three printed numbers then add up.
         lambda_0, lam = round(float(mixed.lambda_0[i]), 3), round(float(mixed.lam[i]), 3)
@@ -72,7 +72,7 @@ def shifts_by_area(labels: dict[str, Labels], chances: dict[str, float], title: 
     (figure7.chance_of_the_papers_shifts) are by reading. Light: 5 to 95 % of the masks of an area,
     dark: the middle half.
     """
-    figure, axes = _figure(1, len(labels), 5.2 * len(labels), 3.9, sharey=True)
+    figure, axes = new_figure(1, len(labels), 5.2 * len(labels), 3.9, sharey=True)
     for axis, (name, of_reading) in zip(axes[0], labels.items(), strict=True):
         _band_by_area(axis, of_reading)
         for (area, adjusted), marker in zip(EXAMPLES.values(), "osv", strict=True):
@@ -146,7 +146,7 @@ def shift_over_training(log: list[dict[str, Any]], phase_two: int, title: str = 
     Four panels: the label's shift with the paper's examples, the attention's gamma, the entropy of
     A, and how wide the shift is at which entropy.
     """
-    figure, axes = _figure(2, 2, 10.5, 7.2)
+    figure, axes = new_figure(2, 2, 10.5, 7.2)
     shifts, gamma, entropy, together = axes.flat
     shift_band(shifts, log, paper=True)
     _gamma(gamma, log)
@@ -183,7 +183,7 @@ def _width_at_entropy(axis: Axes, log: list[dict[str, Any]]) -> None:
     axis.set(title="The shift, as the attention learns", ylabel="width of the shift, 5 to 95 %")
     axis.set(xlabel="entropy / log N, 1 at the left: flat maps first", xlim=(1.02, 0))
     if not log:
-        _absent(axis, "no AttnMix in this run")
+        say_why_empty(axis, "no AttnMix in this run")
         return
     entropies = [line["entropy"] for line in log]
     widths = [line["shift"][-1] - line["shift"][0] for line in log]

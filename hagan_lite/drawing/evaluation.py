@@ -19,10 +19,10 @@ from hagan_lite.drawing.style import (
     MIXED,
     PHASE,
     REAL,
-    _absent,
-    _figure,
     _legend_below,
-    _picture,
+    new_figure,
+    say_why_empty,
+    show_image,
 )
 from hagan_lite.runs.record import DISTANCES, distance_of
 
@@ -32,7 +32,7 @@ def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
 
     Its ellipse is at two standard deviations. `pairs` are (real, generated, title).
     """
-    figure, axes = _figure(1, len(pairs), 3 * len(pairs), 3.2, sharex=True, sharey=True)
+    figure, axes = new_figure(1, len(pairs), 3 * len(pairs), 3.2, sharex=True, sharey=True)
     for axis, (a, b, title) in zip(axes[0], pairs, strict=True):
         for cloud, colour, label in ((a, REAL, "real"), (b, FAKE, "generated")):
             axis.scatter(*cloud.T, s=4, color=colour, alpha=0.4, label=label)
@@ -68,13 +68,13 @@ def models_side_by_side(
     width = max(3.1, tiles[1] * side / 140)
     height = width * tiles[0] / tiles[1] + 0.1 + 0.22 * max(map(len, names))
     above = 0.3 if title else 0.0
-    figure, axes = _figure(down, across, width * across, height * down + above)
+    figure, axes = new_figure(down, across, width * across, height * down + above)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, name, images in zip(axes.flat, names, blocks.values(), strict=False):
         shown = images[: math.prod(tiles)].transpose(0, 2, 3, 1)
         block = montage(shown, 255, grid_shape=tiles, channel_axis=-1, padding_width=side // 32)
-        _picture(axis, block.transpose(2, 0, 1), "\n".join(name))
+        show_image(axis, block.transpose(2, 0, 1), "\n".join(name))
         axis.title.set_fontsize(11)
     figure.suptitle(title)
     return figure
@@ -87,7 +87,7 @@ def over_n(
 
     `scores` holds them by that number; a dashed line stands at `marked`; `unit` names the score.
     """
-    figure, axes = _figure(1, 1, 6, 3.2)
+    figure, axes = new_figure(1, 1, 6, 3.2)
     axis, values = axes[0, 0], np.array(list(scores.values()))
     mean, sd = values.mean(1), values.std(1, ddof=1)
     axis.errorbar(scores.keys(), mean, sd, fmt="o-", color=REAL, capsize=3)
@@ -114,7 +114,7 @@ def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figu
     A fake inside some ball counts for precision: filled fakes are inside, open ones outside.
     `panels` are (real, generated, title).
     """
-    figure, axes = _figure(1, len(panels), 3 * len(panels), 3.2, sharex=True, sharey=True)
+    figure, axes = new_figure(1, len(panels), 3 * len(panels), 3.2, sharex=True, sharey=True)
     for axis, (real, fake, title) in zip(axes[0], panels, strict=True):
         radii = torch.cdist(real, real).kthvalue(k + 1).values
         inside = (torch.cdist(fake, real) <= radii).any(1)
@@ -142,7 +142,7 @@ def audited(audits: dict[str, Any], unit: str = "distance to the nearest trainin
     One curve is for samples, one for held-out real images. A curve of samples far to the left of
     the real images' means copies.
     """
-    figure, axes = _figure(1, len(audits), 4 * len(audits), 3)
+    figure, axes = new_figure(1, len(audits), 4 * len(audits), 3)
     for axis, (title, audit) in zip(axes[0], audits.items(), strict=True):
         axis.ecdf(audit.heldout, color=REAL, ls="-", label="held-out real images")
         axis.ecdf(audit.samples, color=FAKE, ls="--", label="samples")
@@ -161,10 +161,10 @@ def pairs(
     Images are uint8 (N, C, H, W), drawn in one grey window; `audit` is their audit.Audit.
     """
     chosen = audit.closest(n)
-    figure, axes = _figure(2, len(chosen), len(chosen), 2.7)
+    figure, axes = new_figure(2, len(chosen), len(chosen), 2.7)
     for column, i in enumerate(chosen):
-        _picture(axes[0, column], samples[i], f"{audit.samples[i]:.1f}")
-        _picture(axes[1, column], training[audit.nearest[i]])
+        show_image(axes[0, column], samples[i], f"{audit.samples[i]:.1f}")
+        show_image(axes[1, column], training[audit.nearest[i]])
     how = dict(ha="right", va="center", fontsize=8)
     for axis, label in zip(axes[:, 0], ("sample", "its nearest\ntraining image"), strict=True):
         axis.text(-0.1, 0.5, label, transform=axis.transAxes, **how)
@@ -191,7 +191,7 @@ def recipes(
     digits = next(distance.digits for distance in DISTANCES.values() if distance.label == kind)
     floor = table[f"{kind} of real halves"].mean()
     size = (10, 0.3 * len(table) + 0.9)
-    figure, (axes,) = _figure(1, 2, *size, sharey=True, width_ratios=[2, 1])
+    figure, (axes,) = new_figure(1, 2, *size, sharey=True, width_ratios=[2, 1])
     measured, paper = axes
     for y, row in enumerate(table.to_dict("records")):
         if row["row"] in of_row:
@@ -226,7 +226,7 @@ def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") ->
     falls several-fold and late differences are small. Where the floor lies far below all curves,
     it stands as a number in place of a line.
     """
-    figure, axes = _figure(1, 1, 7.5, 5)
+    figure, axes = new_figure(1, 1, 7.5, 5)
     axis, floors, kind = axes[0, 0], [], "fd"
     for i, (name, records) in enumerate(groups.items()):
         drawn = _with_the_same_steps(records)
@@ -244,7 +244,7 @@ def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") ->
         axis.plot(step[mean.argmin()], mean.min(), "o", color=colour, ms=9, fillstyle="none")
         floors += [record["metrics"]["floor"] for record in drawn]
     if not floors:
-        _absent(axis, "no record has a curve: hagan run --curve")
+        say_why_empty(axis, "no record has a curve: hagan run --curve")
         return figure
     floor, lowest = float(np.mean(floors)), min(min(line.get_ydata()) for line in axis.lines)
     floor_label = f"one half of the real images against the other: {floor:.1f}"

@@ -17,10 +17,10 @@ from hagan_lite.drawing.style import (
     MIXED,
     PHASE,
     REAL,
-    _figure,
     _legend_below,
-    _picture,
+    new_figure,
     saliency_scale,
+    show_image,
 )
 
 LARGE, SMALL = 11, 9
@@ -67,7 +67,7 @@ def panels(
     """
     columns = max(map(len, rows))
     above = 0.3 if title else 0.0
-    figure, axes = _figure(len(rows), columns, side * columns, (side + 0.35) * len(rows) + above)
+    figure, axes = new_figure(len(rows), columns, side * columns, (side + 0.35) * len(rows) + above)
     for axis in axes.flat:
         axis.set_axis_off()
     for row, line in zip(axes, rows, strict=True):
@@ -94,14 +94,14 @@ def _panel(axis: Axes, panel: Panel) -> None:
     """Draw one panel, with its outline and points, without a colour bar."""
     array = np.ma.asarray(panel.picture)
     if panel.kind == "image":
-        _picture(axis, array, panel.title)
+        show_image(axis, array, panel.title)
     elif panel.kind == "mask":
-        _picture(axis, array, panel.title, cmap="gray", vmin=0, vmax=1)
+        show_image(axis, array, panel.title, cmap="gray", vmin=0, vmax=1)
         axis.set_axis_on()  # a frame, for white on white
         axis.set(xticks=[], yticks=[])
         axis.spines[["top", "right"]].set_visible(True)
     else:
-        _picture(axis, array, panel.title, **_colours_of(panel, array))
+        show_image(axis, array, panel.title, **_colours_of(panel, array))
     axis.title.set_fontsize(LARGE)
     if panel.outline is not None:
         mask = np.asarray(panel.outline, dtype=float)
@@ -181,7 +181,7 @@ def figure_3(mixed: Mixed, i: int = 0) -> Figure:
         Panel(ratio, "saliency A", "ratio", "A / mean(A)", M),
         Panel(on_real, "M A: what falls on real", "ratio", "A / mean(A)"),
     ]
-    figure, axes = _figure(2, 4, 9.6, 5.0)
+    figure, axes = new_figure(2, 4, 9.6, 5.0)
     for axis in axes.flat:
         axis.set_axis_off()
     for row, line in zip(axes, (images, maps), strict=True):
@@ -235,7 +235,7 @@ def planes(parts: list[Plane], limit: float = 2.0, reach: float = 0.5, side: flo
     nine in ten are at most `reach` long, in units of the plane. Longer ones are cut off at twice
     that, and those too short to have a direction are left out. `side` is a picture's, in inches.
     """
-    figure, axes = _figure(1, len(parts), side * len(parts) + 0.9, side + 0.7)
+    figure, axes = new_figure(1, len(parts), side * len(parts) + 0.9, side + 0.7)
     lengths = [np.hypot(*np.asarray(part.push).T) for part in parts if part.push is not None]
     long = float(np.quantile(np.concatenate(lengths), 0.9)) if lengths else 0.0
     for axis, part in zip(axes[0], parts, strict=True):
@@ -299,7 +299,7 @@ def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -
     then.
     """
     one_quantity = legend_below and len({part.y for part in parts}) == 1
-    figure, axes = _figure(1, len(parts), 4.0 * len(parts), height, sharey=one_quantity)
+    figure, axes = new_figure(1, len(parts), 4.0 * len(parts), height, sharey=one_quantity)
     for axis, part in zip(axes[0], parts, strict=True):
         for i, (label, (x, y)) in enumerate(part.curves.items()):
             how = dict(ls=DASHES[i % 4], marker="o" if len(x) <= 8 else None, ms=5)
@@ -330,7 +330,7 @@ def intensities(parts: dict[str, dict[str, Any]], x: str, bins: int = 40) -> Fig
 
     Each histogram has area one, a colour and a dash; `x` names the quantity.
     """
-    figure, axes = _figure(1, len(parts), 4.0 * len(parts), 3.4)
+    figure, axes = new_figure(1, len(parts), 4.0 * len(parts), 3.4)
     for axis, (title, groups) in zip(axes[0], parts.items(), strict=True):
         flat = {label: np.asarray(values).ravel() for label, values in groups.items()}
         edges = np.histogram_bin_edges(np.concatenate(list(flat.values())), bins)
@@ -363,7 +363,7 @@ class Bars(NamedTuple):
 
 def bars(parts: list[Bars], height: float = 2.8) -> Figure:
     """Draw horizontal bars, longest first, each with its number. `height` is in inches."""
-    figure, axes = _figure(1, len(parts), max(6.0, 4.0 * len(parts)), height)
+    figure, axes = new_figure(1, len(parts), max(6.0, 4.0 * len(parts)), height)
     for axis, part in zip(axes[0], parts, strict=True):
         names = sorted(part.values, key=part.values.get)
         values = [part.values[name] for name in names]
@@ -385,7 +385,7 @@ def scores_of_rows(
     are coloured in the order of the alphabet, so that "with T" is blue and "without T" orange, as
     in the forest plots.
     """
-    figure, ((axis,),) = _figure(1, 1, 8.0, 0.45 * len(rows) + 1.4)
+    figure, ((axis,),) = new_figure(1, 1, 8.0, 0.45 * len(rows) + 1.4)
     colours = dict(zip(sorted(set(kinds.values())), COLOURS, strict=False))
     for y, (name, scores) in enumerate(rows.items()):
         kind = kinds[name]
@@ -409,7 +409,7 @@ def heat_map(values: Tensor, positions: list[int], title: str, unit: str) -> Fig
     """
     import seaborn as sns  # a second, for which other lessons need not wait
 
-    figure, ((axis,),) = _figure(1, 1, 4.6, 3.8)
+    figure, ((axis,),) = new_figure(1, 1, 4.6, 3.8)
     most = float(values.abs().max())
     how = dict(cmap="PuOr", vmin=-most, vmax=most, square=True, cbar_kws={"label": unit})
     sns.heatmap(values.numpy(), ax=axis, **how)

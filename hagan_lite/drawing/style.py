@@ -39,7 +39,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
     return write_atomically(path, write)
 
 
-def _figure(
+def new_figure(
     rows: int, columns: int, width: float, height: float, **kw: Any
 ) -> tuple[Figure, np.ndarray]:
     """Return a figure of width x height inches, and its axes (rows, columns)."""
@@ -51,7 +51,7 @@ def _figure(
     return figure, axes
 
 
-def _picture(axis: Axes, image: Any, title: str = "", **kw: Any) -> None:
+def show_image(axis: Axes, image: Any, title: str = "", **kw: Any) -> None:
     """Draw an image (C, H, W) in the full grey window, or a map (H, W) as `kw` says.
 
     An image is uint8, or has values in [-1, 1], where -1 is black and 1 is white.
@@ -76,7 +76,7 @@ def spread(images: np.ndarray, n: int) -> np.ndarray:
     return images[chosen.astype(int)]
 
 
-def _absent(axis: Axes, why: str) -> None:
+def say_why_empty(axis: Axes, why: str) -> None:
     """Write into empty axes why nothing is drawn there; their title stays, their ticks go."""
     axis.text(0.5, 0.5, why, ha="center", transform=axis.transAxes)
     axis.set_axis_off()

@@ -15,10 +15,10 @@ from hagan_lite.drawing.style import (
     FAKE,
     MIXED,
     REAL,
-    _absent,
-    _figure,
     _over_steps,
-    _picture,
+    new_figure,
+    say_why_empty,
+    show_image,
     spread,
 )
 from hagan_lite.paper import EXAMPLES
@@ -29,11 +29,11 @@ def gallery(images: np.ndarray, n: int = 16, title: str = "", columns: int = 8) 
     images = spread(images, n)
     rows = math.ceil(len(images) / columns)
     above = 0.35 if title else 0.0
-    figure, axes = _figure(rows, columns, columns, rows + above)
+    figure, axes = new_figure(rows, columns, columns, rows + above)
     for i, axis in enumerate(axes.flat):
         axis.set_axis_off()
         if i < len(images):
-            _picture(axis, images[i])
+            show_image(axis, images[i])
     figure.suptitle(title)
     return figure
 
@@ -45,13 +45,13 @@ def real_beside_fake(real: np.ndarray, fake: np.ndarray, title: str = "", n: int
     the generated ones are the first, not the best.
     """
     columns, rows = 6, math.ceil(n / 6)
-    figure, axes = _figure(rows, 2 * columns + 1, 2 * columns + 0.5, rows + 0.8)
+    figure, axes = new_figure(rows, 2 * columns + 1, 2 * columns + 0.5, rows + 0.8)
     for axis in axes.flat:
         axis.set_axis_off()
     left, right = axes[:, :columns], axes[:, columns + 1 :]
     for block, images in ((left, spread(real, n)), (right, fake[:n])):
         for axis, image in zip(block.flat, images, strict=False):
-            _picture(axis, image)
+            show_image(axis, image)
     left[0, columns // 2].set_title("real", fontsize=12, color=REAL)
     right[0, columns // 2].set_title("generated", fontsize=12, color=FAKE)
     figure.suptitle(title)
@@ -66,17 +66,17 @@ def sample_history(run: Path, real: np.ndarray, steps: int, n: int = 3) -> Figur
     paths = sorted((Path(run) / "samples").glob("step_*.png"))
     moments = np.linspace(0, len(paths) - 1, min(n, len(paths)))
     chosen = [paths[round(k)] for k in moments]
-    figure, axes = _figure(1, len(chosen) + 1, 3.2 * (len(chosen) + 1), 2)
+    figure, axes = new_figure(1, len(chosen) + 1, 3.2 * (len(chosen) + 1), 2)
     side = real.shape[-1]
     for axis, path in zip(axes[0], chosen, strict=False):
         with Image.open(path) as grid:
             tiles = np.asarray(grid)[: 2 * side, : 4 * side]
         tiles = tiles[None] if tiles.ndim == 2 else tiles.transpose(2, 0, 1)
         step = int(path.stem.split("_")[1])
-        _picture(axis, tiles, f"after {step} of {steps} steps")
+        show_image(axis, tiles, f"after {step} of {steps} steps")
     few = spread(real, 8).transpose(0, 2, 3, 1)
     tiles = montage(few, grid_shape=(2, 4), channel_axis=-1).transpose(2, 0, 1)
-    _picture(axes[0, -1], tiles, "real images")
+    show_image(axes[0, -1], tiles, "real images")
     return figure
 
 
@@ -86,7 +86,7 @@ def training_curves(log: list[dict[str, Any]], phase_two: int) -> Figure:
     `log` holds the lines of a run's log; a dotted line marks `phase_two`, the step at which it
     starts.
     """
-    figure, axes = _figure(2, 2, 10.5, 7.2)
+    figure, axes = new_figure(2, 2, 10.5, 7.2)
     losses, scores, gates, shifts = axes.flat
     _losses(losses, log)
     _scores(scores, log)
@@ -123,7 +123,7 @@ def _scores(axis: Axes, log: list[dict[str, Any]]) -> None:
     """Draw the mean score that D's image branch gives real images, and that it gives fake ones."""
     axis.set(title="Scores of the image branch", ylabel="D's mean score")
     if "d_real" not in log[-1]:
-        _absent(axis, "this model has no discriminator")
+        say_why_empty(axis, "this model has no discriminator")
         return
     step = [line["step"] for line in log]
     axis.plot(step, [line["d_real"] for line in log], color=REAL, label="real images")
@@ -138,7 +138,7 @@ def _gates(axis: Axes, log: list[dict[str, Any]]) -> None:
     step = [line["step"] for line in log]
     keys = [key for key in log[-1] if key.startswith(("gamma_", "skip_"))]
     if not keys:
-        _absent(axis, "this model has no gates")
+        say_why_empty(axis, "this model has no gates")
     for i, key in enumerate(keys):
         kind, level = key.split("_")
         name, style = ("attention's gamma", "-") if kind == "gamma" else ("skip_gate", "--")
@@ -156,7 +156,7 @@ def shift_band(axis: Axes, log: list[dict[str, Any]], paper: bool = False) -> No
     axis.axhline(0, color="0.85", lw=0.8, zorder=0)
     axis.set(title="The label's shift", ylabel="lambda - lambda_0")
     if not mixed:
-        _absent(axis, "no AttnMix in this run")
+        say_why_empty(axis, "no AttnMix in this run")
         return
     step = [line["step"] for line in mixed]
     low, lower, median, upper, high = np.array([line["shift"] for line in mixed]).T

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hagan_lite.drawing.lessons import LARGE
-from hagan_lite.drawing.style import COLOURS, PHASE, _absent, _figure
+from hagan_lite.drawing.style import COLOURS, PHASE, new_figure, say_why_empty
 
 BOTH_WITH_T, NOT_BOTH = COLOURS[0], COLOURS[1]
 """Colours of comparisons in which both sides were trained with T, and of others."""
@@ -40,10 +40,10 @@ def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = ""
     """
     wrapped = [_wrapped(row) for row in rows]
     heights = [0.16 + 0.21 * len(lines) for lines in wrapped]
-    figure, axes = _figure(1, 1, 12, sum(heights) + 1.3)
+    figure, axes = new_figure(1, 1, 12, sum(heights) + 1.3)
     axis = axes[0, 0]
     if not rows:
-        _absent(axis, "no claim has records on both sides")
+        say_why_empty(axis, "no claim has records on both sides")
         return figure
     y, places = 0.0, []
     for height in heights:
@@ -123,7 +123,7 @@ def runs_by_model(panels: dict[str, list[ModelRow]], unit: str = "FD") -> Figure
     """
     names = [row.name for row in next(iter(panels.values()))]
     size = (4.3 * len(panels) + 1, 0.42 * len(names) + 1.6)
-    figure, axes = _figure(1, len(panels), *size, sharey=True)
+    figure, axes = new_figure(1, len(panels), *size, sharey=True)
     for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
         for y, row in enumerate(rows):
             _model_row(axis, y, row)
@@ -167,7 +167,7 @@ def few_images(table: pd.DataFrame) -> Figure:
     of 1/2 D cannot tell images that it was trained on from others.
     """
     data = list(dict.fromkeys(table["data"]))
-    figure, axes = _figure(2, len(data), 4.6 * len(data), 6.2, sharex="col", sharey="row")
+    figure, axes = new_figure(2, len(data), 4.6 * len(data), 6.2, sharex="col", sharey="row")
     for (upper, lower), name in zip(axes.T, data, strict=True):
         of_data = table[table["data"] == name]
         for i, model in enumerate(dict.fromkeys(table["model"])):

@@ -21,9 +21,8 @@ from hagan_lite.report.verdicts import (
     Finding,
     Statement,
 )
-from hagan_lite.runs.record import distance_of
+from hagan_lite.runs.record import Records, distance_of
 
-Records = list[dict[str, Any]]
 RecordsByRow = dict[str, Records]
 """The records of each row, by the row's name; a row without a record has no entry."""
 

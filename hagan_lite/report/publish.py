@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -22,10 +22,8 @@ from hagan_lite.report.experiments import (
     tried,
     with_rivals,
 )
-from hagan_lite.runs.record import kept_log, load_records
+from hagan_lite.runs.record import Records, kept_log, load_records
 from hagan_lite.system.paths import SEARCHED
-
-Records = list[dict[str, Any]]
 
 DATA = "covid-ct"
 """The data set of Table IV and of the pictures of Tables II and III."""

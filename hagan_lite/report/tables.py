@@ -14,14 +14,14 @@ from hagan_lite.report.table1 import FLOPS
 from hagan_lite.runs.record import (
     COMPARABLE,
     DISTANCES,
+    Records,
     against_heldout,
     by_row,
+    changes_in_words,
     distance_of,
     each_once,
 )
 from hagan_lite.system.storage import write_atomically
-
-Records = list[dict[str, Any]]
 
 FID_768 = DISTANCES["fid768"].label
 _FID_768_COLUMNS = (FID_768, f"our {FID_768}", f"{FID_768} of real halves", f"{FID_768} at their n")
@@ -114,7 +114,7 @@ def _row_key(record: dict[str, Any]) -> RowKey:
         record["data"]["name"],
         record["data"]["fingerprint"],
         e["model"],
-        _in_words(changes),
+        changes_in_words(changes),
         e["preset"],
         e["steps"],
         metrics["extractor"],
@@ -122,10 +122,6 @@ def _row_key(record: dict[str, Any]) -> RowKey:
         metrics["n_real"],
         metrics["n_fake"],
     )
-
-
-def _in_words(changes: dict[str, Any]) -> str:
-    return ", ".join(f"{field}={value}" for field, value in changes.items())
 
 
 def few_images(rows: list[tuple[str, Experiment]], records: Records) -> pd.DataFrame:
@@ -200,7 +196,7 @@ def of_rows(
         row = {
             "row": name,
             "model": e.model,
-            "changed": _in_words(e.changes),
+            "changed": changes_in_words(e.changes),
             "paper's FID": printed.get(name),
         }
         if name in of_row:

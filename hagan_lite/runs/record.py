@@ -11,6 +11,8 @@ from hagan_lite.runs.folder import read_log
 from hagan_lite.system.paths import RECORDS, SEARCH_SEED
 from hagan_lite.system.storage import read_json, write_json
 
+Records = list[dict[str, Any]]
+
 
 class Distance(NamedTuple):
     """Say how a Fréchet distance and KID of the same features are printed.
@@ -33,6 +35,11 @@ DISTANCES = {
 LOGGED = 40
 """About so many log lines are in a record at most."""
 NEEDED = ("experiment", "hash", "data", "metrics", "versions", "device", "commit", "weights")
+
+
+def changes_in_words(changes: dict[str, Any]) -> str:
+    """Return changed fields as the pages and the command print them: 'size=256, steps=2000'."""
+    return ", ".join(f"{field}={value}" for field, value in changes.items())
 
 
 def make_record(run: Path, metrics: dict[str, Any], **more: Any) -> dict[str, Any]:
