@@ -59,7 +59,8 @@ SLOW = {
 RECORDS = "records"
 GROUPS = dict.fromkeys(
     ("test_cells", "test_claims", "test_complexity", "test_explorers", "test_figure7")
-    + ("test_figures", "test_pages", "test_results", "test_runs"),
+    + ("test_figures", "test_others_data", "test_pages", "test_results", "test_runs")
+    + ("test_statements",),
     RECORDS,
 )
 """Files that need a finished run, or count what the networks cost: one process does it for all."""
