@@ -209,12 +209,13 @@ def time_left(table: pd.DataFrame, workers: int = 1) -> str:
     Cells of unknown length are counted, not guessed.
     """
     todo = table[table["state"] != "done"]
-    minutes, unknown = todo["left"].sum() / max(1, workers), int(todo["left"].isna().sum())
+    unknown = int(todo["left"].isna().sum())
+    if not len(todo):
+        return "nothing left"
+    if unknown == len(todo):
+        return "time left unknown"
+    minutes = todo["left"].sum() / max(1, workers)
     words = f"{minutes:.0f} min left" if minutes < 90 else f"{minutes / 60:.1f} h left"
     if unknown:
-        return (
-            f"{words} and {unknown} experiments of unknown length"
-            if unknown < len(todo)
-            else "time left unknown"
-        )
-    return f"about {words}" if len(todo) else "nothing left"
+        return f"{words} and {unknown} experiments of unknown length"
+    return f"about {words}"

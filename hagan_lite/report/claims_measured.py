@@ -68,22 +68,23 @@ def compared(name: str, sides: list[tuple[Records, Records]], rival: str = "") -
         for mine, others in sides
     )
     found = effect(strata)
-    mine, others = (float(np.mean([np.mean(pair[i]) for pair in strata])) for i in (0, 1))
-    runs = tuple(sum(len(pair[i]) for pair in strata) for i in (0, 1))
-    numbers = f"{mine:.1f} against {others:.1f} {rival}".strip()
+    mine, others = zip(*strata, strict=True)  # scores of each stratum
+    runs = (sum(map(len, mine)), sum(map(len, others)))
+    means = [np.mean([np.mean(scores) for scores in side]) for side in (mine, others)]
+    numbers = "{:.1f} against {:.1f}".format(*means) + f" {rival}".rstrip()
     numbers += f", {runs[0]} and {runs[1]} runs, effect {found.size:+.1f}"
     if found.interval:
         numbers += " [{:+.1f}, {:+.1f}]".format(*found.interval)
-    every = [r for pair in sides for runs_of_side in pair for r in runs_of_side]
+    groups = [group for pair in sides for group in pair]
     return Comparison(
         name,
-        tuple(tuple(r["name"] for r in runs_of_side) for pair in sides for runs_of_side in pair),
+        tuple(tuple(record["name"] for record in group) for group in groups),
         found.size,
         found.p,
         runs,
         numbers,
         found.interval,
-        both_with_t=all(r["experiment"]["augment"] for r in every),
+        both_with_t=all(r["experiment"]["augment"] for group in groups for r in group),
     )
 
 
