@@ -392,7 +392,7 @@ def few_images(records: Records) -> str:
 
 
 def at_every_budget(records: Records) -> str:
-    """Return HAGAN against rivals with T, on each data set at each number of steps."""
+    """Return HAGAN against rivals with T, on each data set at each size and number of steps."""
     compared = budgets.compared_budgets(records)
     return tables.markdown(budgets.table(compared)) if compared else NOTHING
 

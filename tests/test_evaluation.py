@@ -8,7 +8,9 @@ from helpers import hagan, tiny
 from PIL import Image
 
 from hagan_lite import datasets, evaluation, runs, train
-from hagan_lite.evaluation import features
+from hagan_lite.attnmix import Mixed
+from hagan_lite.discriminator import Discriminator, Judgement
+from hagan_lite.evaluation import branches, features
 
 
 def save(images, folder):
@@ -153,3 +155,26 @@ def test_where_nothing_can_be_held_out_the_audit_says_so():
         one_group, images.images[20:40], "efficientnet-lite0", device="cpu"
     )
     assert "not audited" in result.audits["pixels"]
+
+
+def brightness_judged(image, pixel):
+    """Return a D whose branches score brightness, times `image` and times `pixel`."""
+    D = Discriminator(size=32, width=4)
+    D.forward = lambda x: Judgement(image * x.mean((1, 2, 3)), pixel * x, [])
+    return D
+
+
+@pytest.mark.parametrize(("image", "pixel"), [(1.0, 1.0), (1.0, 0.0), (-1.0, 1.0), (0.0, -1.0)])
+def test_each_branch_is_asked_for_itself(image, pixel):
+    """Real images are bright and fake ones dark, so that brightness tells them apart."""
+    real, mask = torch.full((3, 1, 32, 32), 0.5), torch.zeros(3, 1, 32, 32)
+    mask[:, :, :10] = 1
+    batch = Mixed(-real, real, mask, mask, *[torch.full((3,), 0.3)] * 3)
+    found = branches.sight(brightness_judged(image, pixel), [batch, batch])
+    right = {1.0: 1.0, 0.0: 0.5, -1.0: 0.0}
+    assert found == (right[image], right[pixel])
+
+
+def test_a_d_without_a_pixel_branch_is_named():
+    with pytest.raises(ValueError, match="pixel"):
+        branches.sight(Discriminator(size=32, width=4, pixel_branch=False), [])

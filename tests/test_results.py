@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import json
 
 import nbformat
 import numpy as np
@@ -99,6 +100,7 @@ def test_a_cell_is_a_mean_over_seeds(record):
         dict(metrics__resize="tf1-bilinear-299"),
         dict(metrics__n_fake=50),
         dict(experiment__steps=9),
+        dict(precision="bf16"),
     ],
 )
 def test_what_cannot_be_compared_has_a_row_of_its_own(record, difference):
@@ -282,6 +284,20 @@ def test_fid_768_stands_beside_fd_and_never_in_fids_column(record):
     assert "| 1.250 | 1 | 0.200 |" in shown and "nan" not in shown.lower()
     without = tables.table_2([record])
     assert not [c for c in without if c.startswith("FID-768")]
+
+
+@pytest.mark.parametrize("distance", ["200", float("nan"), [200.0]])
+def test_a_record_with_no_number_for_its_distance_is_named(record, distance, tmp_path):
+    damaged = changed(record, metrics__fd=distance)
+    (tmp_path / "a.json").write_text(json.dumps(damaged))
+    with pytest.raises(ValueError, match=r"a\.json"):
+        runs.load_records(tmp_path)
+
+
+def test_runs_in_bf16_never_get_into_a_mean_of_runs_in_fp32(record):
+    several = [changed(record, experiment__seed=seed) for seed in range(3)]
+    unsaid, rounded = changed(record, precision=None), changed(record, precision="bf16")
+    assert runs.comparable([*several, unsaid, rounded]) == [*several, unsaid]
 
 
 def test_a_records_further_scores_do_not_decide_what_it_is_compared_with(record):

@@ -8,6 +8,8 @@ import itertools
 import pytest
 
 from hagan_lite import runs
+from hagan_lite.evaluation import branches
+from hagan_lite.lessons.pretrained import load_pretrained
 from hagan_lite.report import budgets, claims, claims_measured, experiments, tables, verdicts
 from hagan_lite.report.experiments import EARLIER, ladder, rows_of
 from hagan_lite.runs.record import distance_of
@@ -29,6 +31,10 @@ def present(records):
 @pytest.fixture
 def earlier(records):
     return runs.by_row(ladder("covid-ct", "cpu", **EARLIER), records)
+
+
+def fid_768(of_row):
+    return [r["also"]["inception-768"]["fid768"] for r in of_row if "also" in r]
 
 
 def of_pair(rows, row, rival):
@@ -113,10 +119,11 @@ def test_at_256_pixels_hagan_is_ahead_of_sagan_with_t_and_behind_the_dcgan(recor
     (dcgan,) = rivals["dcgan"]
     assert distance_of(dcgan) < min(distance_of(r) for r in rivals["hagan"])
     acdc = runs.by_row(experiments.with_rivals("table3", "acdc", "cpu"), records)
-    (hagan,), (sagan,) = acdc["hagan"], acdc["sagan with T"]
-    assert hagan["metrics"]["fd"] < sagan["metrics"]["fd"]
-    assert hagan["metrics"]["kid"] < sagan["metrics"]["kid"]
-    assert hagan["also"]["inception-768"]["fid768"] > sagan["also"]["inception-768"]["fid768"]
+    lead_too = of_pair(acdc, "hagan", "sagan with T")
+    assert lead_too.verdict == verdicts.UNDECIDED and lead_too.runs == (2, 2)
+    assert max(map(distance_of, acdc["hagan"])) < min(map(distance_of, acdc["sagan with T"]))
+    hagan, sagan = (fid_768(acdc[name]) for name in ("hagan", "sagan with T"))
+    assert sum(hagan) > sum(sagan)
     before = runs.by_row(rows_of("table3", "covid-ct", "cpu", **EARLIER), records)
     assert mean(before["sagan"]) - mean(before["hagan"]) > lead.effect
 
@@ -131,7 +138,7 @@ def test_rivals_without_t_are_up_to_143_behind(records):
     assert round(max(behind)) == 143
 
 
-def test_on_acdc_t_shows_no_help_and_on_lgg_sagan_without_it_is_far_behind(records):
+def test_on_acdc_the_scores_disagree_about_t_and_on_lgg_sagan_without_it_is_far_behind(records):
     """Results: "ACDC" and "LGG"; lessons 13 and 17."""
     acdc = runs.by_row(ladder("acdc", "cpu"), records)
     assert of_pair(acdc, FULL, "sagan").verdict == verdicts.UNDECIDED
@@ -139,6 +146,11 @@ def test_on_acdc_t_shows_no_help_and_on_lgg_sagan_without_it_is_far_behind(recor
     assert of_pair(acdc, "base with T", "base").verdict == verdicts.UNDECIDED
     assert abs(of_pair(acdc, "base", "base with flips").effect) < 15
     assert of_pair(acdc, "sagan", "base with flips").effect > 20
+    with_t = [fid for name in (FULL, *RIVALS) for fid in fid_768(acdc[name])]
+    without = [fid for name in ("base", "base with flips", "sagan") for fid in fid_768(acdc[name])]
+    assert max(with_t) < min(without)
+    kids = {name: [r["metrics"]["kid"] for r in acdc[name]] for name in ("sagan", "sagan with T")}
+    assert max(kids["sagan"]) < min(kids["sagan with T"])
     assert abs(of_pair(acdc, "sagan with T", "base with T").effect) < 15
     lgg = runs.by_row(ladder("lgg", "cpu"), records)
     models = runs.by_row(rows_of("table2", "lgg", "cpu"), records)
@@ -187,18 +199,32 @@ def test_labels_move_as_little_as_printed_far_more_often_under_the_output_map(re
     chances = [r["figure_7"] for r in records if "figure_7" in r]
     assert min(c["output"] for c in chances) > 0.02
     assert sum(c["received"] < c["output"] / 10 for c in chances) > 0.7 * len(chances)
-    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 95)
+    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 96)
 
 
-def test_d_in_hagan_guesses_pixels_and_keeps_real_and_fake_less_far_apart(records):
-    """Results: "What D says"; lesson 17."""
-    said = budgets.what_d_says(records).set_index(["data", "steps", "model"])
-    for data, steps, model in said.index:
+def test_d_in_hagan_nearly_guesses_pixels_and_t_keeps_it_unsure(records, present):
+    """Results: "What D says"; lessons 15 and 17."""
+    said = budgets.what_d_says(records).set_index(["data", "size", "steps", "model"])
+    for data, size, steps, model in said.index:
         if model == "hagan":
-            mine = said.loc[(data, steps, "hagan")]
-            assert mine["pixel loss"] > 0.9 * mine["of a guess"]
+            mine = said.loc[(data, size, steps, "hagan")]
+            assert mine["pixel loss"] > 0.95 * mine["of a guess"]
             assert float(mine["consistency"].rstrip("%")) < 5
-            assert mine["D apart"] < said.loc[(data, steps, "sagan with T"), "D apart"]
+            nearer = mine["D apart"] < said.loc[(data, size, steps, "sagan with T"), "D apart"]
+            assert nearer or (data, size) == ("covid-ct", 256)
+    rows = {name: e for name, e in ladder("covid-ct", "cpu") if name in present}
+    apart = {name: budgets.what_d_said(e, present[name])["D apart"] for name, e in rows.items()}
+    assert min(apart["base"], apart["hagan without T"]) > 0.5
+    like = ("base with T", "hagan, CutMix's label", "hagan, no pixel branch")
+    assert max(apart[name] for name in like) < 0.14 and apart[FULL] < 0.11
+    assert max(abs(apart[name] - apart[FULL]) for name in like[1:]) < 0.015
+
+
+def test_the_shipped_pixel_branch_guesses_and_its_image_branch_does_not():
+    """Results: "What D says"; lesson 15."""
+    shipped = load_pretrained(device="cpu")
+    seen = branches.sight(shipped.D, [mixed for _, mixed in runs.load_snapshots(shipped.run)])
+    assert seen.image > 0.95 and abs(seen.pixel - 0.5) < 0.05
 
 
 def test_on_few_images_d_knows_them_and_hagan_is_nowhere_clearly_ahead(records):

@@ -7,7 +7,7 @@ import pandas as pd
 from hagan_lite.config import DATASETS, Experiment
 from hagan_lite.drawing import ForestRow
 from hagan_lite.report.claims_measured import compared
-from hagan_lite.report.experiments import LONGER, fair_rivals
+from hagan_lite.report.experiments import LONGER, at_256, fair_rivals
 from hagan_lite.report.verdicts import HELD, NOT, Comparison, holm, in_short
 from hagan_lite.runs.record import by_row, kept_log
 
@@ -15,8 +15,9 @@ BUDGETS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("cpu", {}),
     ("cpu", dict(steps=LONGER)),
     ("paper", {}),
+    ("cpu", at_256("cpu")),
 )
-"""Presets with their changes, the smallest first."""
+"""Presets with their changes: at 64x64 the smallest first, then 256x256."""
 
 
 class Budget(NamedTuple):
@@ -24,6 +25,7 @@ class Budget(NamedTuple):
 
     data: str
     preset: str
+    size: int
     steps: int
     rival: str
     comparison: Comparison
@@ -41,7 +43,7 @@ def compared_budgets(records: list[dict[str, Any]]) -> list[Budget]:
                 if mine in measured and rival in measured:
                     sides = [(measured[mine], measured[rival])]
                     comparison = compared(f"{mine} against {rival}", sides, f"({rival})")
-                    found.append(Budget(data, preset, e.steps, rival, comparison))
+                    found.append(Budget(data, preset, e.size, e.steps, rival, comparison))
     p_of = {b.comparison.key: b.comparison.p for b in found if b.comparison.p is not None}
     corrected = dict(zip(p_of, holm(list(p_of.values())), strict=True))
     return [b._replace(comparison=b.comparison.corrected(corrected)) for b in found]
@@ -50,8 +52,9 @@ def compared_budgets(records: list[dict[str, Any]]) -> list[Budget]:
 def forest_rows(budgets: list[Budget]) -> list[ForestRow]:
     """Return the lines of a forest plot, one a comparison, in the order of `budgets`."""
     rows = []
-    for data, _, steps, rival, c in budgets:
-        name = f"{data}, {steps:,} steps: hagan against {rival}"
+    for data, _, size, steps, rival, c in budgets:
+        at = f" at {size}x{size}" if size != 64 else ""
+        name = f"{data}{at}, {steps:,} steps: hagan against {rival}"
         runs = f"{c.runs[0]} and {c.runs[1]}"
         decided = c.verdict in (HELD, NOT)
         notes = (runs, in_short(c.p), in_short(c.corrected_p))
@@ -73,12 +76,13 @@ def what_d_says(records: list[dict[str, Any]]) -> pd.DataFrame:
             measured = by_row(both, logged)
             for name, e in both:
                 if name in measured:
-                    row = {"data": data, "preset": preset, "steps": e.steps, "model": name}
-                    rows.append(row | _late_scores(e, measured[name]))
+                    row = dict(data=data, preset=preset, size=e.size, steps=e.steps, model=name)
+                    rows.append(row | what_d_said(e, measured[name]))
     return pd.DataFrame(rows)
 
 
-def _late_scores(e: Experiment, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def what_d_said(e: Experiment, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the means of :func:`what_d_says` over the runs of one row."""
     late = [_last_quarter(kept_log(r)) for r in runs]
     lines = pd.DataFrame([line for lines in late for line in lines])
     real, fake = lines["d_real"].mean(), lines["d_fake"].mean()
@@ -98,12 +102,13 @@ def _last_quarter(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def table(budgets: list[Budget]) -> pd.DataFrame:
     """Return a row per comparison; the effect is positive where HAGAN's FD is lower."""
     rows = []
-    for data, preset, steps, rival, c in budgets:
+    for data, preset, size, steps, rival, c in budgets:
         low, high = c.interval or (None, None)
         rows.append(
             {
                 "data": data,
                 "preset": preset,
+                "size": size,
                 "steps": steps,
                 "hagan against": rival,
                 "effect": c.effect,

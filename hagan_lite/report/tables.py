@@ -20,6 +20,7 @@ from hagan_lite.runs.record import (
     changes_in_words,
     distance_of,
     each_once,
+    precision_of,
 )
 from hagan_lite.system.storage import write_atomically
 
@@ -61,6 +62,7 @@ class RowKey(NamedTuple):
     resize: str
     n_real: int
     n_fake: int
+    precision: str
 
 
 def table_2(records: Records) -> pd.DataFrame:
@@ -77,9 +79,10 @@ def by_experiment(records: Records, size: int, printed: str) -> pd.DataFrame:
     """Return a row per (data, model, changes, preset, steps) at a size, means and sd over runs.
 
     Runs that were kept from some of the images answer another question, :func:`few_images`, and
-    are left out. Records of different data fingerprints, extractors or image counts never share a
-    row. Columns: the FID of the paper's table `printed` where it has one; FD with its extractor,
-    floor and numbers of images; FID-768 where any record has it. A cell without a record is blank.
+    are left out. Records of different data fingerprints, extractors, image counts or precisions
+    never share a row. Columns: the FID of the paper's table `printed` where it has one; FD with its
+    extractor, floor and numbers of images; FID-768 where any record has it. A cell without a record
+    is blank.
     """
     groups: dict[RowKey, Records] = {}
     for record in records:
@@ -90,11 +93,12 @@ def by_experiment(records: Records, size: int, printed: str) -> pd.DataFrame:
     fids = PAPER[printed]["fid"]
     table = []
     for key in in_order:
+        in_precision = ", ".join(filter(None, (key.changes, f"in {key.precision}")))
         row = {
             "data": key.data,
             "fingerprint": key.fingerprint,
             "model": key.model,
-            "changed": key.changes,
+            "changed": key.changes if key.precision == "fp32" else in_precision,
             "T": groups[key][0]["experiment"]["augment"] or "none",
             "paper's FID": fids.get(key.model, {}).get(paper_name(key.data)),
         }
@@ -121,6 +125,7 @@ def _row_key(record: dict[str, Any]) -> RowKey:
         metrics["resize"],
         metrics["n_real"],
         metrics["n_fake"],
+        precision_of(record),
     )
 
 

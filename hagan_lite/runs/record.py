@@ -128,12 +128,23 @@ def _identity(record: dict[str, Any]) -> tuple[Any, ...]:
 def load_records(*folders: Path) -> list[dict[str, Any]]:
     """Return all records of the folders, sorted by name.
 
-    Of two that have one name, that of the later folder counts.
+    Of two that have one name, that of the later folder counts. Raises ValueError, with the file's
+    name, for a record whose distance is no finite number.
     """
     paths = {}
     for folder in folders:
         paths |= {path.name: path for path in Path(folder).glob("*.json")}
-    return [read_json(paths[name]) | {"name": paths[name].stem} for name in sorted(paths)]
+    records = [read_json(paths[name]) | {"name": paths[name].stem} for name in sorted(paths)]
+    for record in records:
+        distance = distance_of(record) if "metrics" in record else None
+        if distance is not None and not (
+            isinstance(distance, int | float) and math.isfinite(distance)
+        ):
+            raise ValueError(
+                f"{paths[record['name'] + '.json']} has the distance {distance!r}, which is no "
+                "finite number: move it away, or evaluate that run again"
+            )
+    return records
 
 
 COMPARABLE = ("cpu", "paper")
@@ -212,8 +223,8 @@ def against_heldout(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the records of each data set that may share a table.
 
-    They have one copy of it, one extractor and one number of images. Of several such sets the
-    largest counts, so that a record on other images never gets into a mean.
+    They have one copy of it, one extractor, one number of images and one precision of training. Of
+    several such sets the largest counts, so that a record on other images never gets into a mean.
     """
     kinds = [_kind(r) for r in records]
     chosen = {}  # of each data set, the most common kind
@@ -226,4 +237,10 @@ def _kind(r: dict[str, Any]) -> tuple[Any, ...]:
     """Return what comparable records have in common, the data set's name first."""
     data, metrics = r["data"], r["metrics"]
     alike = ("extractor", "resize", "n_real", "n_fake")
-    return data["name"], data["fingerprint"], *(metrics[key] for key in alike)
+    scored = (metrics[key] for key in alike)
+    return data["name"], data["fingerprint"], precision_of(r), *scored
+
+
+def precision_of(r: dict[str, Any]) -> str:
+    """Return the precision that a record's run computed in; the first records do not say fp32."""
+    return r.get("precision") or "fp32"
