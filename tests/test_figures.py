@@ -51,9 +51,10 @@ def test_no_legend_covers_a_curve(made):
 def test_recipes_draws_each_run_of_a_row_and_nothing_where_nothing_was_measured():
     row = dict(row="a", **{"our FD (x)": 15.0, "FD of real halves": 5.0, "paper's FID": 9.0})
     empty = dict(row="b", **{"paper's FID": 8.0})
-    e = dict(augment="translation")
-    of_row = {"a": [dict(metrics=dict(fd=fd), experiment=e) for fd in (10.0, 20.0)]}
+    about = dict(experiment=dict(augment="translation", size=64, steps=1234), data=dict(name="d"))
+    of_row = {"a": [about | dict(metrics=dict(fd=fd)) for fd in (10.0, 20.0)]}
     measured = drawing.recipes(pd.DataFrame([row, empty]), of_row).axes[0]
+    assert all(part in measured.get_title() for part in ("d,", "64x64", "1,234 steps"))
     dots = [line for line in measured.lines if line.get_marker() == "o"]
     assert [list(line.get_xdata()) for line in dots] == [[10.0, 20.0]]
 

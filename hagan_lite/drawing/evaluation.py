@@ -183,8 +183,8 @@ def recipes(
 
     Blue runs were trained with T, orange ones without, as in the forest plots.
 
-    `of_row` holds the records of each row that has any (record.by_row). Beside it stands the
-    paper's FID of the table `printed`, on a scale of its own, for the two have none in common.
+    `of_row` holds the records of each row that has any (record.by_row), at least one. Beside it
+    stands the paper's FID of the table `printed`, on a scale of its own, for the two have none in common.
     """
     column = next(name for name in table if name.startswith("our "))
     kind = column.split()[1]
@@ -206,7 +206,10 @@ def recipes(
     measured.annotate(" real halves", (floor, 0.99), **top)
     measured.set_yticks(range(len(table)), table["row"])
     measured.set_xlabel(f"{column.removeprefix('our ')}, lower is better")
-    measured.set_title("measured: each run, and their mean")
+    record = next(iter(of_row.values()))[0]
+    e, data = record["experiment"], record["data"]["name"]
+    where = f"{data}, {e['size']}x{e['size']}, {e['steps']:,} steps"
+    measured.set_title(f"{where}: each run, and the mean")
     largest = table["paper's FID"].max()
     paper.set(xlabel="FID", title=f"printed in {printed}", xlim=(0, 1.1 * largest))
     measured.invert_yaxis()
