@@ -24,10 +24,12 @@ from hagan_lite.runs.record import (
 )
 from hagan_lite.system.storage import write_atomically
 
+SHARES = ("precision", "recall")
+"""Of samples among the real images, and of real images among the samples; both are best at 1."""
 FID_768 = DISTANCES["fid768"].label
 _FID_768_COLUMNS = (FID_768, f"our {FID_768}", f"{FID_768} of real halves", f"{FID_768} at their n")
 _DIGITS = {
-    **dict.fromkeys(("paper's FID", "KID", "KID, held out", "p_value"), 3),
+    **dict.fromkeys(("paper's FID", "KID", "KID, held out", "p_value", *SHARES), 3),
     **dict.fromkeys(("D's AUC", "D of training images", "D of held-out images"), 2),
     **dict.fromkeys(("D of real", "D of fake", "D apart"), 2),
     **dict.fromkeys(("pixel loss", "of a guess"), 3),
@@ -238,9 +240,10 @@ def _scores(runs: Records) -> dict[str, Any]:
         ours: scores.mean(),
         "sd": scores.std() if len(scores) > 1 else None,
         "each run": ", ".join(f"{score:.{digits}f}" for score in scores),
-        "KID": sum(kids) / len(kids) if kids else None,
+        "KID": _mean(kids),
         "KID's runs": len(kids) or None,
         **_fid_768(runs),
+        **{c: _mean(_of_every_seed(runs, [m.get(c) for m in metrics])) for c in SHARES},
         f"{label} of real halves": pd.Series([m["floor"] for m in metrics]).mean(),
         f"{label} at their n": pd.Series([m[f"{kind}_at_floor_n"] for m in metrics]).mean(),
         "seeds": len({r["experiment"]["seed"] for r in runs}),
@@ -270,10 +273,14 @@ def _fid_768(runs: Records) -> dict[str, Any]:
     scores = _of_every_seed(runs, [r.get("also", {}).get("inception-768") for r in runs])
     n = len(scores)
     return {
-        FID_768: sum(s["fid768"] for s in scores) / n if n else None,
+        FID_768: _mean([s["fid768"] for s in scores]),
         f"{FID_768}'s runs": n or None,
-        f"{FID_768} of real halves": sum(s["floor"] for s in scores) / n if n else None,
+        f"{FID_768} of real halves": _mean([s["floor"] for s in scores]),
     }
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def audits(records: Records) -> pd.DataFrame:
