@@ -118,6 +118,11 @@ def test_at_256_pixels_hagan_is_ahead_of_sagan_with_t_and_behind_the_dcgan(recor
     assert lead.verdict == verdicts.UNDECIDED and lead.effect > 50 and lead.runs == (2, 2)
     (dcgan,) = rivals["dcgan"]
     assert distance_of(dcgan) < min(distance_of(r) for r in rivals["hagan"])
+    (base,), (sagan,) = rivals["base with T"], rivals["sagan"]
+    assert max(map(distance_of, rivals["hagan"])) < min(distance_of(base), distance_of(sagan))
+    assert mean(rivals["hagan"]) < distance_of(base) < mean(rivals["sagan with T"])
+    others = [fid for name in ("infogan", "dcgan", "base with T") for fid in fid_768(rivals[name])]
+    assert max(others) < sum(fid_768(rivals["hagan"])) / 2
     acdc = runs.by_row(experiments.with_rivals("table3", "acdc", "cpu"), records)
     lead_too = of_pair(acdc, "hagan", "sagan with T")
     assert lead_too.verdict == verdicts.UNDECIDED and lead_too.runs == (2, 2)

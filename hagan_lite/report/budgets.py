@@ -53,8 +53,8 @@ def forest_rows(budgets: list[Budget]) -> list[ForestRow]:
     """Return the lines of a forest plot, one a comparison, in the order of `budgets`."""
     rows = []
     for data, _, size, steps, rival, c in budgets:
-        at = f" at {size}x{size}" if size != 64 else ""
-        name = f"{data}{at}, {steps:,} steps: hagan against {rival}"
+        budget = f", {steps:,} steps" if size == 64 else f" at {size}x{size}"
+        name = f"{data}{budget}: hagan against {rival}"
         runs = f"{c.runs[0]} and {c.runs[1]}"
         decided = c.verdict in (HELD, NOT)
         notes = (runs, in_short(c.p), in_short(c.corrected_p))
