@@ -118,9 +118,9 @@ def test_at_256_pixels_hagan_is_ahead_of_sagan_with_t_and_behind_the_dcgan(recor
     assert lead.verdict == verdicts.UNDECIDED and lead.effect > 50 and lead.runs == (2, 2)
     (dcgan,) = rivals["dcgan"]
     assert distance_of(dcgan) < min(distance_of(r) for r in rivals["hagan"])
-    (base,), (sagan,) = rivals["base with T"], rivals["sagan"]
-    assert max(map(distance_of, rivals["hagan"])) < min(distance_of(base), distance_of(sagan))
-    assert mean(rivals["hagan"]) < distance_of(base) < mean(rivals["sagan with T"])
+    assert max(map(distance_of, rivals["hagan"])) < min(map(distance_of, rivals["sagan"]))
+    one, other = map(distance_of, rivals["base with T"])
+    assert abs(mean(rivals["base with T"]) - mean(rivals["hagan"])) < 5 and one - other > 70
     others = [fid for name in ("infogan", "dcgan", "base with T") for fid in fid_768(rivals[name])]
     assert max(others) < sum(fid_768(rivals["hagan"])) / 2
     acdc = runs.by_row(experiments.with_rivals("table3", "acdc", "cpu"), records)
