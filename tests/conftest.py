@@ -110,8 +110,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Let the process that reports print each failure at once: a run may end before its summary."""
-    terminal = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal and not hasattr(config, "workerinput"):
+    terminal = config.pluginmanager.get_plugin("terminalreporter")  # other processes have none
+    if terminal:
         config.pluginmanager.register(_AtOnce(terminal))
 
 

@@ -5,11 +5,11 @@ A branch that cannot tell real from fake has no gradient worth following to give
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from hagan_lite.attnmix import Mixed, mix
 from hagan_lite.discriminator import Discriminator
+from hagan_lite.evaluation.metrics import chance_above
 from hagan_lite.model import device_of
 
 
@@ -33,18 +33,11 @@ def sight(D: Discriminator, batches: list[Mixed]) -> Sight:
     images, pixels = ([], []), ([], [])  # scores of fake, of real
     where = device_of(D)
     for batch in batches:
-        real, fake, M = (t.to(where) for t in (batch.real, batch.fake, batch.mask))
+        real, fake, mask = (t.to(where) for t in (batch.real, batch.fake, batch.mask))
         for kind, x in enumerate((fake, real)):
             images[kind].append(D(x).image.flatten().cpu())
-        scores = D(mix(real, fake, M)).pixel
+        scores = D(mix(real, fake, mask)).pixel
         for kind in (0, 1):
-            pixels[kind].append(scores[kind == M].cpu())
-    return Sight(*(_auc(*map(torch.cat, of_kinds)) for of_kinds in (images, pixels)))
-
-
-def _auc(fake: torch.Tensor, real: torch.Tensor) -> float:
-    """Return the chance that a score of `real` is above one of `fake`; a tie counts one half."""
-    from scipy.stats import mannwhitneyu  # half a second: only where it is asked for
-
-    above = mannwhitneyu(real.numpy(), fake.numpy()).statistic
-    return float(above / np.prod([len(real), len(fake)], dtype=float))
+            pixels[kind].append(scores[mask == kind].cpu())
+    of_branches = (map(torch.cat, scores) for scores in (images, pixels))
+    return Sight(*(chance_above(real, fake) for fake, real in of_branches))

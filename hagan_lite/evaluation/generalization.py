@@ -53,8 +53,8 @@ def gap_of(branch: nn.Module, training: np.ndarray, heldout: np.ndarray) -> dict
     every image that it was trained on.
     """
     one, other = (_scores(branch, images) for images in (training, heldout))
-    above = (one[:, None] > other).double() + (one[:, None] == other).double() / 2
-    return dict(training=one.mean().item(), heldout=other.mean().item(), auc=above.mean().item())
+    auc = metrics.chance_above(one, other)
+    return dict(training=one.mean().item(), heldout=other.mean().item(), auc=auc)
 
 
 def _scores(branch: nn.Module, images: np.ndarray, batch: int = 64) -> torch.Tensor:

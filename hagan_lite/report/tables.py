@@ -64,7 +64,6 @@ class RowKey(NamedTuple):
     resize: str
     n_real: int
     n_fake: int
-    precision: str
 
 
 def table_2(records: Records) -> pd.DataFrame:
@@ -95,12 +94,11 @@ def by_experiment(records: Records, size: int, printed: str) -> pd.DataFrame:
     fids = PAPER[printed]["fid"]
     table = []
     for key in in_order:
-        in_precision = ", ".join(filter(None, (key.changes, f"in {key.precision}")))
         row = {
             "data": key.data,
             "fingerprint": key.fingerprint,
             "model": key.model,
-            "changed": key.changes if key.precision == "fp32" else in_precision,
+            "changed": key.changes,
             "T": groups[key][0]["experiment"]["augment"] or "none",
             "paper's FID": fids.get(key.model, {}).get(paper_name(key.data)),
         }
@@ -111,11 +109,14 @@ def by_experiment(records: Records, size: int, printed: str) -> pd.DataFrame:
 def _row_key(record: dict[str, Any]) -> RowKey:
     """Return the row that a record belongs to.
 
-    Its changes are those from the model as it is now, so that records of different days compare.
+    Its changes are those from the model as it is now, so that records of different days compare,
+    and the precision where it is not fp32.
     """
     e, metrics = record["experiment"], record["metrics"]
     changes = Experiment.from_dict(e).changes
     changes.pop("steps", None)
+    if precision_of(record) != "fp32":
+        changes["precision"] = precision_of(record)
     return RowKey(
         record["data"]["name"],
         record["data"]["fingerprint"],
@@ -127,7 +128,6 @@ def _row_key(record: dict[str, Any]) -> RowKey:
         metrics["resize"],
         metrics["n_real"],
         metrics["n_fake"],
-        precision_of(record),
     )
 
 
