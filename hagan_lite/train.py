@@ -47,9 +47,9 @@ def train(
     A run that was stopped (Ctrl-C, SIGTERM, SIGKILL, a crash) and resumed ends with the same
     weights, bit for bit on the CPU, as one that ran through. `on_log` gets each log line; `device`,
     `precision`, `compiled` and `recorded` are no part of the experiment, nor is `history`, which
-    saves a generator after every tenth of the steps for the learning curve. torch compiles the
-    networks where `compiled`; a `recorded` step is replayed as a CUDA graph (graphs.py), None:
-    wherever it can be and nothing is compiled.
+    saves a generator after every tenth of the steps for the learning curve, and D beside it where
+    the experiment holds images out. torch compiles the networks where `compiled`; a `recorded` step
+    is replayed as a CUDA graph (graphs.py), None: wherever it can be and nothing is compiled.
 
     Raises Diverged, KeyboardInterrupt (after saving), ValueError for a folder of another run,
     RuntimeError where another process trains there.
@@ -159,11 +159,13 @@ def _check(line: dict, run: Path) -> None:
 
 
 def _pictures(run: Path, model: Model, step: int, images: torch.Tensor, history: bool) -> None:
-    """Save a grid of samples, the last AttnMix batch and, with `history`, the generator."""
+    """Save a grid of samples, the last AttnMix batch and, with `history`, the networks."""
     skip = runs.real_features(model.D, images) if model.e.skip == "instance" else None
     G = model.averaged()
     if history:
         runs.save_generator(run, G, step)
+        if model.e.heldout and model.D is not None:
+            runs.save_discriminator(run, model.D, step)
     grid = runs.generate(G, model.e, 64, seed=0, skip=skip)
     runs.save_grid(run / "samples" / f"step_{step:06d}.png", grid)
     if mixed := getattr(model, "mixed", None):

@@ -10,7 +10,7 @@ from PIL import Image
 from hagan_lite import datasets, evaluation, runs, train
 from hagan_lite.attnmix import Mixed
 from hagan_lite.discriminator import Discriminator, Judgement
-from hagan_lite.evaluation import branches, features
+from hagan_lite.evaluation import branches, features, generalization
 
 
 def save(images, folder):
@@ -178,3 +178,35 @@ def test_each_branch_is_asked_for_itself(image, pixel):
 def test_a_d_without_a_pixel_branch_is_named():
     with pytest.raises(ValueError, match="pixel"):
         branches.sight(Discriminator(size=32, width=4, pixel_branch=False), [])
+
+
+@pytest.mark.parametrize("pixel_branch", [True, False])
+def test_d_over_the_training_ends_with_d_after_the_last_step(tmp_path, pixel_branch):
+    e, images = tiny(heldout=0.3, pixel_branch=pixel_branch), datasets.load("mni152", 32)
+    done = train.train(e, tmp_path / "run", images, history=True)
+    found = evaluation.on_heldout(done, images)
+    over = found["over_training"]
+    assert {kind: over[kind][-1] for kind in found["gap"]} == found["gap"]
+    assert over["step"][-1] == e.steps and len({len(values) for values in over.values()}) == 1
+    assert ("pixel" in over) == pixel_branch
+    one_by_one = evaluation.over_training(done, images)
+    assert one_by_one == over  # the same z and the same boxes every time
+
+
+def test_without_a_history_nothing_is_said_of_d_over_the_training(tmp_path):
+    images = datasets.load("mni152", 32)
+    done = train.train(tiny(heldout=0.3), tmp_path / "run", images)
+    assert "over_training" not in evaluation.on_heldout(done, images)
+    whole = train.train(tiny(), tmp_path / "whole", images, history=True)
+    assert not list((whole / "history").glob("discriminator*"))  # nothing is held out
+
+
+def test_a_d_that_has_learnt_its_images_by_heart_is_told(monkeypatch):
+    """D scores what it knows 1 and all else 0: held-out images lie with generated ones."""
+    known = np.full((4, 1, 32, 32), 200, np.uint8)
+    others = np.full((6, 1, 32, 32), 40, np.uint8)
+    D = Discriminator(size=32, width=4)
+    monkeypatch.setattr(D.image, "forward", lambda x: ((x.mean((1, 2, 3)) > 0).float(), []))
+    judged = generalization.judged(D.image, known, others, others)
+    expected = dict(training=1.0, heldout=0.0, generated=0.0, auc=1.0, image=0.5)
+    assert judged == expected

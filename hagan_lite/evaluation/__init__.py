@@ -11,7 +11,7 @@ from hagan_lite.evaluation.evaluate import (
     of_run,
     summaries,
 )
-from hagan_lite.evaluation.generalization import on_heldout
+from hagan_lite.evaluation.generalization import on_heldout, over_training
 
 __all__ = [
     "Audits",
@@ -23,5 +23,6 @@ __all__ = [
     "of_images",
     "of_run",
     "on_heldout",
+    "over_training",
     "summaries",
 ]

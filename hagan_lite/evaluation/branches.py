@@ -3,9 +3,11 @@
 A branch that cannot tell real from fake has no gradient worth following to give to G.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from hagan_lite.attnmix import Mixed, mix
 from hagan_lite.discriminator import Discriminator
@@ -22,9 +24,19 @@ class Sight(NamedTuple):
     """The chance that the pixel branch scores a real pixel of mixed images above a fake one."""
 
 
+class Pasted(NamedTuple):
+    """Hold real and fake images (B, C, H, W) in [-1, 1] and masks (B, 1, H, W), 1 where real."""
+
+    real: Tensor
+    fake: Tensor
+    mask: Tensor
+
+
 @torch.inference_mode()
-def sight(D: Discriminator, batches: list[Mixed]) -> Sight:
-    """Return how well D's branches tell real from fake in batches of AttnMix, without T.
+def sight(D: Discriminator, batches: Sequence[Mixed | Pasted]) -> Sight:
+    """Return how well D's branches tell real from fake in batches, without T.
+
+    The image branch gets whole images, the pixel branch mixed ones (Eq. 1-2).
 
     Raises ValueError for a D without a pixel branch.
     """

@@ -12,9 +12,11 @@ import torch
 from torch import nn
 
 from hagan_lite import runs
+from hagan_lite.attnmix import box_masks
 from hagan_lite.datasets.loading import Dataset
 from hagan_lite.datasets.pixels import from_uint8
 from hagan_lite.evaluation import metrics
+from hagan_lite.evaluation.branches import Pasted, sight
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import device_of, model_of
 from hagan_lite.system.runtime import pick_device
@@ -27,8 +29,9 @@ def on_heldout(
 
     `metrics`: metrics.evaluate of as many samples as there are held-out images, whatever the run
     was trained on, so that runs of different `n_train` compare. `gap`: :func:`gap_of` the image
-    branch after the last step; absent where the model has none. Empty without held-out images, or
-    with fewer than metrics.FEWEST.
+    branch after the last step; absent where the model has none. `over_training`:
+    :func:`over_training`, for a run that saved its history. Empty without held-out images, or with
+    fewer than metrics.FEWEST.
     """
     e, where = runs.experiment_of(run), pick_device(device)
     training, held = dataset.split(e.heldout, e.n_train)
@@ -41,10 +44,72 @@ def on_heldout(
     if issubclass(model_of(e), Hagan):
         image_branch = runs.load_discriminator(run, device).image
         found["gap"] = gap_of(image_branch, dataset.images[training], dataset.images[held])
+        if scores := over_training(run, dataset, device):
+            found["over_training"] = scores
     return found
 
 
-@torch.inference_mode()
+def over_training(run: Path, dataset: Dataset, device: str = "auto") -> dict[str, list[float]]:
+    """Return how D of every tenth of the training judges images, one number a step in each list.
+
+    `step`; the image branch's mean scores of `training`, `heldout` and `generated` images, as in
+    Karras et al. 2020, Figure 1: a D that overfits moves the held-out images from the training
+    images to the generated ones; `auc`, the chance that a training image scores above a held-out
+    one; `image`, the chance that a held-out image scores above a generated one; `pixel`, the same
+    for the pixels of held-out images with generated boxes in them (only with a pixel branch).
+
+    Generated are as many images as are held out, by the averaged generator of the same step, always
+    from the same z and with the same boxes. Empty where the run saved no history, and for
+    skip="instance", whose G needs D's features.
+    """
+    e = runs.experiment_of(run)
+    saved = sorted((Path(run) / "history").glob("discriminator_step_*.safetensors"))
+    steps = [int(path.stem.rpartition("_")[2]) for path in saved]
+    if not steps or e.skip == "instance":
+        return {}
+    training, held = (dataset.images[part] for part in dataset.split(e.heldout, e.n_train))
+    masks = box_masks(len(held), e.size, torch.Generator().manual_seed(0))
+    found: dict[str, list[float]] = {"step": steps}
+    for step in steps:
+        D = runs.load_discriminator(run, device, step)
+        fake = runs.generate(runs.load_generator(run, device, step), e, len(held))
+        scores = judged(D.image, training, held, fake)
+        if D.pixel is not None:
+            scores["pixel"] = sight(D, _pasted(held, fake, masks)).pixel
+        for name, value in scores.items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def judged(
+    branch: nn.Module, training: np.ndarray, heldout: np.ndarray, generated: np.ndarray
+) -> dict[str, float]:
+    """Return an image branch's mean scores and two chances, as :func:`over_training` has them.
+
+    Images are (N, C, H, W) uint8.
+    """
+    of_three = dict(training=training, heldout=heldout, generated=generated)
+    scores = {kind: _scores(branch, images) for kind, images in of_three.items()}
+    return {kind: values.mean().item() for kind, values in scores.items()} | dict(
+        auc=metrics.chance_above(scores["training"], scores["heldout"]),
+        image=metrics.chance_above(scores["heldout"], scores["generated"]),
+    )
+
+
+def _pasted(
+    real: np.ndarray, fake: np.ndarray, masks: torch.Tensor, batch: int = 64
+) -> list[Pasted]:
+    """Return batches of uint8 real images, of fake ones and of masks of what stays real."""
+    return [
+        Pasted(
+            from_uint8(torch.tensor(real[start : start + batch])),
+            from_uint8(torch.tensor(fake[start : start + batch])),
+            masks[start : start + batch],
+        )
+        for start in range(0, len(real), batch)
+    ]
+
+
 def gap_of(branch: nn.Module, training: np.ndarray, heldout: np.ndarray) -> dict[str, float]:
     """Return how an image branch scores uint8 training and held-out images (N, C, H, W).
 
@@ -57,6 +122,7 @@ def gap_of(branch: nn.Module, training: np.ndarray, heldout: np.ndarray) -> dict
     return dict(training=one.mean().item(), heldout=other.mean().item(), auc=auc)
 
 
+@torch.inference_mode()
 def _scores(branch: nn.Module, images: np.ndarray, batch: int = 64) -> torch.Tensor:
     """Return an image branch's scores (N,) on the CPU."""
     where, parts = device_of(branch), []

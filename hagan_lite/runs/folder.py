@@ -8,6 +8,7 @@ checkpoint.pt            everything the next step depends on
 samples/step_*.png       a grid of the averaged generator's images, always of the same z
 snapshots/step_*.safetensors   AttnMix batches as they were trained on, for Figure 7
 history/step_*.safetensors     the averaged generator at every tenth of the training, if `history`
+history/discriminator_step_*.safetensors   D at the same steps, where images are held out
 generator.safetensors    the averaged generator after the last step: only a finished run has it
 """
 
@@ -139,8 +140,12 @@ def generator_file(run: Path, step: int | None = None) -> Path:
 
 def save_generator(run: Path, ema: nn.Module, step: int | None = None) -> Path:
     """Write the averaged generator's weights to :func:`generator_file` and return that path."""
-    tensors = {k: v.contiguous().cpu() for k, v in ema.state_dict().items()}
-    return write_atomically(generator_file(run, step), lambda f: f.write(save(tensors)))
+    return _save_weights(ema, generator_file(run, step))
+
+
+def _save_weights(net: nn.Module, path: Path) -> Path:
+    tensors = {k: v.contiguous().cpu() for k, v in net.state_dict().items()}
+    return write_atomically(path, lambda f: f.write(save(tensors)))
 
 
 def load_generator(run: Path, device: str = "auto", step: int | None = None) -> nn.Module:
@@ -164,16 +169,29 @@ def load_generator(run: Path, device: str = "auto", step: int | None = None) -> 
     return G.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
-def load_discriminator(run: Path, device: str = "auto") -> nn.Module:
-    """Load D after the last step, in eval mode.
+def discriminator_file(run: Path, step: int | None = None) -> Path:
+    """Return the path of D after `step`, or of a shipped run's D after the last step if None."""
+    if step is None:
+        return Path(run) / "discriminator.safetensors"
+    return Path(run) / "history" / f"discriminator_step_{step:06d}.safetensors"
 
-    Its weights are in the checkpoint, or in discriminator.safetensors of a run that is shipped.
+
+def save_discriminator(run: Path, D: nn.Module, step: int) -> Path:
+    """Write D's weights to :func:`discriminator_file` and return that path."""
+    return _save_weights(D, discriminator_file(run, step))
+
+
+def load_discriminator(run: Path, device: str = "auto", step: int | None = None) -> nn.Module:
+    """Load D after `step`, or after the last step if None, in eval mode.
+
+    Weights of the last step are in the checkpoint, or in discriminator.safetensors of a run that is
+    shipped; those of earlier steps are in the history, if it was saved.
     """
     e, where = experiment_of(run), pick_device(device)
-    shipped = Path(run) / "discriminator.safetensors"
+    path = discriminator_file(run, step)
     _, D = model_of(e).networks(e)
-    if shipped.exists():
-        D.load_state_dict(load_file(shipped))
+    if step is not None or path.exists():
+        D.load_state_dict(load_file(path))
     else:
         D.load_state_dict(load_checkpoint(Path(run) / "checkpoint.pt", CPU)["D"])
     return D.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
