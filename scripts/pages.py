@@ -27,6 +27,7 @@ from hagan_lite.report import (
     table1,
     tables,
     verdicts,
+    watched,
 )
 from hagan_lite.report.experiments import AT_256, EARLIER, FULL, LONGER, ladder, tried, with_rivals
 from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED
@@ -403,6 +404,12 @@ def what_d_says(records: Records) -> str:
     return tables.markdown(table) if len(table) else NOTHING
 
 
+def d_over_training(records: Records) -> str:
+    """Return how D judged training, held-out and generated images while it learnt."""
+    table = watched.table(records, "cpu")
+    return tables.markdown(table) if len(table) else NOTHING
+
+
 STEP = "row of Table IV, or a control"
 LADDER, EARLIER_LADDER = ladder("covid-ct", "cpu"), ladder("covid-ct", "cpu", **EARLIER)
 PARTS: dict[str, Callable[[Records], str]] = dict(
@@ -430,6 +437,7 @@ PARTS: dict[str, Callable[[Records], str]] = dict(
     few_images=few_images,
     budgets=at_every_budget,
     what_d_says=what_d_says,
+    d_over_training=d_over_training,
     table_1=printed_cells,
     verdicts=ledger_by_verdict,
     budget=papers_budget,

@@ -153,6 +153,21 @@ def test_few_images_has_a_line_per_model_through_the_means_of_its_runs_and_marks
     assert upper.get_ylim()[0] == 0 and "training images" in other.get_xlabel()
 
 
+def test_d_over_the_training_has_a_line_for_each_kind_of_image_and_a_thin_one_for_each_run():
+    """Only the first model has a pixel branch, and only the second has two runs."""
+    scores = dict(training=[0.6, 0.8], heldout=[0.5, 0.4], generated=[0.3, 0.2])
+    chances = dict(auc=[0.5, 0.9], image=[0.8, 0.6])
+    one = dict(step=[10, 20]) | scores | chances
+    groups = {"hagan": [one | dict(pixel=[0.5, 0.55])], "base with T": [one, one]}
+    upper, other, lower, last = drawing.d_over_training(groups).axes
+    heights = [line.get_ydata().tolist() for line in upper.lines]
+    assert heights == list(scores.values())
+    assert len(other.lines) == 3 * (2 + 1)  # each run, and their mean
+    chance, pixel = [0.5, 0.5], [0.5, 0.55]
+    assert [list(line.get_ydata()) for line in lower.lines] == [*chances.values(), pixel, chance]
+    assert "2 runs" in other.get_title() and len(last.lines) == 2 * 3 + 1
+
+
 def test_no_figure_stays_open(made):
     assert plt.get_fignums() == []
 

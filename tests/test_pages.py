@@ -44,7 +44,7 @@ def test_a_part_that_nothing_draws_is_an_error():
     "name",
     ["four", "measured", "measured_pairs", "earlier_pairs", "acdc", "lgg", "figure_7"]
     + ["few_images", "budgets", "what_d_says", "longer", "longer_pairs", "acdc_pairs", "lgg_pairs"]
-    + ["where_run", "paper_preset", "models", "larger", "larger_acdc"],
+    + ["where_run", "paper_preset", "models", "larger", "larger_acdc", "d_over_training"],
 )
 def test_a_part_without_records_says_so(name):
     assert pages.PARTS[name]([]) == pages.NOTHING

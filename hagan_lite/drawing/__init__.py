@@ -52,7 +52,14 @@ from hagan_lite.drawing.training import (
     shift_band,
     training_curves,
 )
-from hagan_lite.drawing.verdict import ForestRow, ModelRow, few_images, forest, runs_by_model
+from hagan_lite.drawing.verdict import (
+    ForestRow,
+    ModelRow,
+    d_over_training,
+    few_images,
+    forest,
+    runs_by_model,
+)
 
 __all__ = [
     "COLOURS",
@@ -69,6 +76,7 @@ __all__ = [
     "Plane",
     "audited",
     "bars",
+    "d_over_training",
     "few_images",
     "figure_3",
     "figure_7",

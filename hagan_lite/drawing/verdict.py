@@ -1,4 +1,4 @@
-"""Draw verdicts: effects with their intervals, models run by run, and training on few images."""
+"""Draw verdicts: effects with intervals, models run by run, few images, D over the training."""
 
 import textwrap
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hagan_lite.drawing.lessons import LARGE
-from hagan_lite.drawing.style import COLOURS, PHASE, new_figure, say_why_empty
+from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, PHASE, REAL, new_figure, say_why_empty
 
 BOTH_WITH_T, NOT_BOTH = COLOURS[0], COLOURS[1]
 """Colours of comparisons in which both sides were trained with T, and of others."""
@@ -198,4 +198,50 @@ def few_images(table: pd.DataFrame) -> Figure:
     handles, labels = axes[1, 0].get_legend_handles_labels()
     where = dict(loc="outside lower center", ncols=4, frameon=False)
     figure.legend(handles, labels, fontsize=LARGE, **where)
+    return figure
+
+
+_SCORES = {
+    "training": (REAL, "-", "training images"),
+    "heldout": (REAL, "--", "held-out images"),
+    "generated": (FAKE, "-", "generated images"),
+}
+_CHANCES = {
+    "auc": (REAL, "-", "a training image above a held-out one"),
+    "image": (FAKE, "-", "a held-out image above a generated one"),
+    "pixel": (MIXED, "-", "a real pixel of a mixed held-out image above a generated one"),
+}
+
+
+def d_over_training(groups: dict[str, list[dict[str, list[float]]]], title: str = "") -> Figure:
+    """Draw how D judged images while it learnt, one column a model, from D's own records.
+
+    A group holds what generalization.over_training returned for each run of a model, all with the
+    same steps. Above are the image branch's mean scores, below three chances; a thick line is the
+    mean of the runs, a thin one a run.
+    """
+    figure, axes = new_figure(2, len(groups), 3.6 * len(groups), 6.8, sharex=True, sharey="row")
+    for (upper, lower), (name, runs) in zip(axes.T, groups.items(), strict=True):
+        for axis, kinds in ((upper, _SCORES), (lower, _CHANCES)):
+            for kind, (colour, dash, label) in kinds.items():
+                lines = np.array([run[kind] for run in runs if kind in run])
+                steps = runs[0]["step"]
+                if len(lines) > 1:
+                    axis.plot(steps, lines.T, dash, color=colour, lw=0.8, alpha=0.6)
+                if len(lines):
+                    axis.plot(steps, lines.mean(0), dash, color=colour, lw=2.5, label=label)
+            axis.tick_params(labelsize=LARGE)
+            axis.grid(color="0.92")
+        lower.axhline(0.5, color=PHASE, ls=":", lw=1.5, label="a guess")
+        runs_in_words = f", {len(runs)} runs" if len(runs) > 1 else ""
+        upper.set_title(f"{name}{runs_in_words}", fontsize=LARGE + 1)
+        lower.set_xlabel("training step", fontsize=LARGE + 1)
+    axes[0, 0].set_ylabel("mean score of D's image\nbranch (real is 1, fake is 0)", fontsize=LARGE)
+    axes[1, 0].set_ylabel("chance that D scores", fontsize=LARGE)
+    figure.suptitle(title, fontsize=LARGE + 2)
+    entries = {}
+    for axis in axes.flat:  # a model without a pixel branch lacks one of them
+        entries |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    where = dict(loc="outside lower center", ncols=3, frameon=False, fontsize=LARGE - 1)
+    figure.legend(entries.values(), entries.keys(), **where)
     return figure

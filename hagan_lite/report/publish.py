@@ -11,7 +11,7 @@ from hagan_lite import drawing, paper, runs
 from hagan_lite.config import Experiment
 from hagan_lite.drawing.attnmix import shift_over_training
 from hagan_lite.drawing.evaluation import learning_curves, recipes
-from hagan_lite.report import budgets, table1, tables
+from hagan_lite.report import budgets, table1, tables, watched
 from hagan_lite.report.claims import ledger
 from hagan_lite.report.experiments import (
     EARLIER,
@@ -65,8 +65,8 @@ def pictures_of(records: Records, preset: str) -> dict[str, Figure]:
     """Return the pictures by name; one without a record is not drawn.
 
     They are Tables II to IV, FD over the training for every data set, preset and number of steps
-    that has curves, training on few images, and the shift of HAGAN's labels in the training of the
-    first seed.
+    that has curves, training on few images, D over the training, and the shift of HAGAN's labels in
+    the training of the first seed.
     """
     mine = []
     for record in records:
@@ -80,6 +80,7 @@ def pictures_of(records: Records, preset: str) -> dict[str, Figure]:
     few = tables.runs_on_few_images(few_images(preset), records)
     if len(few):
         pictures["few_images"] = drawing.few_images(few)
+    pictures |= _d_over_training(records, preset)
     hagan = Experiment.make("hagan", DATA, preset)
     for record in mine:
         if "log" in record and Experiment.from_dict(record["experiment"]) == hagan:
@@ -116,6 +117,17 @@ def _drawn_tables(mine: Records, preset: str) -> dict[str, _Drawn]:
         "Table IV", tables.table_4(rows, mine), runs.by_row(rows, mine)
     )
     return drawn
+
+
+def _d_over_training(records: Records, preset: str) -> dict[str, Figure]:
+    """Return a picture of D's scores over the training for each budget at which D was watched."""
+    pictures = {}
+    for images, steps, runs_of in watched.found(records, preset):
+        if len(runs_of) >= FEWEST_CURVES:
+            title = f"{watched.DATA}, {images} training images, {steps:,} steps"
+            picture = drawing.d_over_training(runs_of, title)
+            pictures[f"{watched.DATA}-{preset}-{steps}-d-on-{images}"] = picture
+    return pictures
 
 
 def _learning_curves(records: Records) -> dict[str, Figure]:

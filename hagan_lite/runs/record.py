@@ -1,8 +1,10 @@
 """Result records: small JSON files from which every table and figure is drawn (data/results)."""
 
+import json
 import math
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -161,7 +163,7 @@ def by_row(
     """
     of_recipe: dict[tuple[str, bool], list[dict]] = {}
     for r in comparable(records):
-        recipe = _recipe(Experiment.from_dict(r["experiment"]))
+        recipe = _recipe_of(json.dumps(r["experiment"]))
         of_recipe.setdefault(recipe, []).append(r)
     of_row = {}
     for name, e in rows:
@@ -170,9 +172,16 @@ def by_row(
     return of_row
 
 
+@cache
 def _recipe(e: Experiment) -> tuple[str, bool]:
     """Return what experiments of one row have in common: all but the seed, or SEARCH_SEED."""
     return replace(e, seed=0).hash, e.seed == SEARCH_SEED
+
+
+@cache
+def _recipe_of(experiment: str) -> tuple[str, bool]:
+    """Return :func:`_recipe` of a record's experiment, which is checked once and not each time."""
+    return _recipe(Experiment.from_dict(json.loads(experiment)))
 
 
 def each_once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,0 +1,65 @@
+"""Follow D on training, held-out and generated images, wherever records kept what it said."""
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from hagan_lite.report.experiments import FEW, LONGER, watched
+from hagan_lite.runs.record import Records, by_row
+
+DATA = "covid-ct"
+OverTraining = dict[str, list[float]]
+"""What generalization.over_training returns for a run."""
+
+
+class Watched(NamedTuple):
+    """Hold the runs of each model on so many images, with so many steps."""
+
+    images: int
+    steps: int
+    runs: dict[str, list[OverTraining]]
+
+
+def found(records: Records, preset: str) -> list[Watched]:
+    """Return every number of images and steps at which a model's D was watched, fewest first.
+
+    Of a model's runs those count that have the same steps as its first.
+    """
+    with_d = [r for r in records if "over_training" in r.get("heldout", {})]
+    every = []
+    for n in FEW[DATA]:
+        for changes in ({}, dict(steps=LONGER)):
+            rows = watched(DATA, preset, n_train=n, **changes)
+            of_row = by_row(rows, with_d)
+            runs = {name: _alike(of_row[name]) for name, _ in rows if name in of_row}
+            if runs:
+                images = next(iter(of_row.values()))[0]["data"]["n_train"]
+                every.append(Watched(images, rows[0][1].steps, runs))
+    return every
+
+
+def _alike(records: Records) -> list[OverTraining]:
+    each = [r["heldout"]["over_training"] for r in records]
+    return [over for over in each if over["step"] == each[0]["step"]]
+
+
+CHANCES = {
+    "auc": "a training image above a held-out one",
+    "image": "a held-out image above a generated one",
+    "pixel": "the same of pixels, in mixed images",
+}
+"""Headings of :func:`table`: the chance that D scores ..."""
+
+
+def table(records: Records, preset: str) -> pd.DataFrame:
+    """Return chances half-way through the training and at its end, means over a model's runs."""
+    rows = []
+    for images, steps, of_model in found(records, preset):
+        for name, runs in of_model.items():
+            row: dict[str, Any] = {"training images": images, "steps": steps, "model": name}
+            for kind, heading in CHANCES.items():
+                values = pd.DataFrame([run[kind] for run in runs if kind in run]).mean()
+                if len(values):
+                    row[heading] = f"{values.iloc[len(values) // 2 - 1]:.2f}, {values.iloc[-1]:.2f}"
+            rows.append(row | {"runs": len(runs)})
+    return pd.DataFrame(rows)
