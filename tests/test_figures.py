@@ -94,19 +94,23 @@ def test_the_shifts_width_is_drawn_where_the_entropy_was(smoke_run):
 
 def test_learning_curves_show_the_mean_the_spread_of_seeds_and_the_floor(smoke_run):
     score = dict(extractor="efficientnet-lite0", floor=40.0, fd=200.0)
-    records = []
-    for scores in ([300.0, 200.0], [200.0, 100.0]):
-        curve = dict(step=[10, 20], fd=scores)
-        records.append(runs.make_record(smoke_run, score, curve=curve))
-    axis = drawing.learning_curves({"hagan": records}).axes[0]
-    drawn = [line.get_ydata() for line in axis.lines]
-    assert [250, 150] in [list(y) for y in drawn]
-    (band,) = axis.collections
+
+    def with_curve(*scores):
+        curve = dict(step=[10, 20], fd=list(scores))
+        return runs.make_record(smoke_run, score, curve=curve)
+
+    two, one = [with_curve(300.0, 200.0), with_curve(200.0, 100.0)], [with_curve(280.0, 290.0)]
+    bare = runs.make_record(smoke_run, score)
+    figure = drawing.learning_curves({"hagan": two, "other": one, "none": [bare]}, "a title")
+    first, second, *rest = (axis for axis in figure.axes if axis.axison)
+    assert "hagan, 2 runs" in first.get_title() and "1 run" in second.get_title() and not rest
+    others, mean, ring = (list(line.get_ydata()) for line in first.lines)
+    assert (others, mean, ring) == ([280, 290], [250, 150], [150])
+    (band,) = first.collections
     corners = {tuple(corner) for corner in band.get_paths()[0].vertices}
     assert {(10, 300), (10, 200), (20, 200), (20, 100)} <= corners
-    legend = axis.figure.legends[0].get_texts()
-    assert any("40" in text.get_text() for text in legend)
-    assert "FD" in axis.get_ylabel() and axis.get_xlabel() == "training step"
+    assert "a title" in figure.get_suptitle() and "40" in figure.get_suptitle()
+    assert first.get_ylabel() == "FD" and second.get_xlabel() == "training step"
 
 
 def test_a_forest_plot_shows_effect_interval_and_whether_it_is_decided():

@@ -222,46 +222,60 @@ def recipes(
 
 
 def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") -> Figure:
-    """Draw FD over the training: a line for the mean of a group's seeds, a band from least to most.
+    """Draw FD over the training, a panel a group: its mean, and a band from least to most.
 
-    A group holds the records of one recipe, all of one extractor (record.by_row). A ring marks the
-    smallest mean, which is what "the best checkpoint" reports. Records without a curve, or with
-    other steps than the first of their group, are left out. The axis is logarithmic, because FD
-    falls several-fold and late differences are small. Where the floor lies far below all curves,
-    it stands as a number in place of a line.
+    A group holds the records of one recipe, all of one extractor (record.by_row); grey lines are
+    the means of the other groups. A ring marks the smallest mean, which is what "the best
+    checkpoint" reports. Records without a curve, or with other steps than the first of their group,
+    are left out. The axis is logarithmic, because FD falls several-fold and late differences are
+    small. The floor lies far below and stands as a number.
     """
-    figure, axes = new_figure(1, 1, 7.5, 5)
-    axis, floors, kind = axes[0, 0], [], "fd"
-    for i, (name, records) in enumerate(groups.items()):
-        drawn = _with_the_same_steps(records)
-        if not drawn:
-            continue
-        curves = [record["curve"] for record in drawn]
-        kind = next(key for key in curves[0] if key != "step")
-        step, scores = curves[0]["step"], np.array([curve[kind] for curve in curves])
-        colour, style = COLOURS[i % len(COLOURS)], "-" if i < len(COLOURS) else "--"
-        if len(drawn) > 1:
-            axis.fill_between(step, scores.min(0), scores.max(0), color=colour, alpha=0.12, lw=0)
-        mean = scores.mean(0)
-        label = f"{name}, {len(drawn)} seeds" if len(drawn) > 1 else name
-        axis.plot(step, mean, style, color=colour, lw=2, label=label)
-        axis.plot(step[mean.argmin()], mean.min(), "o", color=colour, ms=9, fillstyle="none")
-        floors += [record["metrics"]["floor"] for record in drawn]
-    if not floors:
-        say_why_empty(axis, "no record has a curve: hagan run --curve")
+    alike = {name: _with_the_same_steps(records) for name, records in groups.items()}
+    drawn = {name: records for name, records in alike.items() if records}
+    if not drawn:
+        figure, axes = new_figure(1, 1, 7.5, 5)
+        say_why_empty(axes[0, 0], "no record has a curve: hagan run --curve")
         return figure
-    floor, lowest = float(np.mean(floors)), min(min(line.get_ydata()) for line in axis.lines)
-    floor_label = f"one half of the real images against the other: {floor:.1f}"
-    if floor > lowest / 2:
-        axis.axhline(floor, color=PHASE, ls="--", lw=1, label=floor_label)
-    else:
-        axis.plot([], [], " ", label=floor_label)
-    axis.set(title=title, xlabel="training step", yscale="log")
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 3, 5, 7)))
-    axis.yaxis.set_major_formatter(ScalarFormatter())
-    axis.yaxis.set_minor_formatter(NullFormatter())
-    axis.set_ylabel(f"{DISTANCES[kind].label} (ring: the smallest)")
-    _legend_below(figure, axis, 9, columns=3)
+    columns = min(3, len(drawn))
+    rows = math.ceil(len(drawn) / columns)
+    figure, axes = new_figure(
+        rows, columns, 4 * columns, 3.3 * rows + 0.7, sharex=True, sharey=True
+    )
+    curves = {name: [record["curve"] for record in records] for name, records in drawn.items()}
+    kind = next(key for key in next(iter(curves.values()))[0] if key != "step")
+    digits = DISTANCES[kind].digits
+    for axis, (name, mine) in zip(axes.flat, curves.items(), strict=False):
+        for other in curves.values():
+            if other is not mine:
+                means = np.mean([curve[kind] for curve in other], 0)
+                axis.plot(other[0]["step"], means, color="0.75", lw=1, label="the others' means")
+        step, scores = mine[0]["step"], np.array([curve[kind] for curve in mine])
+        axis.fill_between(step, scores.min(0), scores.max(0), color=COLOURS[0], alpha=0.2, lw=0)
+        mean = scores.mean(0)
+        axis.plot(step, mean, color=COLOURS[0], lw=2.5, label="mean; band: from least to most")
+        ring = dict(color=COLOURS[0], ms=10, fillstyle="none", label="the smallest mean")
+        axis.plot(step[mean.argmin()], mean.min(), "o", **ring)
+        of_runs = f"{len(mine)} runs" if len(mine) > 1 else "1 run"
+        axis.set_title(f"{name}, {of_runs}, at the end {mean[-1]:.{digits}f}", fontsize=11)
+        axis.grid(color="0.92")
+        axis.set_yscale("log")
+    for axis in axes.flat[len(drawn) :]:
+        axis.set_axis_off()
+    for axis in axes.flat[max(0, len(drawn) - columns) : len(drawn)]:  # the lowest of each column
+        axis.set_xlabel("training step")
+        axis.tick_params(labelbottom=True)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(DISTANCES[kind].label)
+    first = axes[0, 0]
+    first.yaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 3, 4, 6, 8)))
+    first.yaxis.set_major_formatter(ScalarFormatter())
+    first.yaxis.set_minor_formatter(NullFormatter())
+    floor = np.mean(
+        [record["metrics"]["floor"] for records in drawn.values() for record in records]
+    )
+    below = f"one half of the real images against the other: {floor:.{digits}f}"
+    figure.suptitle(f"{title} ({below})" if title else below, fontsize=12)
+    _legend_below(figure, first, 10)
     return figure
 
 
