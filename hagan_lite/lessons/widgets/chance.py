@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import traitlets
-from scipy.stats import nct
-from scipy.stats import t as t_distribution
 
 from hagan_lite.lessons.widgets.base import Explorer, module
 
@@ -74,11 +72,16 @@ class ChanceExplorer(Explorer):
     @property
     def p(self) -> float:
         """The chance that equal rows differ by as much, in either direction."""
+        from scipy.stats import t as t_distribution  # a second: only where an explorer asks
+
         return float(2 * t_distribution.sf(self.difference / self.error, self.freedom))
 
     @property
     def power(self) -> float:
         """The chance that the test decides where the true difference is `difference`."""
+        from scipy.stats import nct
+        from scipy.stats import t as t_distribution
+
         critical = t_distribution.isf(self.level / 2, self.freedom)
         shift = self.difference / self.error
         above = nct.sf(critical, self.freedom, shift)
