@@ -37,7 +37,13 @@ FEW = {"covid-ct": (50, 100, 200, 0), "acdc": (100, 400, 0)}
 """Numbers of training images of the experiments on few; 0 for all that are not held out."""
 HELD_OUT = 0.2
 """The share of images that the experiments on few never train on."""
-WATCHED = FAIR_RIVALS | {"hagan without T": ("hagan", dict(augment=""))}
+WATCHED: dict[str, tuple[str, dict[str, Any]]] = {
+    "base": ("dcgan", dict(flips=False)),
+    "hagan without T": ("hagan", dict(augment="")),
+    "base with T": FAIR_RIVALS["base with T"],
+    "sagan with T": FAIR_RIVALS["sagan with T"],
+    "hagan": FAIR_RIVALS["hagan"],
+}
 """Models whose D is watched on held-out images over the training: (model, changes) by name."""
 FULL = "+ training strategy = hagan"
 """The row of the ladder that is all of HAGAN."""
@@ -192,7 +198,7 @@ def fair_rivals(
 def watched(
     dataset: str, preset: str, seed: int = 0, **changes: Any
 ) -> list[tuple[str, Experiment]]:
-    """Return WATCHED with HELD_OUT images held out, as (name, experiment)."""
+    """Return WATCHED with a share of HELD_OUT held out, as (name, experiment)."""
     held = dict(heldout=HELD_OUT) | changes
     return [
         (name, _make(model, dataset, preset, seed, own | held))
