@@ -1,4 +1,5 @@
 import copy
+import functools
 import json
 
 import nbformat
@@ -143,6 +144,7 @@ def test_the_papers_numbers_are_the_papers():
         assert paper.PAPER[key] == {k: v for k, v in given[key].items() if k != "units"}
 
 
+@functools.cache  # no test changes a record
 def committed():
     return runs.load_records(ROOT / "data" / "results")
 
