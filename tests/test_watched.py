@@ -27,10 +27,14 @@ def test_each_number_of_images_and_of_steps_is_found_by_itself():
 
 def test_the_table_has_chances_half_way_and_at_the_end_and_blanks_where_there_is_no_pixel_branch():
     table = watched.table([run_of("hagan"), run_of("base with T"), run_of("hagan", seed=1)], "cpu")
+    assert table.columns[-1] == "runs"
     table = table.set_index("model")
     knows, _, pixels = watched.CHANCES.values()
     assert table.loc["hagan", knows] == "0.60, 0.80" and table.loc["hagan", "runs"] == 2
-    assert table.loc["hagan", pixels] == "0.25, 0.25" and table[pixels].isna().tolist() == [0, 1]
+    assert table.loc["hagan", pixels] == "0.25, 0.25" and table[pixels].isna().to_dict() == {
+        "base with T": True,
+        "hagan": False,
+    }
 
 
 def test_a_run_that_was_watched_at_other_steps_is_left_out_of_the_mean():

@@ -202,14 +202,14 @@ def few_images(table: pd.DataFrame) -> Figure:
 
 
 _SCORES = {
-    "training": (REAL, "-", "training images"),
-    "heldout": (REAL, "--", "held-out images"),
-    "generated": (FAKE, "-", "generated images"),
+    "training": (REAL, "-", "above: training images"),
+    "heldout": (REAL, "--", "above: held-out images"),
+    "generated": (FAKE, "-", "above: generated images"),
 }
 _CHANCES = {
-    "auc": (REAL, "-", "a training image above a held-out one"),
-    "image": (FAKE, "-", "a held-out image above a generated one"),
-    "pixel": (MIXED, "-", "a real pixel of a mixed held-out image above a generated one"),
+    "auc": (REAL, "-.", "below: a training image over a held-out one"),
+    "image": (FAKE, "-.", "below: a held-out image over a generated one"),
+    "pixel": (MIXED, "-.", "below: a real pixel over a generated one, in mixed images"),
 }
 
 
@@ -220,7 +220,7 @@ def d_over_training(groups: dict[str, list[dict[str, list[float]]]], title: str 
     same steps. Above are the image branch's mean scores, below three chances; a thick line is the
     mean of the runs, a thin one a run.
     """
-    figure, axes = new_figure(2, len(groups), 3.6 * len(groups), 6.8, sharex=True, sharey="row")
+    figure, axes = new_figure(2, len(groups), 3.1 * len(groups), 6.4, sharex=True, sharey="row")
     for (upper, lower), (name, runs) in zip(axes.T, groups.items(), strict=True):
         for axis, kinds in ((upper, _SCORES), (lower, _CHANCES)):
             for kind, (colour, dash, label) in kinds.items():
@@ -232,12 +232,12 @@ def d_over_training(groups: dict[str, list[dict[str, list[float]]]], title: str 
                     axis.plot(steps, lines.mean(0), dash, color=colour, lw=2.5, label=label)
             axis.tick_params(labelsize=LARGE)
             axis.grid(color="0.92")
-        lower.axhline(0.5, color=PHASE, ls=":", lw=1.5, label="a guess")
+        lower.axhline(0.5, color=PHASE, ls=":", lw=1.5, label="below: a guess")
         runs_in_words = f", {len(runs)} runs" if len(runs) > 1 else ""
         upper.set_title(f"{name}{runs_in_words}", fontsize=LARGE + 1)
         lower.set_xlabel("training step", fontsize=LARGE + 1)
     axes[0, 0].set_ylabel("mean score of D's image\nbranch (real is 1, fake is 0)", fontsize=LARGE)
-    axes[1, 0].set_ylabel("chance that D scores", fontsize=LARGE)
+    axes[1, 0].set_ylabel("chance that D scores\none image over another", fontsize=LARGE)
     figure.suptitle(title, fontsize=LARGE + 2)
     entries = {}
     for axis in axes.flat:  # a model without a pixel branch lacks one of them

@@ -44,8 +44,8 @@ def _alike(records: Records) -> list[OverTraining]:
 
 
 CHANCES = {
-    "auc": "a training image above a held-out one",
-    "image": "a held-out image above a generated one",
+    "auc": "a training image over a held-out one",
+    "image": "a held-out image over a generated one",
     "pixel": "the same of pixels, in mixed images",
 }
 """Headings of :func:`table`: the chance that D scores ..."""
@@ -62,4 +62,5 @@ def table(records: Records, preset: str) -> pd.DataFrame:
                 if len(values):
                     row[heading] = f"{values.iloc[len(values) // 2 - 1]:.2f}, {values.iloc[-1]:.2f}"
             rows.append(row | {"runs": len(runs)})
-    return pd.DataFrame(rows)
+    columns = ["training images", "steps", "model", *CHANCES.values(), "runs"]
+    return pd.DataFrame(rows, columns=columns)
