@@ -125,12 +125,12 @@ def grid() -> list[Cell]:
     cells += [Cell(e, bring="samples") for e in rows(FOUR[:2], "acdc", at)]
     cells += _cells(rows(FOUR[2:], "acdc", at) + rows(FOUR, "acdc", at + 1))
     cells += _cells(rows(FOUR, "lgg", at, at + 1))
-    cells += _cells(few_images(at))
+    cells += _cells(watched(at, steps=LONGER) + watched(at) + few_images(at), curve=True)
     cells += _cells(rungs(FIRST_ROWS, at, at + 1))
     cells += _cells(rungs(SKIP, at + 3, at + 4, at + 5), curve=True)
     cells += _cells(rows(FOUR, "acdc", at + 2) + rows(FOUR, "lgg", at + 2))
     cells += [Cell(e, bring="grid") for e in at_256("acdc", at + 1) + at_256("covid-ct", at + 1)]
-    cells += _cells(few_images(at + 1))
+    cells += _cells(watched(at + 1, steps=LONGER) + few_images(at + 1), curve=True)
     every_row = tuple(name for name, _ in ladder("covid-ct", "cpu"))
     cells += _cells(rungs(every_row, at, at + 1, at + 2))
     for dataset in ("covid-ct", "acdc", "lgg"):
@@ -178,6 +178,11 @@ def _cells(experiments: list[Experiment], curve: bool = False) -> list[Cell]:
 def few_images(seed: int) -> list[Experiment]:
     """Return HAGAN and its rivals with T on few images and on more, a fifth always held out."""
     return [e for _, e in experiments.few_images("cpu", seed)]
+
+
+def watched(seed: int, **changes: Any) -> list[Experiment]:
+    """Return the models whose D is asked about held-out images over the training."""
+    return [e for _, e in experiments.watched("covid-ct", "cpu", seed, **changes)]
 
 
 def at_256(dataset: str, seed: int) -> list[Experiment]:
