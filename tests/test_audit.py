@@ -89,3 +89,13 @@ def test_real_chest_cts_are_not_suspected_and_copies_of_them_are(covid_ct):
     assert audit(train, flat(noisy.astype(np.uint8)), flat(d.images[out])).verdict.startswith(
         "suspicious"
     )
+
+
+def test_distances_are_those_of_the_nearest_rows_and_a_copy_is_at_none():
+    training, samples = cloud(300, 2), cloud(700, 3)
+    samples[5] = training[9]
+    result = audit(training, samples, cloud(20, 4))
+    each = torch.linalg.vector_norm(samples[:, None] - training[None], dim=2)
+    assert result.samples == pytest.approx(each.min(1).values.numpy())
+    assert result.samples[5] == 0 and result.nearest[5] == 9
+    assert (result.nearest == each.argmin(1).numpy()).all()
