@@ -112,7 +112,7 @@ def test_at_the_preset_paper_the_models_with_attention_lead_from_step_2600_on(re
 
 
 def test_at_256_pixels_hagan_is_ahead_of_sagan_with_t_and_behind_the_dcgan(records):
-    """Results: "Table III"; lesson 14."""
+    """Results: "Table III"; lessons 14 and 17."""
     rivals = runs.by_row(experiments.with_rivals("table3", "covid-ct", "cpu"), records)
     lead = of_pair(rivals, "hagan", "sagan with T")
     assert lead.verdict == verdicts.UNDECIDED and lead.effect > 50 and lead.runs == (2, 2)
@@ -129,6 +129,9 @@ def test_at_256_pixels_hagan_is_ahead_of_sagan_with_t_and_behind_the_dcgan(recor
     assert max(map(distance_of, acdc["hagan"])) < min(map(distance_of, acdc["sagan with T"]))
     hagan, sagan = (fid_768(acdc[name]) for name in ("hagan", "sagan with T"))
     assert sum(hagan) > sum(sagan)
+    (base,) = acdc["base with T"]
+    low, high = sorted(map(distance_of, acdc["hagan"]))
+    assert low < distance_of(base) < high and fid_768([base])[0] < min(hagan + sagan)
     before = runs.by_row(rows_of("table3", "covid-ct", "cpu", **EARLIER), records)
     assert mean(before["sagan"]) - mean(before["hagan"]) > lead.effect
 
