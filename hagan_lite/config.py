@@ -53,13 +53,14 @@ class Experiment(own_folder.OwnFolder):
     """Name every choice of one run. Make one with :meth:`make`; the defaults are HAGAN's at `cpu`.
 
     Raises ValueError, naming the field and what it may be, for a value that no code path
-    understands. A baseline's file has a subclass of it, `Choices`, with what that model sets
-    otherwise and the fields that it alone has.
+    understands; :meth:`make` also for a field that the model does not use. A baseline's file has a
+    subclass of it, `Choices`, with what that model sets otherwise and the fields that it alone has.
     """
 
     SETS: ClassVar[dict[str, Any]] = {}  # fields that the model sets otherwise, at every preset
     SETS_AT: ClassVar[dict[str, dict[str, Any]]] = {}  # and by preset
     UNUSED: ClassVar[tuple[str, ...]] = ()  # fields that decide nothing in this model
+    REFUSED: ClassVar[tuple[str, ...]] = ()  # fields of HAGAN's parts, which this model lacks
 
     model: str = choice("hagan", "which model is trained", "Table II", one_of=MODELS)
     dataset: str = choice("mni152", "a data set's name, or a folder of images", "IV-A")
@@ -139,10 +140,9 @@ class Experiment(own_folder.OwnFolder):
             raise ValueError(f"model={self.model!r}: {make} makes its experiments")
         if self.phase_two is None:
             object.__setattr__(self, "phase_two", self.steps // 5)
-        # Without AttnMix no label follows the map: runs that are equal shall compare equal.
-        unused = self.UNUSED if self.mix == "attnmix" else (*self.UNUSED, "saliency")
+        # Fields without effect take their defaults, so that equal runs compare equal.
         for field in dataclasses.fields(self):
-            if field.name in unused:
+            if field.name in (*self.UNUSED, *self._silent):
                 object.__setattr__(self, field.name, field.default)
         if self.phase_two > self.steps:
             raise ValueError(f"phase_two={self.phase_two}: must be in [0, {self.steps}], the steps")
@@ -157,7 +157,10 @@ class Experiment(own_folder.OwnFolder):
     ) -> "Experiment":
         """Return the preset, then what the model sets otherwise, then `changes`: the later wins.
 
-        `changes` are fields. Raises ValueError for a model, preset or field that does not exist.
+        `changes` are fields. The preset `paper` takes batches of 32 and 100 numbers in z up to 64
+        pixels a side, 2 and 1000 above; its epoch is the paper's number of images, or 396. Raises
+        ValueError for a model, preset or field that does not exist, and for a field that the model
+        does not use.
         """
         if preset not in PRESETS:
             raise ValueError(f"preset={preset!r}: choose one of {', '.join(PRESETS)}")
@@ -169,12 +172,17 @@ class Experiment(own_folder.OwnFolder):
         fields = PRESETS[preset] | kind.SETS | kind.SETS_AT.get(preset, {})
         if preset == "paper":
             size = changes.get("size", 64)
-            batch = changes.get("batch_size", 32 if size == 64 else 2)
+            batch = changes.get("batch_size", 32 if size <= 64 else 2)
             epoch = -(-PAPER_IMAGES.get(paper_name(dataset), 396) // batch)
             # 100 warm-up epochs are the paper's; the total is open: ten times that.
-            z_dim = 100 if size == 64 else 1000
+            z_dim = 100 if size <= 64 else 1000
             fields = dict(z_dim=z_dim, batch_size=batch, phase_two=100 * epoch) | fields
             fields["steps"] = 1000 * epoch
+        own = {f.name: f.default for f in dataclasses.fields(kind)} | fields
+        refused = [name for name in kind.REFUSED if changes.get(name, own[name]) != own[name]]
+        if refused:
+            names = ", ".join(refused)
+            raise ValueError(f"{model} does not use {names}; see 'hagan fields {model}'")
         return kind(**(dict(model=model, dataset=dataset, preset=preset) | fields | changes))
 
     @classmethod
@@ -184,7 +192,7 @@ class Experiment(own_folder.OwnFolder):
         Raises ValueError for a field too many and for one too few: another version wrote that file.
         """
         kind = choices_of(fields.get("model"))
-        names, given = field_names(kind), set(fields) | own_folder.WHERE_SET
+        names, given = field_names(kind), set(fields) | own_folder.OMIT_IF_UNSET
         wrong = [f"no field {name}" for name in sorted(given - names)]
         wrong += [f"a field {name}, which is missing" for name in sorted(names - given)]
         if wrong:
@@ -217,6 +225,9 @@ class Experiment(own_folder.OwnFolder):
         if self.preset != "paper" and self.steps != PRESETS[self.preset]["steps"]:
             given["steps"] = self.steps  # the number of steps decides when phase two starts
         base = self.make(self.model, self.dataset, self.preset, seed=self.seed, **given)
+        if self.preset == "paper" and self.batch_size != base.batch_size:
+            given["batch_size"] = self.batch_size  # at `paper` it decides the number of steps
+            base = self.make(self.model, self.dataset, self.preset, seed=self.seed, **given)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value != getattr(base, field.name):
@@ -227,14 +238,16 @@ class Experiment(own_folder.OwnFolder):
         """Return all fields, with the path of a user's own folder left out."""
         return own_folder.only_where_set(dataclasses.asdict(self) | {"dataset": self.data_label})
 
+    @property
+    def _silent(self) -> tuple[str, ...]:
+        """Return fields that others make silent: no shift has a border, no label asks for a map."""
+        border, saliency = not self.flips, self.mix != "attnmix"
+        return ("border",) * border + ("saliency",) * saliency
+
     @functools.cached_property
     def hash(self) -> str:
         """Return 12 hex digits of all that decides the result: no label, path or device."""
-        silent = {"preset"}
-        if not self.flips:
-            silent.add("border")  # without shifts no border decides anything
-        if self.mix != "attnmix":
-            silent.add("saliency")  # no label asks for a map
+        silent = {"preset", *self._silent}
         decides = {k: v for k, v in self.to_dict().items() if k not in silent}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -56,7 +56,10 @@ class SelfAttention(nn.Module):
 
         "output": how strong the output is at each pixel, the mean over channels of |v A^T|, before
         gamma; it costs nothing, since the layer has computed it. "received": see :meth:`received`.
+        Raises ValueError for another name.
         """
+        if saliency not in ("output", "received"):
+            raise ValueError(f"saliency={saliency!r}: choose output or received")
         out = self.output(x)
         A = self.received(x) if saliency == "received" else out.detach().float().abs().mean(1)
         return x + self.gamma * out, A

@@ -31,7 +31,7 @@ class Hagan(Model):
     by_phase = True
     mixed: Mixed | None = None  # the last AttnMix batch, for snapshots
     # For the log: the first four of G's last z, and D's features with skip="instance".
-    few: tuple[Tensor, list[Tensor] | None] | None = None
+    for_entropy: tuple[Tensor, list[Tensor] | None] | None = None
 
     def __init__(
         self, e: Experiment, device: torch.device, precision: str = "auto", compiled: bool = False
@@ -49,11 +49,16 @@ class Hagan(Model):
 
     @classmethod
     def draw(
-        cls, G: Generator, n: int, e: Experiment, rng: torch.Generator, skip: Callable | None = None
+        cls,
+        G: Generator,
+        n: int,
+        e: Experiment,
+        rng: torch.Generator,
+        draw_features: Callable | None = None,
     ) -> Tensor:
-        """Return n images; `skip(n, rng)` gives D's features of real ones, for skip="instance"."""
+        """Return n images; `draw_features` is runs.feature_drawer's, for skip="instance"."""
         z = draw_z(n, e, rng).to(device_of(G))
-        return G(z, skip(n, rng)) if skip else G(z)
+        return G(z, draw_features(n, rng)) if draw_features else G(z)
 
     def update(self, x: Tensor, t: int) -> Logs:
         """Take one step of Figure 2: G draws, D judges and learns, G learns from D's judgement.
@@ -78,7 +83,7 @@ class Hagan(Model):
         """
         z, real_features = draw_z(len(x), self.e, self.rng), self._features_for_g(x)
         few_features = None if real_features is None else [f[:4] for f in real_features]
-        self.few = z[:4], few_features
+        self.for_entropy = z[:4], few_features
         with self.autocast():
             if want_map:
                 fake, saliency = self._with_saliency(z, real_features, self.e.saliency)
@@ -177,8 +182,10 @@ class Hagan(Model):
         if self.e.skip != "off":
             for i, gate in enumerate(self.G.skip_gate.detach()):
                 logs[f"skip_{4 * 2**i}"] = gate
-        if self.e.attention and self.few:
+        if self.e.attention and self.for_entropy:
             with self.autocast():
-                matrices = self.G.attention_matrices(*self.few)  # of four images: enough for a log
+                matrices = self.G.attention_matrices(
+                    *self.for_entropy
+                )  # of four images: enough for a log
             logs["entropy"] = row_entropy(matrices[max(matrices)])
         return logs

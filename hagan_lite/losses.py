@@ -22,7 +22,7 @@ def d_loss(score: Scores, target: Targets, kind: str = "ls") -> Scalar:
     ls (the paper's "basic L2"): (s - t)^2. ns: cross-entropy of sigmoid(s) with t.
     hinge (SAGAN's, for lesson 08; no experiment takes it): t relu(1-s) + (1-t) relu(1+s).
     In all three, the loss of a label t is t times the loss of 1 plus (1 - t) times the loss of 0,
-    up to a constant.
+    up to a constant. Raises ValueError for another kind.
     """
     if not isinstance(target, Tensor):
         # Filled where it is needed: a copy from the host would make CUDA wait.
@@ -32,7 +32,9 @@ def d_loss(score: Scores, target: Targets, kind: str = "ls") -> Scalar:
         return F.mse_loss(score, target)
     if kind == "ns":
         return F.binary_cross_entropy_with_logits(score, target)
-    return (target * F.relu(1 - score) + (1 - target) * F.relu(1 + score)).mean()
+    if kind == "hinge":
+        return (target * F.relu(1 - score) + (1 - target) * F.relu(1 + score)).mean()
+    raise ValueError(f"kind={kind!r}: choose ls, ns or hinge")
 
 
 def g_loss(score: Scores, kind: str = "ls") -> Scalar:

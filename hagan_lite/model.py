@@ -36,7 +36,7 @@ class Model:
     """
 
     by_phase = False
-    """Whether a step depends on its number t through graphs.path_of alone: it can be recorded."""
+    """True if a step depends on t only through graphs.path_of: only such a step can be recorded."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Enter a model in REGISTERED, under the name of its file."""

@@ -152,7 +152,12 @@ def test_runs_are_compared_in_one_picture(smoke_run, tmp_path):
 def test_too_few_images_are_refused_before_the_training(tmp_path):
     for i in range(3):
         Image.effect_noise((40, 40), 60).save(tmp_path / f"{i}.png")
-    done = hagan("run", "--dataset", str(tmp_path), "--preset", "smoke")
+    words = ["run", "--dataset", str(tmp_path), "--preset", "smoke"]
+    done = hagan(*words)
+    assert isinstance(done.exception, ValueError) and "4 or more" in str(done.exception)
+    for i in range(3, 8):
+        Image.effect_noise((40, 40), 60).save(tmp_path / f"{i}.png")
+    done = hagan(*words, "--set", "n_train=2")
     assert isinstance(done.exception, ValueError) and "4 or more" in str(done.exception)
 
 

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import hagan_lite.baselines  # noqa: F401  (it registers their experiments)
 from hagan_lite.cli import fields
 from hagan_lite.config import MODELS, PRESETS, Experiment, choices_of
 from hagan_lite.system.choices import about_of
@@ -130,13 +131,48 @@ def test_a_wrong_value_is_named(changes, named):
         Experiment.make(**changes)
 
 
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        ("wgan", dict(augment="translation")),
+        ("unetgan", dict(attention=False)),
+        ("infogan", dict(beta2=2.0)),
+        ("ddpm", dict(adversarial="ns")),
+    ],
+)
+def test_a_field_that_the_model_does_not_use_is_named(model, changes):
+    (name,) = changes
+    with pytest.raises(ValueError, match=f"{model} does not use {name}"):
+        Experiment.make(model, **changes)
+    as_it_is = getattr(Experiment.make(model), name)
+    assert Experiment.make(model, **{name: as_it_is}) == Experiment.make(model)
+    assert f"\n{name} = " not in fields.described(Experiment.make(model))
+    assert f"\n{name} = " in fields.described(Experiment.make("hagan"))
+
+
+def test_experiments_that_are_equal_have_one_hash_and_the_other_way_round():
+    pairs = [(dict(), dict(border="black")), (dict(mix="cutmix"), dict(saliency="received"))]
+    pairs += [(dict(flips=True), dict(border="black")), (dict(), dict(alpha=0.25))]
+    for one, more in pairs:
+        a, b = Experiment.make(**one), Experiment.make(**(one | more))
+        assert (a == b) == (a.hash == b.hash)
+
+
+def test_the_paper_has_small_batches_for_large_images_alone():
+    batches = {size: Experiment.make(preset="paper", size=size).batch_size for size in (32, 64)}
+    assert batches == {32: 32, 64: 32}
+    assert Experiment.make(preset="paper", size=128).batch_size == 2
+
+
 @pytest.mark.parametrize("preset", ["smoke", "paper"])
 @pytest.mark.parametrize(
-    "changes", [dict(), dict(size=256), dict(size=128, steps=5000), dict(mix="cutmix", ramp=3)]
+    "changes",
+    [dict(), dict(size=256), dict(size=128, steps=5000), dict(mix="cutmix", ramp=3)]
+    + [dict(batch_size=16), dict(batch_size=16, steps=13_000, phase_two=1300)],
 )
 def test_changes_make_the_experiment_again(preset, changes):
     """`hagan run --set size=256` hands a notebook fields, which make the experiment again."""
-    changes = changes | ({"phase_two": 2} if "steps" in changes else {})
+    changes = ({"phase_two": 2} if "steps" in changes else {}) | changes
     e = Experiment.make("hagan", "covid-ct", preset, seed=3, **changes)
     assert Experiment.make(e.model, e.dataset, e.preset, seed=e.seed, **e.changes) == e
 

@@ -170,14 +170,14 @@ def test_each_branch_is_asked_for_itself(image, pixel):
     real, mask = torch.full((3, 1, 32, 32), 0.5), torch.zeros(3, 1, 32, 32)
     mask[:, :, :10] = 1
     batch = Mixed(-real, real, mask, mask, *[torch.full((3,), 0.3)] * 3)
-    found = branches.sight(brightness_judged(image, pixel), [batch, batch])
+    found = branches.branch_auc(brightness_judged(image, pixel), [batch, batch])
     right = {1.0: 1.0, 0.0: 0.5, -1.0: 0.0}
     assert found == (right[image], right[pixel])
 
 
 def test_a_d_without_a_pixel_branch_is_named():
     with pytest.raises(ValueError, match="pixel"):
-        branches.sight(Discriminator(size=32, width=4, pixel_branch=False), [])
+        branches.branch_auc(Discriminator(size=32, width=4, pixel_branch=False), [])
 
 
 @pytest.mark.parametrize("pixel_branch", [True, False])
@@ -199,6 +199,17 @@ def test_without_a_history_nothing_is_said_of_d_over_the_training(tmp_path):
     assert "over_training" not in evaluation.on_heldout(done, images)
     whole = train.train(tiny(), tmp_path / "whole", images, history=True)
     assert not list((whole / "history").glob("discriminator*"))  # nothing is held out
+
+
+def test_networks_that_a_run_does_not_have_are_named_with_a_remedy(tmp_path):
+    images = datasets.load("mni152", 32)
+    done = train.train(tiny(), tmp_path / "run", images)
+    for load in (runs.load_generator, runs.load_discriminator):
+        with pytest.raises(FileNotFoundError, match="step_000005.*--curve"):
+            load(done, "cpu", 5)
+    plain = train.train(tiny("ddpm", blocks=1), tmp_path / "ddpm", images)
+    with pytest.raises(ValueError, match="ddpm has no discriminator"):
+        runs.load_discriminator(plain)
 
 
 def test_a_d_that_has_learnt_its_images_by_heart_is_told(monkeypatch):

@@ -92,3 +92,8 @@ def test_feature_nce_prefers_the_images_own_parts():
     assert losses.feature_nce(real, real, fake, torch.ones(2)) < losses.feature_nce(
         fake, real, fake, torch.ones(2)
     )
+
+
+def test_a_loss_that_does_not_exist_is_named():
+    with pytest.raises(ValueError, match="bce.*ls, ns or hinge"):
+        losses.d_loss(torch.zeros(2), 1.0, "bce")

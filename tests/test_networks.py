@@ -238,3 +238,8 @@ def test_a_wrong_shape_or_type_is_refused_in_tests():
             attnmix.mix(*wrong)
     with pytest.raises(TypeCheckError):
         Generator(size=32, width=4)(torch.zeros(2, 100, 1, 1))
+
+
+def test_a_map_that_does_not_exist_is_named():
+    with pytest.raises(ValueError, match="recieved.*output or received"):
+        Generator(width=8).with_saliency(torch.zeros(1, 100), saliency="recieved")

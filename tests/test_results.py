@@ -347,8 +347,9 @@ def test_the_committed_tables_are_the_records(name, tmp_path):
 
 
 def test_the_committed_lessons_show_the_records_as_they_are():
-    """A record that is added or taken away asks for lessons 05, 13, 15 and 17 to be executed
-    again.
+    """A record that is added or taken away asks for the lessons to be executed again.
+
+    CONTRIBUTING.md, "A record", lists them.
     """
     of_covid = [r for r in committed() if r["data"]["name"] == "covid-ct"]
     every = tables.table_2(of_covid)

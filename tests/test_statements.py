@@ -231,7 +231,7 @@ def test_d_in_hagan_nearly_guesses_pixels_and_t_keeps_it_unsure(records, present
 def test_the_shipped_pixel_branch_guesses_and_its_image_branch_does_not():
     """Results: "What D says"; lesson 15."""
     shipped = load_pretrained(device="cpu")
-    seen = branches.sight(shipped.D, [mixed for _, mixed in runs.load_snapshots(shipped.run)])
+    seen = branches.branch_auc(shipped.D, [mixed for _, mixed in runs.load_snapshots(shipped.run)])
     assert seen.image > 0.95 and abs(seen.pixel - 0.5) < 0.05
 
 

@@ -11,8 +11,10 @@ from helpers import CPU, TINY, Watch, real, tiny, without_times
 
 from hagan_lite import augment, datasets, runs, train
 from hagan_lite.config import Experiment
+from hagan_lite.datasets.batches import batch_indices
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
+from hagan_lite.runs.folder import QUANTILES
 from hagan_lite.system.storage import load_checkpoint
 
 
@@ -118,11 +120,13 @@ def test_a_damaged_checkpoint_is_named_with_its_remedy(tmp_path):
 
 
 def test_every_image_is_seen_equally_often():
-    seen = torch.cat([train.batch_indices(10, 4, seed=0, t=t) for t in range(10)])
+    seen = torch.cat([batch_indices(10, 4, seed=0, t=t) for t in range(10)])
     assert torch.equal(seen.bincount(minlength=10), torch.full((10,), 4))
-    assert torch.cat(
-        [train.batch_indices(3, 8, seed=0, t=t) for t in range(3)]
-    ).bincount().tolist() == [8, 8, 8]
+    assert torch.cat([batch_indices(3, 8, seed=0, t=t) for t in range(3)]).bincount().tolist() == [
+        8,
+        8,
+        8,
+    ]
 
 
 def test_phase_one_is_conventional_and_phase_two_mixes(tmp_path):
@@ -146,7 +150,7 @@ def test_the_log_holds_gates_entropy_and_the_shifts_quantiles(smoke_run):
         "d_pix",
         "g_pix",
     } <= set(line)
-    assert sorted(line["shift"]) == line["shift"] and len(line["shift"]) == len(train.QUANTILES)
+    assert sorted(line["shift"]) == line["shift"] and len(line["shift"]) == len(QUANTILES)
     assert 0 < line["entropy"] <= 1
 
 
@@ -275,8 +279,8 @@ def test_the_generator_is_judged_on_T_of_its_images(monkeypatch):
 def test_drawing_pictures_leaves_the_training_alone():
     model = Hagan(tiny(skip="instance"), CPU)
     before = {k: v.clone() for k, v in model.D.state_dict().items()}
-    skip = runs.real_features(model.D, torch.zeros(4, 1, 32, 32, dtype=torch.uint8))
-    skip(2, torch.Generator().manual_seed(0))
+    draw_features = runs.feature_drawer(model.D, torch.zeros(4, 1, 32, 32, dtype=torch.uint8))
+    draw_features(2, torch.Generator().manual_seed(0))
     assert model.D.training
     assert all(torch.equal(v, before[k]) for k, v in model.D.state_dict().items())
 

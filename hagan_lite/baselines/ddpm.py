@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hagan_lite.baselines._plain import PLAIN
+from hagan_lite.baselines._plain import PARTS, PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.model import Logs, device_of
 from hagan_lite.model import Model as Base
@@ -40,6 +40,7 @@ class Choices(Experiment):
         paper=dict(width=128, blocks=2, lr_g=2e-4, ema=0.9999, ddim_steps=0),
     )
     UNUSED = ("fresh_noise",)  # one network, which draws nothing in a step
+    REFUSED = PARTS + ("beta2", "adversarial", "lr_d")
 
 
 class UNet(nn.Module):

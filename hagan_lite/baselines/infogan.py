@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hagan_lite import losses
-from hagan_lite.baselines._plain import PLAIN
+from hagan_lite.baselines._plain import PARTS, PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.generator import Generator
 from hagan_lite.levels import dcgan_init, level_channels
@@ -42,6 +42,7 @@ class Choices(Experiment):
     # Latent, loss and rates are the source's. With least squares and BatchNorm in D the scores ran
     # away.
     SETS = PLAIN | dict(attention=False, z_dim=74, adversarial="ns", lr_g=1e-3, lr_d=2e-4)
+    REFUSED = PARTS + ("beta2",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

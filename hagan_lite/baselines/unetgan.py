@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from hagan_lite import attnmix, losses
-from hagan_lite.baselines._plain import PLAIN
+from hagan_lite.baselines._plain import PARTS, PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.discriminator import ImageBranch, Judgement, judge
 from hagan_lite.generator import Generator
@@ -29,6 +29,7 @@ class Choices(Experiment):
     """Set HAGAN's parts off: `beta2` weighs consistency here, `phase_two` ends the warm-up."""
 
     SETS = PLAIN
+    REFUSED = PARTS
 
 
 class UNet(nn.Module):

@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from hagan_lite.baselines._plain import PLAIN
+from hagan_lite.baselines._plain import PARTS, PLAIN
 from hagan_lite.config import Experiment
 from hagan_lite.model import Logs
 from hagan_lite.model import Model as Base
@@ -34,6 +34,7 @@ class Choices(Experiment):
     critic_steps: int = choice(5, "updates of the critic per update of G", "WGAN", low=1)
 
     SETS = PLAIN | dict(attention=False, lr_g=5e-5, lr_d=5e-5)  # the source's
+    REFUSED = PARTS + ("beta2", "adversarial")
 
 
 class Perceptron(nn.Module):

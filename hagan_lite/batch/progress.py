@@ -36,8 +36,8 @@ COLUMNS = (
     "left",
 )
 """Of :func:`status`."""
-READ_BY = ("size", "channels", "heldout", "patient", "masks")
-"""Fields that decide which images an experiment has; those of one grid are read once."""
+READ_BY = ("size", "channels", "heldout", "n_train", "patient", "masks")
+"""Fields that decide which images an experiment trains on; those of one grid are read once."""
 
 
 @dataclass(frozen=True)

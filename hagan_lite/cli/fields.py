@@ -28,9 +28,14 @@ def fields(model: Model = "hagan") -> None:
 
 
 def described(e: Experiment) -> str:
-    """Return a paragraph per field of `e`: name, value and limits, then meaning and source."""
+    """Return a paragraph per field that the model of `e` uses.
+
+    It has name, value and limits, then meaning and source.
+    """
     paragraphs = []
     for field in dataclasses.fields(e):
+        if field.name in (*e.REFUSED, *e.UNUSED):
+            continue
         about = about_of(field)
         limits = f"    {about.limits}" if about.limits else ""
         meaning = textwrap.fill(f"{about.meaning} [{about.source}]", 96)

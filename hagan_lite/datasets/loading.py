@@ -46,9 +46,9 @@ class Dataset:
         """Return indices (training, held out), (N,) int: whole groups, the same for every seed.
 
         `heldout` is the share of images held out; 0 holds nothing out. At most `most` images are
-        for training, 0 for all the others: patient by patient, so that fewer images are part of
-        more, and what is held out stays the same. Warns where large groups make the share another
-        one. Raises DataError where nothing is left to train on.
+        for training, 0 for all the others: patient by patient, so that a smaller training set is a
+        subset of a larger one, and what is held out stays the same. Warns if large groups push the
+        held-out share far from `heldout`. Raises DataError where nothing is left to train on.
         """
         order = np.random.default_rng(0).permutation(np.unique(self.groups))
         chosen = order[:0]

@@ -30,7 +30,6 @@ from hagan_lite.drawing.lessons import (
     heat_map,
     intensities,
     lines,
-    list_labels,
     panels,
     planes,
 )
@@ -87,7 +86,6 @@ __all__ = [
     "intensities",
     "learning_curves",
     "lines",
-    "list_labels",
     "models_side_by_side",
     "neighbourhoods",
     "one_of_each",

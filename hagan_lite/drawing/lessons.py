@@ -190,13 +190,9 @@ def figure_3(mixed: Mixed, i: int = 0) -> Figure:
             if panel.kind == "ratio":
                 _colour_bar(figure, axis, panel)
     right_half = figure.add_subplot(axes[1, 2].get_gridspec()[1, 2:])
-    _label_bars(right_half, *(float(label[i]) for label in list_labels(mixed)))
+    labels = (mixed.lambda_0, mixed.lambda_1, mixed.lam)
+    _label_bars(right_half, *(float(label[i]) for label in labels))
     return figure
-
-
-def list_labels(mixed: Mixed) -> tuple[Tensor, Tensor, Tensor]:
-    """Return lambda_0, lambda_1 and lambda of a batch, (B,) each."""
-    return mixed.lambda_0, mixed.lambda_1, mixed.lam
 
 
 def _label_bars(axis: Axes, lambda_0: float, lambda_1: float, lam: float) -> None:

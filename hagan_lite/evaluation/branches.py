@@ -1,4 +1,4 @@
-"""Ask the branches of the hierarchical discriminator how well they see (Section III-C, Figure 4).
+"""Measure how well each branch of D separates real from fake (Section III-C, Figure 4).
 
 A branch that cannot tell real from fake has no gradient worth following to give to G.
 """
@@ -15,7 +15,7 @@ from hagan_lite.evaluation.metrics import chance_above
 from hagan_lite.model import device_of
 
 
-class Sight(NamedTuple):
+class BranchAUC(NamedTuple):
     """Hold two areas under the ROC curve: 1/2 is a guess, and 1 is every answer right."""
 
     image: float
@@ -24,7 +24,7 @@ class Sight(NamedTuple):
     """The chance that the pixel branch scores a real pixel of mixed images above a fake one."""
 
 
-class Pasted(NamedTuple):
+class MixBatch(NamedTuple):
     """Hold real and fake images (B, C, H, W) in [-1, 1] and masks (B, 1, H, W), 1 where real."""
 
     real: Tensor
@@ -33,7 +33,7 @@ class Pasted(NamedTuple):
 
 
 @torch.inference_mode()
-def sight(D: Discriminator, batches: Sequence[Mixed | Pasted]) -> Sight:
+def branch_auc(D: Discriminator, batches: Sequence[Mixed | MixBatch]) -> BranchAUC:
     """Return how well D's branches tell real from fake in batches, without T.
 
     The image branch gets whole images, the pixel branch mixed ones (Eq. 1-2).
@@ -52,4 +52,4 @@ def sight(D: Discriminator, batches: Sequence[Mixed | Pasted]) -> Sight:
         for kind in (0, 1):
             pixels[kind].append(scores[mask == kind].cpu())
     of_branches = (map(torch.cat, scores) for scores in (images, pixels))
-    return Sight(*(chance_above(real, fake) for fake, real in of_branches))
+    return BranchAUC(*(chance_above(real, fake) for fake, real in of_branches))

@@ -133,9 +133,9 @@ def learning_curve(
     All draw from the same z. The lists are `step` and `fd`, or the key of another main extractor's
     distance. Further extractors are left out.
 
-    The paper reports the best checkpoint; the smallest of these is that number, chosen by what it
-    reports. The result is empty where none was saved, and for skip="instance", whose D of that time
-    is gone.
+    The paper reports the best checkpoint. The minimum of this curve imitates that, but it is
+    biased, because it selects by the score that it reports. The result is empty where none was
+    saved, and for skip="instance", whose D of that time is gone.
     """
     e = runs.experiment_of(run)
     saved = sorted((Path(run) / "history").glob("step_*.safetensors"))

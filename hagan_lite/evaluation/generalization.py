@@ -16,7 +16,7 @@ from hagan_lite.attnmix import box_masks
 from hagan_lite.datasets.loading import Dataset
 from hagan_lite.datasets.pixels import from_uint8
 from hagan_lite.evaluation import metrics
-from hagan_lite.evaluation.branches import Pasted, sight
+from hagan_lite.evaluation.branches import MixBatch, branch_auc
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import device_of, model_of
 from hagan_lite.system.runtime import pick_device
@@ -75,7 +75,7 @@ def over_training(run: Path, dataset: Dataset, device: str = "auto") -> dict[str
         fake = runs.generate(runs.load_generator(run, device, step), e, len(held))
         scores = judged(D.image, training, held, fake)
         if D.pixel is not None:
-            scores["pixel"] = sight(D, _pasted(held, fake, masks)).pixel
+            scores["pixel"] = branch_auc(D, _mixed_batches(held, fake, masks)).pixel
         for name, value in scores.items():
             found.setdefault(name, []).append(value)
     return found
@@ -96,12 +96,12 @@ def judged(
     )
 
 
-def _pasted(
+def _mixed_batches(
     real: np.ndarray, fake: np.ndarray, masks: torch.Tensor, batch: int = 64
-) -> list[Pasted]:
+) -> list[MixBatch]:
     """Return batches of uint8 real images, of fake ones and of masks of what stays real."""
     return [
-        Pasted(
+        MixBatch(
             from_uint8(torch.tensor(real[start : start + batch])),
             from_uint8(torch.tensor(fake[start : start + batch])),
             masks[start : start + batch],

@@ -3,8 +3,8 @@
 The scores are Fréchet distance, KID, precision and recall.
 
 FID is the Fréchet distance of InceptionV3's 2048 features. With its 768 features it is called
-FID-768, with another network's FD (features.DISTANCES). Each is comparable with its like only: same
-extractor, resize and number of images.
+FID-768, with another network's FD (runs.record.DISTANCES). Each is comparable with its like only:
+same extractor, resize and number of images.
 """
 
 import warnings

@@ -143,7 +143,7 @@ def experiments(
     """Return the cells of `table`, data set by data set, seed by seed: half a grid then already
     compares the models.
 
-    No `models` means all that the table has. `changes` go to every experiment whose model has the
+    No `models` means all that the table has. `changes` go to every experiment whose model uses the
     field. Raises ValueError for a table that is none of TABLES, and where the table has none of
     `models`.
     """
@@ -245,7 +245,8 @@ def _loads(name: str) -> bool:
 
 
 def _make(model: str, dataset: str, preset: str, seed: int, changes: dict[str, Any]) -> Experiment:
-    """Return an experiment with those of `changes` that are fields of its model."""
-    names = {f.name for f in fields(choices_of(model))}
+    """Return an experiment with those of `changes` that its model uses."""
+    kind = choices_of(model)
+    names = {f.name for f in fields(kind)} - set(kind.REFUSED)
     own = {field: value for field, value in changes.items() if field in names}
     return Experiment.make(model, dataset, preset, seed=seed, **own)

@@ -16,6 +16,7 @@ from hagan_lite.runs.folder import (
     load_discriminator,
     load_generator,
     load_snapshots,
+    log_line,
     open_run,
     read_log,
     run_dir,
@@ -23,6 +24,7 @@ from hagan_lite.runs.folder import (
     save_generator,
     save_grid,
     save_snapshot,
+    seconds_spent,
 )
 from hagan_lite.runs.record import (
     COMPARABLE,
@@ -40,7 +42,7 @@ from hagan_lite.runs.record import (
     make_record,
     save_record,
 )
-from hagan_lite.runs.sampling import generate, real_features, sample
+from hagan_lite.runs.sampling import feature_drawer, generate, sample
 
 __all__ = [
     "COMPARABLE",
@@ -58,6 +60,7 @@ __all__ = [
     "distance_of",
     "each_once",
     "experiment_of",
+    "feature_drawer",
     "finished",
     "generate",
     "generator_file",
@@ -67,10 +70,10 @@ __all__ = [
     "load_generator",
     "load_records",
     "load_snapshots",
+    "log_line",
     "make_record",
     "open_run",
     "read_log",
-    "real_features",
     "run_dir",
     "sample",
     "save_discriminator",
@@ -78,4 +81,5 @@ __all__ = [
     "save_grid",
     "save_record",
     "save_snapshot",
+    "seconds_spent",
 ]

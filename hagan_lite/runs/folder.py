@@ -27,13 +27,15 @@ from torch import nn
 from hagan_lite.attnmix import Mixed
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import Dataset
-from hagan_lite.model import model_of
+from hagan_lite.model import Logs, model_of
 from hagan_lite.system.paths import RUNS
 from hagan_lite.system.png import as_png
 from hagan_lite.system.runtime import pick_device, provenance
 from hagan_lite.system.storage import load_checkpoint, read_json, write_atomically, write_json
 
 CPU = torch.device("cpu")
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Of lambda - lambda_0 within a batch, in this order, in the log's field "shift"."""
 
 
 def run_dir(e: Experiment, dataset: Dataset, root: Path = RUNS) -> Path:
@@ -126,6 +128,30 @@ def read_log(run: Path) -> list[dict]:
     return lines
 
 
+def seconds_spent(run: Path) -> float:
+    """Return how long earlier calls trained this run, by its log."""
+    lines = read_log(run)
+    return lines[-1]["seconds"] if lines else 0.0
+
+
+def log_line(step: int, logs: Logs) -> dict:
+    """Return scalars as floats, rounded to 6 digits, and the batch of shifts as its quantiles.
+
+    There is one transfer from the device.
+    """
+    logs = dict(logs)
+    shift = logs.pop("shift", None)
+    values = [value.float().reshape(1) for value in logs.values()]
+    if shift is not None:
+        quantiles = torch.tensor(QUANTILES, device=shift.device)
+        values.append(shift.float().quantile(quantiles))
+    numbers = [float(f"{number:.6g}") for number in torch.cat(values).tolist()]
+    line = {"step": step} | dict(zip(logs, numbers, strict=False))
+    if shift is not None:
+        line["shift"] = numbers[len(logs) :]
+    return line
+
+
 def in_short(line: dict) -> dict[str, str]:
     """Return the losses of a log line for a progress bar: D and G, or G alone without D."""
     return {k.upper(): f"{line[k]:.2f}" for k in ("d", "g") if k in line}
@@ -151,22 +177,37 @@ def _save_weights(net: nn.Module, path: Path) -> Path:
 def load_generator(run: Path, device: str = "auto", step: int | None = None) -> nn.Module:
     """Load the averaged generator after `step`, or after the last step if None, in eval mode.
 
-    Raises FileNotFoundError if the run is not finished, ValueError if the file is damaged, each
-    with the remedy.
+    Raises FileNotFoundError if the run is not finished or saved no history, ValueError if the file
+    is damaged, each with the remedy.
     """
-    e, path, where = experiment_of(run), generator_file(run, step), pick_device(device)
-    if not path.is_file():
+    e, path = experiment_of(run), generator_file(run, step)
+    if step is None and not path.is_file():
         raise FileNotFoundError(
             f"{run} is not finished; run the same 'hagan run' again and it goes on where it stopped"
         )
     G, _ = model_of(e).networks(e)
+    _load_weights(G, path)
+    return _to_look_at(G, device)
+
+
+def _load_weights(net: nn.Module, path: Path) -> None:
+    """Load `path` into `net`. Raises FileNotFoundError and ValueError as load_generator does."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: not there; only a run that was trained with --curve keeps its networks of "
+            "earlier steps, so train it in a new folder"
+        )
     try:
-        G.load_state_dict(load_file(path))
+        net.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(
             f"{path} is damaged ({error}); delete it and run again: the checkpoint is kept"
         ) from error
-    return G.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
+
+
+def _to_look_at(net: nn.Module, device: str) -> nn.Module:
+    where = pick_device(device)
+    return net.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
 def discriminator_file(run: Path, step: int | None = None) -> Path:
@@ -182,19 +223,21 @@ def save_discriminator(run: Path, D: nn.Module, step: int) -> Path:
 
 
 def load_discriminator(run: Path, device: str = "auto", step: int | None = None) -> nn.Module:
-    """Load D after `step`, or after the last step if None, in eval mode.
+    """Load D after `step`, or after the last checkpoint if None, in eval mode.
 
     Weights of the last step are in the checkpoint, or in discriminator.safetensors of a run that is
-    shipped; those of earlier steps are in the history, if it was saved.
+    shipped; those of earlier steps are in the history, if it was saved. Raises ValueError for a
+    model without a discriminator, and as load_generator does.
     """
-    e, where = experiment_of(run), pick_device(device)
-    path = discriminator_file(run, step)
+    e, path = experiment_of(run), discriminator_file(run, step)
     _, D = model_of(e).networks(e)
+    if D is None:
+        raise ValueError(f"{run}: {e.model} has no discriminator")
     if step is not None or path.exists():
-        D.load_state_dict(load_file(path))
+        _load_weights(D, path)
     else:
         D.load_state_dict(load_checkpoint(Path(run) / "checkpoint.pt", CPU)["D"])
-    return D.to(where, memory_format=torch.channels_last).requires_grad_(False).eval()
+    return _to_look_at(D, device)
 
 
 def save_grid(path: Path, images: np.ndarray) -> Path:

@@ -23,7 +23,7 @@ WARM_UP = 3
 
 
 def can_record(model: Any) -> bool:
-    """Return whether a Model's step can be recorded: on CUDA, if it is as its `by_phase` says."""
+    """Return True on CUDA for a Model whose `by_phase` is True: its step can be recorded."""
     return model.device.type == "cuda" and model.by_phase
 
 

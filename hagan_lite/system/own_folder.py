@@ -19,13 +19,12 @@ class OwnFolder:
     masks: bool = choice(False, "own folder: keep files that are named as masks are", "ours")
 
 
-FIELDS = {"patient", "masks"}
-WHERE_SET = FIELDS | {"n_train"}
+OMIT_IF_UNSET = {"patient", "masks", "n_train"}
 
 
 def only_where_set(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return an experiment's fields without those of WHERE_SET that are not set.
+    """Return an experiment's fields without those of OMIT_IF_UNSET that are not set.
 
     So the hash of an experiment that does not set them does not depend on there being such fields.
     """
-    return {name: value for name, value in fields.items() if value or name not in WHERE_SET}
+    return {name: value for name, value in fields.items() if value or name not in OMIT_IF_UNSET}

@@ -13,11 +13,11 @@ import torch
 
 from hagan_lite.config import Experiment
 from hagan_lite.datasets import load
+from hagan_lite.datasets.batches import batch_indices
 from hagan_lite.model import Model, model_of
 from hagan_lite.system import graphs
 from hagan_lite.system.paths import ROOT
 from hagan_lite.system.runtime import describe, pick_device
-from hagan_lite.train import batch_indices
 
 FIRST, LAST = 1e-3, 5e-2
 """How far a logged number may be from the other's, relative to 1 or its size.
