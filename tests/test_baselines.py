@@ -137,6 +137,24 @@ def test_two_hundred_and_fifty_six_pixels_are_possible(model):
         assert len(score) == 2 and score.isfinite().all()
 
 
+@pytest.mark.parametrize("model", sorted(set(BASELINES) - {"dcgan", "sagan"}))
+def test_a_field_that_is_refused_is_one_that_no_step_reads(model):
+    e, read = tiny(model), set()
+
+    class Watched(type(e)):
+        def __getattribute__(self, name):
+            read.add(name)
+            return super().__getattribute__(name)
+
+    object.__setattr__(e, "__class__", Watched)
+    made = model_of(e)(e, CPU)
+    x = torch.zeros(e.batch_size, e.channels, e.size, e.size)
+    for t in (0, e.steps - 1):  # in both phases
+        made.step(x, t)
+    made.draw(made.ema, 2, e, torch.Generator().manual_seed(0))
+    assert {"size", "lr_g", "flips"} <= read and not read & set(e.REFUSED)
+
+
 def test_dcgan_and_sagan_are_hagan_with_parts_off():
     for model, attention in (("dcgan", False), ("sagan", True)):
         one = tiny(model, flips=False)
