@@ -59,8 +59,7 @@ class Experiment(own_folder.OwnFolder):
 
     SETS: ClassVar[dict[str, Any]] = {}  # fields that the model sets otherwise, at every preset
     SETS_AT: ClassVar[dict[str, dict[str, Any]]] = {}  # and by preset
-    UNUSED: ClassVar[tuple[str, ...]] = ()  # fields that decide nothing in this model
-    REFUSED: ClassVar[tuple[str, ...]] = ()  # fields of HAGAN's parts, which this model lacks
+    REFUSED: ClassVar[tuple[str, ...]] = ()  # fields that decide nothing in this model
 
     model: str = choice("hagan", "which model is trained", "Table II", one_of=MODELS)
     dataset: str = choice("mni152", "a data set's name, or a folder of images", "IV-A")
@@ -142,7 +141,7 @@ class Experiment(own_folder.OwnFolder):
             object.__setattr__(self, "phase_two", self.steps // 5)
         # Fields without effect take their defaults, so that equal runs compare equal.
         for field in dataclasses.fields(self):
-            if field.name in (*self.UNUSED, *self._silent):
+            if field.name in self._silent:
                 object.__setattr__(self, field.name, field.default)
         if self.phase_two > self.steps:
             raise ValueError(f"phase_two={self.phase_two}: must be in [0, {self.steps}], the steps")

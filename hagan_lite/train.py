@@ -69,9 +69,9 @@ def _train(
     start = _resume(run, model)
     # The training part moves to the device once, as uint8.
     images = torch.from_numpy(dataset.images[dataset.split(e.heldout, e.n_train)[0]]).to(where)
-    log_every, picture_every = max(1, e.steps // 100), max(5, e.steps // 10)
+    log_every, pictured = max(1, e.steps // 100), runs.pictured_steps(e)
     # A GPU takes 250 steps in a second or two, and a checkpoint takes nearly as long.
-    save_every = picture_every if where.type == "cuda" else min(picture_every, 250)
+    save_every = pictured[0] if where.type == "cuda" else min(pictured[0], 250)
 
     began, spent = time.monotonic(), runs.seconds_spent(run)
     title = f"{e.model} on {e.data_label}"
@@ -96,7 +96,7 @@ def _train(
                 bar.set_postfix(runs.in_short(line))
                 if on_log:
                     on_log(line)
-            if last or done % picture_every == 0:
+            if done in pictured:
                 _pictures(run, model, done, images, history)
             if saving:
                 _save(run, model, done)

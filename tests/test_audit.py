@@ -99,3 +99,19 @@ def test_distances_are_those_of_the_nearest_rows_and_a_copy_is_at_none():
     assert result.samples == pytest.approx(each.min(1).values.numpy())
     assert result.samples[5] == 0 and result.nearest[5] == 9
     assert (result.nearest == each.argmin(1).numpy()).all()
+
+
+def test_a_copy_is_found_far_from_zero_too():
+    training = cloud(100, 2).double() + 1e9
+    result = audit(training, training[:40], cloud(40, 3).double() + 1e9)
+    assert (result.samples == 0).all() and "suspicious" in result.verdict
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_samples_that_are_no_numbers_are_never_cleared(broken):
+    samples = cloud(50, 1)
+    samples[7, 0] = broken
+    with pytest.raises(ValueError, match="NaN or an infinity"):
+        audit(cloud(100), samples, cloud(50, 2))
+    with pytest.raises(ValueError, match="NaN or an infinity"):
+        audit_by_folds(cloud(100), samples, np.arange(100) % 10)

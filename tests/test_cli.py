@@ -72,6 +72,9 @@ def test_values_are_parsed_as_fields():
     with pytest.raises(ValueError, match="seed"):
         options.parse(["hagan"], ["seed=3"])
     assert options.parse(["hagan"], ["attention=False"]) == {"attention": False}
+    assert options.parse(["hagan", "wgan"], ["mix=cutmix"]) == {"mix": "cutmix"}
+    with pytest.raises(ValueError, match="mix=cutmix"):  # none of the two mixes
+        options.parse(["wgan", "infogan"], ["mix=cutmix"])
 
 
 @pytest.mark.parametrize(

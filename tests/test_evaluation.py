@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import inception_weights
 import numpy as np
@@ -10,7 +12,7 @@ from PIL import Image
 from hagan_lite import datasets, evaluation, runs, train
 from hagan_lite.attnmix import Mixed
 from hagan_lite.discriminator import Discriminator, Judgement
-from hagan_lite.evaluation import branches, features, generalization
+from hagan_lite.evaluation import branches, features, generalization, metrics
 
 
 def save(images, folder):
@@ -201,11 +203,52 @@ def test_without_a_history_nothing_is_said_of_d_over_the_training(tmp_path):
     assert not list((whole / "history").glob("discriminator*"))  # nothing is held out
 
 
+def test_a_history_of_a_part_of_the_training_is_no_curve(tmp_path):
+    """Stopped with --curve and resumed without it: what lies there ends in the middle."""
+    e, images = tiny(heldout=0.3), datasets.load("mni152", 32)
+
+    def stop(line):
+        if line["step"] == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train.train(e, tmp_path / "run", images, on_log=stop, history=True)
+    done = train.train(e, tmp_path / "run", images)
+    with pytest.warns(UserWarning, match="incomplete history"):
+        assert evaluation.over_training(done, images) == {}
+    with pytest.warns(UserWarning, match="incomplete history"):
+        assert evaluation.learning_curve(done, images) == {}
+
+
+def test_stopped_and_resumed_with_its_history_equals_never_stopped(tmp_path):
+    e, images = tiny(heldout=0.3), datasets.load("mni152", 32)
+
+    def stop(line):
+        if line["step"] == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train.train(e, tmp_path / "parts", images, on_log=stop, history=True)
+    parts = train.train(e, tmp_path / "parts", images, history=True)
+    whole = train.train(e, tmp_path / "whole", images, history=True)
+    assert evaluation.over_training(parts, images) == evaluation.over_training(whole, images)
+
+
+def test_a_few_held_out_images_have_a_gap_though_no_distance(tmp_path):
+    """Three held-out images are too few for FD; D can be asked all the same."""
+    whole = datasets.load("mni152", 32)
+    few = datasets.Dataset("few", whole.images[::12], np.arange(len(whole.images[::12])), "x")
+    e = tiny(heldout=0.3)
+    assert 0 < len(few.split(e.heldout)[1]) < metrics.FEWEST
+    found = evaluation.on_heldout(train.train(e, tmp_path / "run", few), few)
+    assert set(found) == {"gap"}
+
+
 def test_networks_that_a_run_does_not_have_are_named_with_a_remedy(tmp_path):
     images = datasets.load("mni152", 32)
     done = train.train(tiny(), tmp_path / "run", images)
     for load in (runs.load_generator, runs.load_discriminator):
-        with pytest.raises(FileNotFoundError, match="step_000005.*--curve"):
+        with pytest.raises(FileNotFoundError, match="step_000005.*there are none.*--curve"):
             load(done, "cpu", 5)
     plain = train.train(tiny("ddpm", blocks=1), tmp_path / "ddpm", images)
     with pytest.raises(ValueError, match="ddpm has no discriminator"):

@@ -102,6 +102,7 @@ def test_learning_curves_show_the_mean_the_spread_of_seeds_and_the_floor(smoke_r
     two, one = [with_curve(300.0, 200.0), with_curve(200.0, 100.0)], [with_curve(280.0, 290.0)]
     bare = runs.make_record(smoke_run, score)
     figure = drawing.learning_curves({"hagan": two, "other": one, "none": [bare]}, "a title")
+    assert drawing.learning_curves({"none": []}).axes[0].texts
     first, second, *rest = (axis for axis in figure.axes if axis.axison)
     assert "hagan, 2 runs" in first.get_title() and "1 run" in second.get_title() and not rest
     others, mean, ring = (list(line.get_ydata()) for line in first.lines)
@@ -170,6 +171,9 @@ def test_d_over_the_training_has_a_line_for_each_kind_of_image_and_a_thin_one_fo
     chance, pixel = [0.5, 0.5], [0.5, 0.55]
     assert [list(line.get_ydata()) for line in lower.lines] == [*chances.values(), pixel, chance]
     assert "2 runs" in other.get_title() and len(last.lines) == 2 * 3 + 1
+    for nothing in ({}, {"hagan": []}):
+        (axis,) = drawing.d_over_training(nothing).axes
+        assert "--curve" in axis.texts[0].get_text()
 
 
 def test_no_figure_stays_open(made):

@@ -10,7 +10,15 @@ import pytest
 from hagan_lite import runs
 from hagan_lite.evaluation import branches
 from hagan_lite.lessons.pretrained import load_pretrained
-from hagan_lite.report import budgets, claims, claims_measured, experiments, tables, verdicts
+from hagan_lite.report import (
+    budgets,
+    claims,
+    claims_measured,
+    experiments,
+    tables,
+    verdicts,
+    watched,
+)
 from hagan_lite.report.experiments import EARLIER, ladder, rows_of
 from hagan_lite.runs.record import distance_of
 
@@ -190,6 +198,22 @@ def test_the_audit_suspects_none_of_the_seven_models(records):
     said = tables.audits([r for of_model in measured.values() for r in of_model])
     assert set(said["model"]) == set(experiments.PAPERS_MODELS)
     assert said["verdict"].str.startswith("no sign").all()
+
+
+def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_do_not(records):
+    """Results: "Does D learn its images by heart?"; lessons 05 and 17."""
+    longest = watched.found(records, "cpu")[-1]
+    assert (longest.images, longest.steps) == (317, experiments.LONGER)
+    last = {name: {k: v[-1] for k, v in run.items()} for name, (run,) in longest.runs.items()}
+    assert set(last) == {"base", "hagan without T", "base with T", "hagan"}
+    for name, scores in last.items():
+        training, heldout, generated = (scores[k] for k in ("training", "heldout", "generated"))
+        nearer_to_generated = heldout - generated < training - heldout
+        knows = name in ("base", "hagan without T")
+        assert nearer_to_generated == knows
+        assert scores["auc"] > 0.95 if knows else scores["auc"] < 0.65
+    pixels = [last[name]["pixel"] for name in ("hagan", "hagan without T")]
+    assert all(0.55 < chance < 0.75 for chance in pixels)
 
 
 def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records):

@@ -37,12 +37,6 @@ def test_the_table_has_chances_half_way_and_at_the_end_and_blanks_where_there_is
     }
 
 
-def test_a_run_that_was_watched_at_other_steps_is_left_out_of_the_mean():
-    records = [run_of("hagan"), run_of("hagan", seed=1, at=(40, 80), auc=(0.1, 0.1))]
-    ((_, _, runs),) = watched.found(records, "cpu")
-    assert [run["auc"] for run in runs["hagan"]] == [[0.5, 0.6, 0.7, 0.8]]
-
-
 def test_without_such_a_record_nothing_is_found():
     bare = run_of("hagan")
     bare["heldout"].pop("over_training")

@@ -39,8 +39,8 @@ class Choices(Experiment):
         smoke=dict(ddim_steps=4),
         paper=dict(width=128, blocks=2, lr_g=2e-4, ema=0.9999, ddim_steps=0),
     )
-    UNUSED = ("fresh_noise",)  # one network, which draws nothing in a step
-    REFUSED = PARTS + ("beta2", "adversarial", "lr_d")
+    # One network, which draws nothing in a step and has no z of its own.
+    REFUSED = PARTS + ("beta2", "adversarial", "lr_d", "z_dim", "fresh_noise")
 
 
 class UNet(nn.Module):

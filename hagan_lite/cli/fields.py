@@ -34,7 +34,7 @@ def described(e: Experiment) -> str:
     """
     paragraphs = []
     for field in dataclasses.fields(e):
-        if field.name in (*e.REFUSED, *e.UNUSED):
+        if field.name in e.REFUSED:
             continue
         about = about_of(field)
         limits = f"    {about.limits}" if about.limits else ""

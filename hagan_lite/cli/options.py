@@ -62,12 +62,13 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
 
     Values are JSON where they can be, else text.
 
-    Raises ValueError for what is no field of any of `models`.
+    Raises ValueError for what none of `models` has as a field, or uses.
     """
     import hagan_lite.baselines  # noqa: F401  (every model is known from here on)
 
-    names = {f.name for model in models for f in fields(choices_of(model))}
-    names -= OPTIONS
+    names: set[str] = set()
+    for kind in map(choices_of, models):
+        names |= {f.name for f in fields(kind)} - set(kind.REFUSED) - OPTIONS
     parsed: dict[str, Any] = {}
     for change in changes:
         name, equals, value = change.partition("=")
@@ -81,7 +82,7 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
             meant = f"did you mean {' or '.join(alike)}? " if alike else ""
             listed = ", ".join(sorted(names))
             raise ValueError(
-                f"--set {change}: not FIELD=VALUE with a field of this model; {meant}"
+                f"--set {change}: not FIELD=VALUE with a field that this model uses; {meant}"
                 f"There are {listed}"
             )
         try:

@@ -281,7 +281,7 @@ def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") ->
 
 def _with_the_same_steps(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the records whose curve has the steps of the first record's curve."""
-    if "curve" not in records[0]:
+    if not records or "curve" not in records[0]:
         return []
     steps = records[0]["curve"].get("step")
     return [r for r in records if steps and r.get("curve", {}).get("step") == steps]

@@ -220,6 +220,11 @@ def d_over_training(groups: dict[str, list[dict[str, list[float]]]], title: str 
     same steps. Above are the image branch's mean scores, below three chances; a thick line is the
     mean of the runs, a thin one a run.
     """
+    groups = {name: runs for name, runs in groups.items() if runs}
+    if not groups:
+        figure, axes = new_figure(1, 1, 7.5, 5)
+        say_why_empty(axes[0, 0], "no record of D: hagan run --curve --set heldout=0.2")
+        return figure
     figure, axes = new_figure(2, len(groups), 3.1 * len(groups), 6.4, sharex=True, sharey="row")
     for (upper, lower), (name, runs) in zip(axes.T, groups.items(), strict=True):
         for axis, kinds in ((upper, _SCORES), (lower, _CHANCES)):

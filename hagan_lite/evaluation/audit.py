@@ -71,13 +71,14 @@ def audit(training: Tensor, samples: Tensor, heldout: Tensor, seed: int = 0) -> 
 
     All are in one space: features or pixels.
 
-    Raises ValueError where one of the three is empty.
+    Raises ValueError where one of the three is empty, or holds a NaN or an infinity.
     """
     if not (len(training) and len(samples) and len(heldout)):
         raise ValueError(
             "an audit needs training images, samples and held-out real images; "
             "try heldout=0.2, or folds"
         )
+    _check_finite(training, samples, heldout)
     return _compare(*_nearest(samples, training), _nearest(heldout, training)[0], seed)
 
 
@@ -95,6 +96,7 @@ def audit_by_folds(training: Tensor, samples: Tensor, groups: np.ndarray, seed: 
     names = np.random.default_rng(seed).permutation(np.unique(groups))
     if len(names) < FOLDS:
         raise ValueError(f"{len(names)} group(s): five folds need five patients, volumes or blocks")
+    _check_finite(training, samples)
     near, which, real = [], [], []
     for fold, part in enumerate(np.array_split(names, FOLDS)):
         out = torch.from_numpy(np.isin(groups, part))
@@ -108,6 +110,12 @@ def audit_by_folds(training: Tensor, samples: Tensor, groups: np.ndarray, seed: 
     return _compare(np.concatenate(near)[order], nearest, np.concatenate(real), seed)
 
 
+def _check_finite(*sets: Tensor) -> None:
+    """Raise ValueError for a NaN or an infinity, which every comparison would let pass."""
+    if not all(one.isfinite().all() for one in sets):
+        raise ValueError("images or features hold a NaN or an infinity: the training went wrong")
+
+
 def _nearest(a: Tensor, b: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Return the distance from each row of a to its nearest row of b, and that row's index.
 
@@ -115,6 +123,8 @@ def _nearest(a: Tensor, b: Tensor) -> tuple[np.ndarray, np.ndarray]:
     distance to it is then taken from the difference, so that a copy is at distance 0.
     """
     a, b = a.double(), b.double()
+    middle = b.mean(0)  # differences stay, and products of what lies far from 0 lose fewer digits
+    a, b = a - middle, b - middle
     lengths, distances, indices = b.square().sum(1), [], []
     for rows in a.split(ROWS):
         nearest = (lengths - 2 * rows @ b.T).argmin(1)

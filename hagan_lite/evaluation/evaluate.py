@@ -137,9 +137,7 @@ def learning_curve(
     biased, because it selects by the score that it reports. The result is empty where none was
     saved, and for skip="instance", whose D of that time is gone.
     """
-    e = runs.experiment_of(run)
-    saved = sorted((Path(run) / "history").glob("step_*.safetensors"))
-    steps = [int(path.stem.split("_")[1]) for path in saved]
+    e, steps = runs.experiment_of(run), runs.history_of(run)
     if not steps or e.skip == "instance":
         return {}
     training = dataset.split(e.heldout, e.n_train)[0]

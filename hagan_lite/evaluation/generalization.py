@@ -30,18 +30,17 @@ def on_heldout(
     `metrics`: metrics.evaluate of as many samples as there are held-out images, whatever the run
     was trained on, so that runs of different `n_train` compare. `gap`: :func:`gap_of` the image
     branch after the last step; absent where the model has none. `over_training`:
-    :func:`over_training`, for a run that saved its history. Empty without held-out images, or with
-    fewer than metrics.FEWEST.
+    :func:`over_training`, for a run that saved its history. Empty without held-out images; with
+    fewer than metrics.FEWEST there is no `metrics`.
     """
     e, where = runs.experiment_of(run), pick_device(device)
     training, held = dataset.split(e.heldout, e.n_train)
-    if len(held) < metrics.FEWEST:
-        return {}
-    fake = runs.sample(run, len(held), seed, device, dataset)
-    found: dict[str, Any] = dict(
-        metrics=metrics.evaluate(dataset.images[held], fake, where, seed, extractor)
-    )
-    if issubclass(model_of(e), Hagan):
+    found: dict[str, Any] = {}
+    if len(held) >= metrics.FEWEST:
+        fake = runs.sample(run, len(held), seed, device, dataset)
+        real = dataset.images[held]
+        found["metrics"] = metrics.evaluate(real, fake, where, seed, extractor)
+    if len(held) and issubclass(model_of(e), Hagan):
         image_branch = runs.load_discriminator(run, device).image
         found["gap"] = gap_of(image_branch, dataset.images[training], dataset.images[held])
         if scores := over_training(run, dataset, device):
@@ -62,9 +61,7 @@ def over_training(run: Path, dataset: Dataset, device: str = "auto") -> dict[str
     from the same z and with the same boxes. Empty where the run saved no history, and for
     skip="instance", whose G needs D's features.
     """
-    e = runs.experiment_of(run)
-    saved = sorted((Path(run) / "history").glob("discriminator_step_*.safetensors"))
-    steps = [int(path.stem.rpartition("_")[2]) for path in saved]
+    e, steps = runs.experiment_of(run), runs.history_of(run, "discriminator_")
     if not steps or e.skip == "instance":
         return {}
     training, held = (dataset.images[part] for part in dataset.split(e.heldout, e.n_train))

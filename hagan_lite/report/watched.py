@@ -21,26 +21,21 @@ class Watched(NamedTuple):
 
 
 def found(records: Records, preset: str) -> list[Watched]:
-    """Return every number of images and steps at which a model's D was watched, fewest first.
-
-    Of a model's runs those count that have the same steps as its first.
-    """
+    """Return every number of images and steps at which a model's D was watched, fewest first."""
     with_d = [r for r in records if "over_training" in r.get("heldout", {})]
     every = []
     for n in FEW[DATA]:
         for changes in ({}, dict(steps=LONGER)):
             rows = watched(DATA, preset, n_train=n, **changes)
             of_row = by_row(rows, with_d)
-            runs = {name: _alike(of_row[name]) for name, _ in rows if name in of_row}
+            runs = {}
+            for name, _ in rows:
+                if name in of_row:
+                    runs[name] = [r["heldout"]["over_training"] for r in of_row[name]]
             if runs:
                 images = next(iter(of_row.values()))[0]["data"]["n_train"]
                 every.append(Watched(images, rows[0][1].steps, runs))
     return every
-
-
-def _alike(records: Records) -> list[OverTraining]:
-    each = [r["heldout"]["over_training"] for r in records]
-    return [over for over in each if over["step"] == each[0]["step"]]
 
 
 CHANCES = {

@@ -164,6 +164,29 @@ def generator_file(run: Path, step: int | None = None) -> Path:
     return Path(run) / "history" / f"step_{step:06d}.safetensors"
 
 
+def pictured_steps(e: Experiment) -> list[int]:
+    """Return the steps after which a training saves pictures, and its history: every tenth."""
+    every = max(5, e.steps // 10)
+    return sorted({*range(every, e.steps + 1, every), e.steps})
+
+
+def history_of(run: Path, prefix: str = "") -> list[int]:
+    """Return the steps of a run's history, of D's with `prefix` "discriminator_"; [] if none.
+
+    An incomplete history, of a run that was in part trained without one, counts as none.
+    """
+    saved = sorted((Path(run) / "history").glob(f"{prefix}step_*.safetensors"))
+    steps = [int(path.stem.rpartition("_")[2]) for path in saved]
+    if steps and steps != pictured_steps(experiment_of(run)):
+        warnings.warn(
+            f"{run} has an incomplete history, since a part of it was trained without --curve: "
+            "no curve is drawn of it; delete the folder to train it again",
+            stacklevel=3,
+        )
+        return []
+    return steps
+
+
 def save_generator(run: Path, ema: nn.Module, step: int | None = None) -> Path:
     """Write the averaged generator's weights to :func:`generator_file` and return that path."""
     return _save_weights(ema, generator_file(run, step))
@@ -193,9 +216,10 @@ def load_generator(run: Path, device: str = "auto", step: int | None = None) -> 
 def _load_weights(net: nn.Module, path: Path) -> None:
     """Load `path` into `net`. Raises FileNotFoundError and ValueError as load_generator does."""
     if not path.is_file():
+        there = ", ".join(sorted(p.name for p in path.parent.glob("*.safetensors")))
         raise FileNotFoundError(
-            f"{path}: not there; only a run that was trained with --curve keeps its networks of "
-            "earlier steps, so train it in a new folder"
+            f"{path}: not there; there are {there or 'none'}. A run keeps its generator at every "
+            "tenth of the steps with --curve, and D beside it where --set heldout= is above 0"
         )
     try:
         net.load_state_dict(load_file(path))
@@ -236,7 +260,10 @@ def load_discriminator(run: Path, device: str = "auto", step: int | None = None)
     if step is not None or path.exists():
         _load_weights(D, path)
     else:
-        D.load_state_dict(load_checkpoint(Path(run) / "checkpoint.pt", CPU)["D"])
+        checkpoint = Path(run) / "checkpoint.pt"
+        if not checkpoint.is_file():
+            raise FileNotFoundError(f"{checkpoint}: not there; run the same 'hagan run' again")
+        D.load_state_dict(load_checkpoint(checkpoint, CPU)["D"])
     return _to_look_at(D, device)
 
 
