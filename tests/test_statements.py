@@ -200,7 +200,7 @@ def test_the_audit_suspects_none_of_the_seven_models(records):
     assert said["verdict"].str.startswith("no sign").all()
 
 
-def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_do_not(records):
+def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_what_follows(records):
     """Results: "Does D learn its images by heart?"; lessons 05 and 17."""
     longest = watched.found(records, "cpu")[-1]
     assert (longest.images, longest.steps) == (317, experiments.LONGER)
@@ -212,8 +212,17 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_do_not(rec
         knows = name in ("base", "hagan without T")
         assert nearer_to_generated == knows
         assert scores["auc"] > 0.95 if knows else scores["auc"] < 0.65
+    rows = dict(experiments.watched("covid-ct", "cpu", steps=experiments.LONGER)).items()
+    on_317 = [r for r in records if r["data"].get("n_train") == 317]
+    of_row = {name: one for name, (one,) in runs.by_row(list(rows), on_317).items()}
+    fds = {name: round(distance_of(r)) for name, r in of_row.items()}
+    assert (fds["base"], fds["hagan without T"], fds["hagan"]) == (227, 194, 145)
+    pixels = {name: r["audit"]["pixels"]["verdict"] for name, r in of_row.items()}
+    suspected = [name for name, verdict in pixels.items() if verdict.startswith("suspicious")]
+    assert suspected == ["base"]
+    assert last["base"]["image"] < 0.4 and 0.7 < last["hagan without T"]["image"] < 0.9
     pixels = [last[name]["pixel"] for name in ("hagan", "hagan without T")]
-    assert all(0.55 < chance < 0.75 for chance in pixels)
+    assert all(0.53 < chance < 0.71 for chance in pixels)
 
 
 def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records):
@@ -231,7 +240,7 @@ def test_labels_move_as_little_as_printed_far_more_often_under_the_output_map(re
     chances = [r["figure_7"] for r in records if "figure_7" in r]
     assert min(c["output"] for c in chances) > 0.02
     assert sum(c["received"] < c["output"] / 10 for c in chances) > 0.7 * len(chances)
-    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 96)
+    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 99)
 
 
 def test_d_in_hagan_nearly_guesses_pixels_and_t_keeps_it_unsure(records, present):

@@ -9,9 +9,11 @@ def run_of(name, seed=0, n=0, steps=0, at=(20, 40, 60, 80), auc=(0.5, 0.6, 0.7, 
     over = dict(step=list(at), auc=list(auc), image=[0.9] * len(at))
     over |= dict(pixel=[0.25] * len(at)) if e.pixel_branch else {}
     scores = dict(extractor="x", resize="r", n_real=80, n_fake=80, fd=200.0 + seed, floor=40.0)
+    of_training = scores | dict(n_real=n or 317, n_fake=n or 317)
     data = dict(name=watched.DATA, fingerprint="f", n=397, n_train=n or 317, n_heldout=80)
     about = dict(name=f"{name} {seed} {n} {steps}", device="cpu", experiment=e.to_dict())
-    return about | dict(data=data, metrics=scores, heldout=dict(over_training=over))
+    heldout = dict(metrics=scores, over_training=over)
+    return about | dict(data=data, metrics=of_training, heldout=heldout)
 
 
 def test_each_number_of_images_and_of_steps_is_found_by_itself():

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from hagan_lite.report.experiments import FEW, LONGER, watched
-from hagan_lite.runs.record import Records, by_row
+from hagan_lite.runs.record import Records, against_heldout, by_row
 
 DATA = "covid-ct"
 OverTraining = dict[str, list[float]]
@@ -22,7 +22,8 @@ class Watched(NamedTuple):
 
 def found(records: Records, preset: str) -> list[Watched]:
     """Return every number of images and steps at which a model's D was watched, fewest first."""
-    with_d = [r for r in records if "over_training" in r.get("heldout", {})]
+    # Scored against held-out images, runs on different numbers of images are comparable.
+    with_d = [r for r in against_heldout(records) if "over_training" in r["heldout"]]
     every = []
     for n in FEW[DATA]:
         for changes in ({}, dict(steps=LONGER)):
