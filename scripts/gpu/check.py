@@ -11,6 +11,7 @@ from unittest import mock
 
 import torch
 
+import hagan_lite.baselines  # noqa: F401  (it registers every model)
 from hagan_lite.config import Experiment
 from hagan_lite.datasets import load
 from hagan_lite.datasets.batches import batch_indices
