@@ -238,15 +238,15 @@ class Experiment(own_folder.OwnFolder):
         return own_folder.only_where_set(dataclasses.asdict(self) | {"dataset": self.data_label})
 
     @property
-    def _silent(self) -> tuple[str, ...]:
+    def _silent(self) -> set[str]:
         """Return fields that others make silent: no shift has a border, no label asks for a map."""
-        border, saliency = not self.flips, self.mix != "attnmix"
-        return ("border",) * border + ("saliency",) * saliency
+        without_effect = {"border": not self.flips, "saliency": self.mix != "attnmix"}
+        return {name for name, silent in without_effect.items() if silent}
 
     @functools.cached_property
     def hash(self) -> str:
         """Return 12 hex digits of all that decides the result: no label, path or device."""
-        silent = {"preset", *self._silent}
+        silent = self._silent | {"preset"}
         decides = {k: v for k, v in self.to_dict().items() if k not in silent}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -1,8 +1,11 @@
 """What test files share: a small experiment, real images, a watch on tensors, the command."""
 
 import collections
+import os
+import signal
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +31,16 @@ SCORE |= dict(fd=200.0, floor=40.0, n_floor=56, fd_at_floor_n=210.0)
 def tiny(model: str = "hagan", **changes) -> Experiment:
     """Return an experiment of 12 steps on four images of 32x32 a step, at width 4."""
     return Experiment.make(model, **(TINY | changes))
+
+
+def stop_at(step: int) -> Callable[[dict], None]:
+    """Return an `on_log` that interrupts the training as Ctrl-C does, at one line of its log."""
+
+    def stop(line: dict) -> None:
+        if line["step"] == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return stop
 
 
 def real(n: int = 4, size: int = 32) -> torch.Tensor:

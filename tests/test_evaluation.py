@@ -1,12 +1,10 @@
 import json
-import os
-import signal
 
 import inception_weights
 import numpy as np
 import pytest
 import torch
-from helpers import hagan, tiny
+from helpers import hagan, stop_at, tiny
 from PIL import Image
 
 from hagan_lite import datasets, evaluation, runs, train
@@ -207,12 +205,8 @@ def test_a_history_of_a_part_of_the_training_is_no_curve(tmp_path):
     """Stopped with --curve and resumed without it: what lies there ends in the middle."""
     e, images = tiny(heldout=0.3), datasets.load("mni152", 32)
 
-    def stop(line):
-        if line["step"] == 7:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt):
-        train.train(e, tmp_path / "run", images, on_log=stop, history=True)
+        train.train(e, tmp_path / "run", images, on_log=stop_at(7), history=True)
     done = train.train(e, tmp_path / "run", images)
     with pytest.warns(UserWarning, match="incomplete history"):
         assert evaluation.over_training(done, images) == {}
@@ -223,12 +217,8 @@ def test_a_history_of_a_part_of_the_training_is_no_curve(tmp_path):
 def test_stopped_and_resumed_with_its_history_equals_never_stopped(tmp_path):
     e, images = tiny(heldout=0.3), datasets.load("mni152", 32)
 
-    def stop(line):
-        if line["step"] == 7:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt):
-        train.train(e, tmp_path / "parts", images, on_log=stop, history=True)
+        train.train(e, tmp_path / "parts", images, on_log=stop_at(7), history=True)
     parts = train.train(e, tmp_path / "parts", images, history=True)
     whole = train.train(e, tmp_path / "whole", images, history=True)
     assert evaluation.over_training(parts, images) == evaluation.over_training(whole, images)

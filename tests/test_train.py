@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -7,7 +6,7 @@ import time
 
 import pytest
 import torch
-from helpers import CPU, TINY, Watch, real, tiny, without_times
+from helpers import CPU, TINY, Watch, real, stop_at, tiny, without_times
 
 from hagan_lite import augment, datasets, runs, train
 from hagan_lite.config import Experiment
@@ -42,12 +41,8 @@ def test_stopped_and_resumed_equals_never_stopped(tmp_path, changes):
     e = tiny(**changes)
     whole = train.train(e, tmp_path / "whole")
 
-    def stop(line):
-        if line["step"] == 7:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt, match="after step 8 of 12.*goes on"):
-        train.train(e, tmp_path / "parts", on_log=stop)
+        train.train(e, tmp_path / "parts", on_log=stop_at(7))
     assert not runs.finished(tmp_path / "parts")
     parts = train.train(e, tmp_path / "parts")
     assert same(whole, parts)

@@ -3,13 +3,13 @@
 import difflib
 import json
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hagan_lite.config import DATASETS, MODELS, PRESETS, choices_of
+from hagan_lite.system.choices import used_names
 
 Model = Annotated[str, typer.Option(help=", ".join(MODELS))]
 Data = Annotated[
@@ -66,9 +66,7 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
     """
     import hagan_lite.baselines  # noqa: F401  (every model is known from here on)
 
-    names: set[str] = set()
-    for kind in map(choices_of, models):
-        names |= {f.name for f in fields(kind)} - set(kind.REFUSED) - OPTIONS
+    names = set().union(*(used_names(choices_of(model)) for model in models)) - OPTIONS
     parsed: dict[str, Any] = {}
     for change in changes:
         name, equals, value = change.partition("=")

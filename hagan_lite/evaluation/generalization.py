@@ -85,12 +85,9 @@ def judged(
 
     Images are (N, C, H, W) uint8.
     """
-    of_three = dict(training=training, heldout=heldout, generated=generated)
-    scores = {kind: _scores(branch, images) for kind, images in of_three.items()}
-    return {kind: values.mean().item() for kind, values in scores.items()} | dict(
-        auc=metrics.chance_above(scores["training"], scores["heldout"]),
-        image=metrics.chance_above(scores["heldout"], scores["generated"]),
-    )
+    known, unseen, fake = (_scores(branch, x) for x in (training, heldout, generated))
+    of_fakes = dict(generated=fake.mean().item(), image=metrics.chance_above(unseen, fake))
+    return _gap(known, unseen) | of_fakes
 
 
 def _mixed_batches(
@@ -114,9 +111,12 @@ def gap_of(branch: nn.Module, training: np.ndarray, heldout: np.ndarray) -> dict
     scores above a random held-out one: 1/2 says that D cannot tell them apart, 1 that it knows
     every image that it was trained on.
     """
-    one, other = (_scores(branch, images) for images in (training, heldout))
-    auc = metrics.chance_above(one, other)
-    return dict(training=one.mean().item(), heldout=other.mean().item(), auc=auc)
+    return _gap(*(_scores(branch, images) for images in (training, heldout)))
+
+
+def _gap(known: torch.Tensor, unseen: torch.Tensor) -> dict[str, float]:
+    auc = metrics.chance_above(known, unseen)
+    return dict(training=known.mean().item(), heldout=unseen.mean().item(), auc=auc)
 
 
 @torch.inference_mode()

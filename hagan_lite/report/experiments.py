@@ -1,6 +1,5 @@
 """List the experiments that Tables II to IV and Figure 7 of the paper consist of."""
 
-from dataclasses import fields
 from typing import Any
 
 import hagan_lite.baselines  # noqa: F401  (a table has every model)
@@ -8,6 +7,7 @@ from hagan_lite.config import DATASETS, MODELS, Experiment, choices_of
 from hagan_lite.datasets.loading import load
 from hagan_lite.datasets.sources import DataError
 from hagan_lite.paper import PAPER
+from hagan_lite.system.choices import used_names
 from hagan_lite.system.paths import SEARCH_SEED
 
 TABLES = ("table2", "table3", "table4", "figure7")
@@ -246,7 +246,6 @@ def _loads(name: str) -> bool:
 
 def _make(model: str, dataset: str, preset: str, seed: int, changes: dict[str, Any]) -> Experiment:
     """Return an experiment with those of `changes` that its model uses."""
-    kind = choices_of(model)
-    names = {f.name for f in fields(kind)} - set(kind.REFUSED)
+    names = used_names(choices_of(model))
     own = {field: value for field, value in changes.items() if field in names}
     return Experiment.make(model, dataset, preset, seed=seed, **own)

@@ -66,6 +66,11 @@ def field_names(kind: type) -> set[str]:
     return {field.name for field in dataclasses.fields(kind)}
 
 
+def used_names(kind: type) -> set[str]:
+    """Return the names of the fields that the model of an Experiment's class uses."""
+    return field_names(kind) - set(kind.REFUSED)
+
+
 def check_types(instance: Any) -> None:
     """Raise ValueError for a field whose value is not of its type; an int for a float is made one.
 
