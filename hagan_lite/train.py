@@ -14,7 +14,7 @@ from hagan_lite.datasets.batches import batch_indices
 from hagan_lite.datasets.loading import Dataset, load_for
 from hagan_lite.datasets.pixels import from_uint8
 from hagan_lite.model import Model, model_of
-from hagan_lite.system import graphs, storage
+from hagan_lite.system import checkpoints, graphs, storage
 from hagan_lite.system.runtime import keep_heap, pick_device
 from hagan_lite.system.stopping import stop_requests
 
@@ -143,14 +143,14 @@ def _save(run: Path, model: Model, step: int) -> None:
     finite = torch.stack([weights.isfinite().all() for weights in model.parameters()])
     if not finite.all():
         raise _diverged(run, step, "a weight is NaN or infinite")
-    storage.save_checkpoint(run / "checkpoint.pt", model.state_dict() | {"step": step})
+    checkpoints.save_checkpoint(run / "checkpoint.pt", model.state_dict() | {"step": step})
 
 
 def _resume(run: Path, model: Model) -> int:
     """Load the checkpoint, if any; cut the log back to it. Return the number of steps done."""
     step = 0
     if (run / "checkpoint.pt").exists():
-        state = storage.load_checkpoint(run / "checkpoint.pt", model.device)
+        state = checkpoints.load_checkpoint(run / "checkpoint.pt", model.device)
         step = state.pop("step")
         model.load_state_dict(state)
     lines = [json.dumps(line) + "\n" for line in runs.read_log(run) if line["step"] <= step]

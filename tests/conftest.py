@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 # Before hagan_lite and torch are imported; notebooks' kernels and every subprocess inherit it.
 os.environ["HAGAN_BUILD"] = tempfile.mkdtemp(prefix="hagan-test-")
 os.environ.setdefault("HAGAN_TEST_CACHE", os.environ["HAGAN_BUILD"] + "/cache")
+os.environ.setdefault("HAGAN_TEST_SERVERS", os.environ["HAGAN_BUILD"] + "/servers")
+os.environ.setdefault("HAGAN_TEST_OWNER", str(os.getpid()))  # with whom they end
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
@@ -189,14 +191,13 @@ def forked_kernels() -> Iterator[None]:
 
     Where there is no pidfd, which is outside Linux, they start as they always do.
     """
-    import forked_kernel  # the pack for a GPU holds tests/test_cuda.py without it
+    import forked  # the pack for a GPU holds tests/test_cuda.py without it
 
     with pytest.MonkeyPatch.context() as patch:
-        if hasattr(os, "pidfd_open"):
+        if forked.HERE:
             launcher = "jupyter_client.provisioning.local_provisioner.launch_kernel"
-            patch.setattr(launcher, forked_kernel.launch)
+            patch.setattr(launcher, forked.launch)
         yield
-    forked_kernel.stop()
 
 
 @pytest.fixture(scope="session")

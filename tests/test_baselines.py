@@ -2,9 +2,8 @@
 
 import ast
 import shutil
-import subprocess
-import sys
 
+import forked
 import helpers
 import pytest
 import torch
@@ -310,7 +309,5 @@ def test_a_model_is_added_by_adding_a_file(tmp_path):
     copy = tmp_path / "hagan_lite"
     shutil.copytree(ROOT / "hagan_lite", copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "baselines" / "rgan.py").write_text(example)
-    done = subprocess.run(
-        [sys.executable, "-c", TRAINS_RGAN], cwd=tmp_path, capture_output=True, text=True
-    )
+    done = forked.run("-c", TRAINS_RGAN, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -9,13 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import psutil
 import pytest
 import torch
 from PIL import Image
 
 from hagan_lite import datasets, runs
-from hagan_lite.batch import progress, workers
+from hagan_lite.batch import notebooks, progress, workers
 from hagan_lite.config import Experiment
 from hagan_lite.report import experiments
 from hagan_lite.system.paths import ROOT
@@ -42,25 +43,36 @@ REFERENCE = """if True:
 """
 
 
-class Process(subprocess.Popen):
+class Process:
     """Run Python in a process of its own, its output in a file.
 
-    A pipe that nobody reads would stop it.
+    A pipe that nobody reads would stop it. With `fork=False` the process inherits this one's
+    limits.
     """
 
-    def __init__(self, *words, build):
+    def __init__(self, *words, build, fork=True):
         self.output = build / f"output-{time.monotonic_ns()}.txt"
-        environment = os.environ | {"HAGAN_BUILD": str(build), "PYTHONUNBUFFERED": "1"}
-        how = dict(stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
-        how |= dict(stdout=self.output.open("w"))
-        super().__init__([sys.executable, *map(str, words)], **how)
+        how = dict(env=os.environ | {"HAGAN_BUILD": str(build), "PYTHONUNBUFFERED": "1"}, cwd=ROOT)
+        with self.output.open("w") as file:
+            how |= dict(stdout=file, stderr=file)
+            if fork:
+                self.process = forked.start(*words, **how)
+            else:
+                self.process = subprocess.Popen([sys.executable, *map(str, words)], **how)
+        self.pid, self.poll = self.process.pid, self.process.poll
 
     def printed(self):
         return self.output.read_text()
 
+    def wait(self, timeout=None):
+        return self.process.wait(timeout)
 
-def hagan(*words, build):
-    return Process("-m", "hagan_lite.cli", *words, build=build)
+    def kill(self):
+        self.process.kill()
+
+
+def hagan(*words, build, fork=True):
+    return Process("-m", "hagan_lite.cli", *words, build=build, fork=fork)
 
 
 @pytest.fixture(scope="module")
@@ -156,19 +168,17 @@ def assert_as_in(reference, build, cells):
 def test_workers_and_the_driver_are_killed_and_nothing_is_lost_or_repeated(
     scans, reference, tmp_path
 ):
-    """Three cells on two workers: both die, then the driver with both; the same command goes on."""
+    """Three cells on two workers: one dies, then the driver with both; the same command goes on."""
     words = ["batch", *GRID, "--datasets", scans, *TINY, "--set", f"steps={STEPS}"]
     words += ["--workers", "2"]
     records, started = tmp_path / "results", []
     try:
         driver = hagan(*words, build=tmp_path)
         started.append(driver)
-        killed = [killed_in_mid_run(driver.pid, driver) for _ in range(2)]
-        psutil.wait_procs([kernel for kernel, _ in killed], timeout=60)
-        # Each kernel noticed that its worker is gone.
-        assert not [kernel for kernel, _ in killed if kernel.is_running()]
-        for _, run in killed:
-            wait_for(lambda run=run: f"goes on  {run.name}" in driver.printed(), driver)
+        kernel, run = killed_in_mid_run(driver.pid, driver)
+        psutil.wait_procs([kernel], timeout=60)
+        assert not kernel.is_running()  # it noticed that its worker is gone
+        wait_for(lambda: f"goes on  {run.name}" in driver.printed(), driver)
         wait_for(lambda: list(records.glob("*.json")) and in_mid_run(driver.pid), driver)
         driver.kill()
         driver.wait()
@@ -249,7 +259,7 @@ def test_a_full_disk_is_named_and_with_space_the_same_command_goes_on(scans, ref
     # What is started now inherits the limit.
     resource.setrlimit(resource.RLIMIT_FSIZE, (checkpoint - 10_000, before[1]))
     try:
-        done = hagan(*words, build=tmp_path)
+        done = hagan(*words, build=tmp_path, fork=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert done.wait(timeout=900) == 1
@@ -284,7 +294,7 @@ def test_with_cuda_every_worker_has_a_gpu_to_itself(monkeypatch):
 def test_a_worker_with_another_build_folder_says_so(scans, tmp_path):
     (cell,) = progress.plan([Experiment.make("hagan", str(scans), "smoke")])
     with pytest.raises(RuntimeError, match="HAGAN_BUILD"):
-        workers.run_cell(cell, tmp_path)
+        notebooks.run_cell(cell.run, notebooks.chosen(cell.e), tmp_path)
 
 
 def test_a_thousand_experiments_that_are_done_need_no_worker(monkeypatch, tmp_path):

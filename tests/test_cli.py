@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import forked
 import layouts
 import pytest
 from helpers import hagan
@@ -102,8 +103,7 @@ def test_what_a_user_can_mend_is_one_line(words, said, monkeypatch, capsys):
 
 
 def test_the_command_in_a_process_of_its_own_prints_one_line_too():
-    words = [sys.executable, "-m", "hagan_lite.cli", "run", "--preset", "huge"]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    done = forked.run("-m", "hagan_lite.cli", "run", "--preset", "huge", cwd=ROOT)
     assert done.returncode == 1
     assert done.stderr.startswith("hagan: ") and done.stderr.count("\n") == 1
 
@@ -121,11 +121,11 @@ def test_a_run_on_a_users_folder_with_changed_fields(tmp_path):
     layouts.nifti(scans / "jane.nii.gz", layouts.patient(1)[:, :, 20:24])
     # Of patient CompressedSamples^CT1.
     shutil.copyfile(get_testdata_file("CT_small.dcm"), scans / "jane-IM1.dcm")
-    command = [sys.executable, "-m", "hagan_lite.cli", "run", "--dataset", str(scans)]
+    command = ["-m", "hagan_lite.cli", "run", "--dataset", scans]
     command += ["--model", "ddpm", "--preset", "smoke", "--set", "size=32", "--set", "steps=4"]
     command += ["--set", "ddim_steps=2"]
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = forked.run(*command, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr
     assert "jane-broken.png" in done.stderr  # the terminal says what was left out
     (run,) = (tmp_path / "build" / "runs").iterdir()
@@ -172,21 +172,18 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path):
     words += ["--set", "batch_size=4", "--set", "steps=4000"]
     build = tmp_path / "build"
     environment = os.environ | {"HAGAN_BUILD": str(build)}
-    how = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    # Tests in the background of a shell inherit an ignored SIGINT; a user's terminal does not.
-    how |= dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hagan_lite.cli", *words], cwd=ROOT, env=environment, **how
-    )
+    out, err = tmp_path / "out.txt", tmp_path / "err.txt"
+    with out.open("w") as stdout, err.open("w") as stderr:
+        how = dict(cwd=ROOT, env=environment, stdout=stdout, stderr=stderr)
+        process = forked.start("-m", "hagan_lite.cli", *words, **how)
     deadline = time.monotonic() + 600
     while not [line for run in build.glob("runs/*") for line in runs.read_log(run)]:
-        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        assert process.poll() is None and time.monotonic() < deadline, err.read_text()
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 130
-    assert "give the same command again" in out
-    assert "Traceback" not in err
+    assert process.wait(timeout=300) == 130
+    assert "give the same command again" in out.read_text()
+    assert "Traceback" not in err.read_text()
     assert list(build.glob("runs/*/checkpoint.pt"))
 
 

@@ -2,12 +2,11 @@ import errno
 import io
 import os
 import struct
-import subprocess
-import sys
 import warnings
 import zlib
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import tifffile
@@ -205,12 +204,14 @@ def test_two_processes_may_build_the_same_cache(tmp_path, brain):
         "import sys; from hagan_lite import datasets as d; print(d.load(sys.argv[1]).images.sum())"
     )
     environment = os.environ | {"HAGAN_BUILD": str(tmp_path / "build")}
-    command = [sys.executable, "-c", script, str(tmp_path / "scans")]
-    both = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    said = {process.communicate()[0] for process in both}
+    printed = [tmp_path / "one.txt", tmp_path / "other.txt"]
+    both = []
+    for path in printed:
+        with path.open("w") as file:
+            command = ("-c", script, tmp_path / "scans")
+            both.append(forked.start(*command, env=environment, stdout=file))
+    assert [process.wait() for process in both] == [0, 0]
+    said = {path.read_text() for path in printed}
     assert said == {f"{datasets.load(str(tmp_path / 'scans')).images.sum()}\n"}
     assert sorted(p.suffix for p in (tmp_path / "build" / "cache").iterdir()) == [".json", ".npy"]
 

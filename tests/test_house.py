@@ -46,9 +46,10 @@ def test_a_model_registers_itself_and_nothing_loads_modules_by_name_but_the_room
     assert by_name <= {"baselines", "datasets"}
 
 
-def test_the_command_answers_without_torch():
-    """What needs no network shall not wait for one to load."""
-    script = "import sys; from hagan_lite.cli import app; print(*sys.modules)"
+def test_the_command_answers_and_a_worker_waits_for_its_notebook_without_torch():
+    """What needs no network shall not wait for one to load, nor hold one in memory."""
+    script = "import sys; from hagan_lite.cli import app; from hagan_lite.batch import notebooks; "
+    script += "print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "hagan_lite" in done.stdout.split()
     assert not {"torch", "pandas"} & set(done.stdout.split())

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from functools import cache
 
-import forked_kernel
+import forked
 import nbformat
 import pytest
 from jupyter_client import launcher
@@ -30,7 +30,7 @@ ALL = sorted(
 NAMES = [str(p.with_suffix("")) for p in ALL]
 
 pytestmark = pytest.mark.usefixtures("forked_kernels")
-needs_fork = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="kernels are not forked here")
+needs_fork = pytest.mark.skipif(not forked.HERE, reason="kernels are not forked here")
 
 CHECKED = "nbval-check-output"
 """Tag of a cell whose output no machine may change: nbval's own, which can be run by hand."""
@@ -213,7 +213,7 @@ def test_a_forked_kernel_can_be_killed():
     manager, client = start_new_kernel()
     try:
         process = manager.provisioner.process
-        assert isinstance(process, forked_kernel.Kernel) and process.poll() is None
+        assert isinstance(process, forked.Process) and process.poll() is None
         process.kill()
         assert process.wait(timeout=60) == -signal.SIGKILL
     finally:

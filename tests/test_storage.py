@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from hagan_lite.system import paths, storage
+from hagan_lite.system import checkpoints, paths, storage
 
 
 def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
     path = tmp_path / "checkpoint.pt"
-    storage.save_checkpoint(path, {"step": 1})
+    checkpoints.save_checkpoint(path, {"step": 1})
 
     def full(file):
         file.write(b"half")
@@ -21,7 +21,7 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path):
 
     with pytest.raises(OSError, match=r"checkpoint\.pt.*free space"):
         storage.write_atomically(path, full)
-    assert storage.load_checkpoint(path, torch.device("cpu")) == {"step": 1}
+    assert checkpoints.load_checkpoint(path, torch.device("cpu")) == {"step": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]  # no temporary file is left
 
 
@@ -29,16 +29,16 @@ def test_a_checkpoint_that_meets_a_full_disk_is_named(tmp_path):
     """The kernel refuses to let a file grow, as a full disk does, in a process of its own."""
     script = """if True:
         import pathlib, resource, signal, sys, torch
-        from hagan_lite.system import storage
+        from hagan_lite.system import checkpoints
         path = pathlib.Path(sys.argv[1])
-        storage.save_checkpoint(path, {"step": 1})
+        checkpoints.save_checkpoint(path, {"step": 1})
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         try:
-            storage.save_checkpoint(path, {"step": 2, "weights": torch.zeros(100_000)})
+            checkpoints.save_checkpoint(path, {"step": 2, "weights": torch.zeros(100_000)})
         except OSError as error:
             print(error)
-        print(storage.load_checkpoint(path, "cpu"))
+        print(checkpoints.load_checkpoint(path, "cpu"))
     """
     pytest.importorskip("resource")
     path = tmp_path / "checkpoint.pt"
@@ -68,10 +68,10 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
     path = tmp_path / "checkpoint.pt"
     torch.save({"step": Evil()}, path)
     with pytest.raises(ValueError, match="damaged"):
-        storage.load_checkpoint(path, torch.device("cpu"))
+        checkpoints.load_checkpoint(path, torch.device("cpu"))
     path.write_bytes(pickle.dumps(Evil()))
     with pytest.raises(ValueError, match="damaged"):
-        storage.load_checkpoint(path, torch.device("cpu"))
+        checkpoints.load_checkpoint(path, torch.device("cpu"))
 
 
 def test_broken_json_is_named(tmp_path):

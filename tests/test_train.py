@@ -1,9 +1,8 @@
 import json
 import signal
-import subprocess
-import sys
 import time
 
+import forked
 import pytest
 import torch
 from helpers import CPU, TINY, Watch, real, stop_at, tiny, without_times
@@ -14,7 +13,7 @@ from hagan_lite.datasets.batches import batch_indices
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
 from hagan_lite.runs.folder import QUANTILES
-from hagan_lite.system.storage import load_checkpoint
+from hagan_lite.system.checkpoints import load_checkpoint
 
 
 def weights(run):
@@ -56,7 +55,7 @@ def test_a_run_killed_in_the_middle_and_resumed_equals_one_that_ran_through(tmp_
         lines + f"train(Experiment.make(**{TINY | dict(steps=60)}), r'{tmp_path / n}')"
         for n in ("cut", "whole")
     )
-    process = subprocess.Popen([sys.executable, "-c", killed], stderr=subprocess.DEVNULL)
+    process = forked.start("-c", killed)
     while process.poll() is None and len(runs.read_log(tmp_path / "cut")) < 10:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
@@ -64,8 +63,9 @@ def test_a_run_killed_in_the_middle_and_resumed_equals_one_that_ran_through(tmp_
     step = load_checkpoint(tmp_path / "cut" / "checkpoint.pt", CPU)["step"]
     assert 0 < step < 60
     # The uninterrupted run has a process of its own, like the killed one.
-    subprocess.run([sys.executable, "-c", whole], stderr=subprocess.DEVNULL, check=True)
-    subprocess.run([sys.executable, "-c", killed], stderr=subprocess.DEVNULL, check=True)
+    for script in (whole, killed):
+        done = forked.run("-c", script)
+        assert done.returncode == 0, done.stderr
     assert same(tmp_path / "cut", tmp_path / "whole")
     assert [line["step"] for line in runs.read_log(tmp_path / "cut")] == list(range(1, e.steps + 1))
 

@@ -1,21 +1,15 @@
-"""Execute notebooks by papermill in this process.
+"""Execute notebooks by papermill in this process, without torch: their kernels import it.
 
-Outputs go below build/, errors inside widgets are raised, progress is shown.
+Outputs go below build/, errors inside widgets are raised.
 """
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from hagan_lite.config import DATASETS, Experiment
-from hagan_lite.runs.folder import finished, in_short, read_log
-from hagan_lite.system.paths import BUILD, RECORDS, ROOT, short
-from hagan_lite.system.storage import name_a_full_disk, write_atomically
+from hagan_lite.system.paths import BUILD, RECORDS, ROOT, RUNS
+from hagan_lite.system.storage import name_a_full_disk, read_json, write_atomically
 
 if TYPE_CHECKING:
     import nbformat
@@ -86,9 +80,38 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
 
 def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:
     """Execute 11_run_experiment into the run folder of `e`, and return the record's path."""
-    parameters |= dict(
-        model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes
-    )
+    return _run_into(run, chosen(e) | parameters)
+
+
+def run_cell(
+    run: Path, experiment: dict[str, Any], runs: Path, **parameters: Any
+) -> dict[str, Any]:
+    """Execute 11_run_experiment on a worker, and return the record.
+
+    `experiment` is what :func:`chosen` says of it: a worker that is handed no Experiment need not
+    import torch, which its notebook's kernel does. Where another driver had it done meanwhile,
+    nothing is executed. Raises RuntimeError where the worker has another folder of runs than the
+    driver, which is `runs`.
+    """
+    from distributed import get_worker
+
+    if runs != RUNS:
+        raise RuntimeError(
+            f"this worker's runs are in {RUNS}, not in {runs}: start it with the same HAGAN_BUILD"
+        )
+    record = RECORDS / f"{run.name}.json"
+    if not record.exists():
+        get_worker().log_event("hagan", run.name)
+        _run_into(run, experiment | parameters)
+    return read_json(record)
+
+
+def chosen(e: Experiment) -> dict[str, Any]:
+    """Return the parameters by which 11_run_experiment makes `e`."""
+    return dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes)
+
+
+def _run_into(run: Path, parameters: dict[str, Any]) -> Path:
     execute("11_run_experiment", run / "run_experiment.ipynb", **parameters)
     return RECORDS / f"{run.name}.json"
 
@@ -122,43 +145,3 @@ def widget_errors(notebook: "nbformat.NotebookNode") -> list[str]:
             if output.get("output_type") == "error":
                 errors.append("\n".join(output.get("traceback", [])))
     return errors
-
-
-@contextmanager
-def progress(run: Path, steps: int, label: str) -> Iterator[None]:
-    """Show a progress bar in the terminal while a notebook's kernel trains.
-
-    It follows the run's log, and says where the first grid of samples lies as soon as it is there.
-    """
-    done = threading.Event()
-
-    def follow() -> None:
-        with tqdm(total=steps, desc=label, unit="step", mininterval=1, dynamic_ncols=True) as bar:
-            waiting_for_samples = True
-            while not done.wait(1):
-                _advance(bar, run)
-                if waiting_for_samples and (grids := sorted(run.glob("samples/step_*.png"))):
-                    bar.write(f"first samples: {short(grids[0])}, and in run_experiment.ipynb")
-                    waiting_for_samples = False
-            _advance(bar, run)
-
-    thread = threading.Thread(target=follow, daemon=True)
-    if finished(run):
-        yield
-        return
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _advance(bar: tqdm, run: Path) -> None:
-    log = read_log(run)
-    if log:
-        bar.set_postfix(in_short(log[-1]), refresh=False)
-        bar.update(log[-1]["step"] - bar.n)
-        if bar.n == bar.total:
-            bar.set_description_str("trained; drawing samples and measuring them", refresh=False)
-    bar.refresh()

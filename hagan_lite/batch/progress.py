@@ -1,4 +1,4 @@
-"""Say how far the cells of a grid are.
+"""Say how far the cells of a grid are, and show how far one is.
 
 A record means done, a run folder under way.
 
@@ -6,20 +6,23 @@ All of it is read from files, so that any process can tell at any time, in the m
 """
 
 import functools
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import load_for
 from hagan_lite.evaluation.metrics import FEWEST
 from hagan_lite.runs.record import Records, changes_in_words, distance_of, load_records
-from hagan_lite.system.paths import BUILD, COMMITTED, RECORDS, RUNS
+from hagan_lite.system.paths import BUILD, COMMITTED, RECORDS, RUNS, short
 from hagan_lite.system.runtime import pick_device
 from hagan_lite.system.storage import read_json, write_json, written_now
 
@@ -219,3 +222,43 @@ def time_left(table: pd.DataFrame, workers: int = 1) -> str:
     if unknown:
         return f"{words} and {unknown} experiments of unknown length"
     return f"about {words}"
+
+
+@contextmanager
+def shown(run: Path, steps: int, label: str) -> Iterator[None]:
+    """Show a progress bar in the terminal while a notebook's kernel trains.
+
+    It follows the run's log, and says where the first grid of samples lies as soon as it is there.
+    """
+    done = threading.Event()
+
+    def follow() -> None:
+        with tqdm(total=steps, desc=label, unit="step", mininterval=1, dynamic_ncols=True) as bar:
+            waiting_for_samples = True
+            while not done.wait(1):
+                _advance(bar, run)
+                if waiting_for_samples and (grids := sorted(run.glob("samples/step_*.png"))):
+                    bar.write(f"first samples: {short(grids[0])}, and in run_experiment.ipynb")
+                    waiting_for_samples = False
+            _advance(bar, run)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    if runs.finished(run):
+        yield
+        return
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _advance(bar: tqdm, run: Path) -> None:
+    log = runs.read_log(run)
+    if log:
+        bar.set_postfix(runs.in_short(log[-1]), refresh=False)
+        bar.update(log[-1]["step"] - bar.n)
+        if bar.n == bar.total:
+            bar.set_description_str("trained; drawing samples and measuring them", refresh=False)
+    bar.refresh()

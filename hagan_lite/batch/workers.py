@@ -7,15 +7,13 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hagan_lite.batch.notebooks import run_experiment
+from hagan_lite.batch.notebooks import chosen, run_cell
 from hagan_lite.batch.progress import Cell, all_records, done, status, time_left
-from hagan_lite.system.paths import RECORDS, RUNS
-from hagan_lite.system.storage import read_json
+from hagan_lite.system.paths import RUNS
 
 if TYPE_CHECKING:
     from distributed import Client, Future, SpecCluster
@@ -127,7 +125,8 @@ class _Driver:
         while self.waiting and len(self.running) < max(1, len(self.client.nthreads())):
             cell = self.waiting.pop(0)
             how = self._how | dict(key=cell.name)
-            future = self.client.submit(run_cell, cell, RUNS, **self.parameters, **how)
+            what = dict(experiment=chosen(cell.e), runs=RUNS)
+            future = self.client.submit(run_cell, cell.run, **what, **self.parameters, **how)
             if self.external:
                 # It outlives this driver, and the next driver finds it under its key.
                 fire_and_forget(future)
@@ -145,25 +144,6 @@ class _Driver:
             self.failed[cell] = reason
             return f"failed   {cell.name}  {reason.splitlines()[-1]}"
         return f"finished {cell.name}  FD {score:.1f}, {minutes} min"
-
-
-def run_cell(cell: Cell, root: Path, **parameters: Any) -> dict[str, Any]:
-    """Execute a cell's notebook on a worker, and return the record.
-
-    Where another driver had it done meanwhile, nothing is executed. Raises RuntimeError where the
-    worker has another build folder than the driver.
-    """
-    from distributed import get_worker
-
-    if root != RUNS:
-        raise RuntimeError(
-            f"this worker's runs are in {RUNS}, not in {root}: start it with the same HAGAN_BUILD"
-        )
-    record = RECORDS / f"{cell.name}.json"
-    if not record.exists():
-        get_worker().log_event("hagan", cell.name)
-        run_experiment(cell.e, cell.run, **parameters)
-    return read_json(record)
 
 
 def local_cluster(workers: int = 0, device: str = "auto") -> "SpecCluster":

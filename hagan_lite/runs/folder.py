@@ -28,10 +28,11 @@ from hagan_lite.attnmix import Mixed
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import Dataset
 from hagan_lite.model import Logs, model_of
+from hagan_lite.system.checkpoints import load_checkpoint
 from hagan_lite.system.paths import RUNS
 from hagan_lite.system.png import as_png
 from hagan_lite.system.runtime import pick_device, provenance
-from hagan_lite.system.storage import load_checkpoint, read_json, write_atomically, write_json
+from hagan_lite.system.storage import read_json, write_atomically, write_json
 
 CPU = torch.device("cpu")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import io
 import json
 import os
 import re
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import torch
 from filelock import FileLock, Timeout
 
 
@@ -128,28 +126,3 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON ({error}); delete it and run again") from error
-
-
-def save_checkpoint(path: Path, state: dict) -> Path:
-    """Write tensors and plain values to `path` and return it; raise OSError on a full disk."""
-    # If torch wrote the file itself, a full disk would be an error that names no file.
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return write_atomically(path, lambda file: file.write(buffer.getbuffer()))
-
-
-def load_checkpoint(path: Path, device: torch.device) -> dict:
-    """Return a checkpoint's tensors and plain values, the tensors on `device`.
-
-    It can run no code, wherever it comes from (weights_only). Raises ValueError that names the file
-    and the remedy where it is damaged.
-    """
-    try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError:
-        raise
-    # For damage torch raises RuntimeError, EOFError, UnpicklingError, BadZipFile ...
-    except Exception as error:
-        raise ValueError(
-            f"checkpoint {path} is damaged ({type(error).__name__}); delete it to start over"
-        ) from error

@@ -26,8 +26,9 @@ from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.datasets import Dataset
 from hagan_lite.model import model_of
+from hagan_lite.system.checkpoints import load_checkpoint
 from hagan_lite.system.runtime import pick_device
-from hagan_lite.system.storage import load_checkpoint, write_json
+from hagan_lite.system.storage import write_json
 from hagan_lite.train import train
 
 LEAST = 3.0  # seconds: in less no training reaches anything
