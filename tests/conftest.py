@@ -93,15 +93,15 @@ class Scheduler(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two processes more than cores: tests that wait for kernels or a browser leave gaps.
+    """Return one process more than cores: tests that wait for kernels or a browser leave gaps.
 
-    More than six would wait for the longest group, and each needs up to 3 GB.
+    More than six would wait for the longest group, and each imports torch and needs up to 3 GB.
     """
     import psutil
 
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(cores + 2, 6, int(psutil.virtual_memory().available / 3e9)))
+    return max(1, min(cores + 1, 6, int(psutil.virtual_memory().available / 3e9)))
 
 
 @pytest.hookimpl(optionalhook=True)
