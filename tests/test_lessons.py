@@ -3,6 +3,7 @@
 import re
 
 import nbformat
+import pytest
 
 from hagan_lite.system.paths import ROOT
 
@@ -70,3 +71,27 @@ def test_the_lessons_from_02_on_ask_before_they_show():
             assert text.index(f'predict("{name}"') < text.index(f'outcome("{name}"')
         words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
         assert asked and words <= 1200, f"{path.name}: {words} words"
+
+
+THE_PAPER = ROOT.parent / "shared" / "paper" / "hagan.txt"
+
+
+@pytest.mark.skipif(not THE_PAPER.exists(), reason="the paper's text is not here")
+def test_what_lessons_quote_from_the_paper_stands_there():
+    """Where a lesson names its place in the paper, and where it reads the paper critically."""
+
+    def plain(text):
+        return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
+
+    paper, quoted = plain(THE_PAPER.read_text()), 0
+    for path in lessons("00"):
+        cells = nbformat.read(path, 4).cells
+        text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+        about = re.findall(r"^\*\*Paper\.\*\*.*", text, re.M)
+        headings = "Reading the paper critically|What the paper leaves open"
+        about += re.findall(rf"^## (?:{headings}).*?(?=^## |\Z)", text, re.M | re.S)
+        for quotation in re.findall(r'"([^"]+)"', "\n".join(about)):
+            if len(quotation.split()) > 2:
+                assert plain(quotation) in paper, f"{path.name}: {quotation}"
+                quoted += 1
+    assert quoted > 10
