@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 os.environ["HAGAN_BUILD"] = tempfile.mkdtemp(prefix="hagan-test-")
 os.environ.setdefault("HAGAN_TEST_CACHE", os.environ["HAGAN_BUILD"] + "/cache")
 os.environ.setdefault("HAGAN_TEST_SERVERS", os.environ["HAGAN_BUILD"] + "/servers")
-os.environ.setdefault("HAGAN_TEST_OWNER", str(os.getpid()))  # with whom they end
+os.environ.setdefault("HAGAN_TEST_OWNER", str(os.getpid()))  # when it ends, servers end
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
@@ -194,7 +194,7 @@ def forked_kernels() -> Iterator[None]:
     import forked  # the pack for a GPU holds tests/test_cuda.py without it
 
     with pytest.MonkeyPatch.context() as patch:
-        if forked.HERE:
+        if forked.CAN_FORK:
             launcher = "jupyter_client.provisioning.local_provisioner.launch_kernel"
             patch.setattr(launcher, forked.launch)
         yield

@@ -1,14 +1,15 @@
 """Start Python quickly: forked from a process that has imported what notebooks and commands import.
 
 A process of its own imports for several seconds. Here one server, this file as a script, imports
-once for all processes that test, and forks for each request. What it forks has the environment, the
-folder, the arguments and the session that it would have alone. `launch` stands in for the function
+once for all processes of a test run and forks for each request. What it forks has the environment,
+the folder, the arguments and a session as if it were started alone; it differs in that modules are
+there already, and that all share one seed of Python's hashes. `launch` stands in for the function
 by which jupyter_client starts a kernel, so papermill does what it always does; `start` and `run`
-are for commands. Without pidfd, which is outside Linux, all start as they always do.
+are for commands. Where no process can be forked in this way, which is outside Linux, all start
+as they always do.
 """
 
 import contextlib
-import fcntl
 import gc
 import hashlib
 import importlib
@@ -27,19 +28,32 @@ from pathlib import Path
 from typing import IO, Any
 from unittest import mock
 
+from filelock import FileLock
+
 IMPORTS = ("ipykernel.kernelapp", "ipykernel.zmqshell", "torch._dynamo", "pandas", "PIL.Image")
 IMPORTS += ("matplotlib.figure", "matplotlib.backends.backend_agg", "mpl_toolkits.axes_grid1")
 IMPORTS += ("scipy.linalg", "scipy.stats", "skimage.transform", "jaxtyping", "safetensors.torch")
 """Not hagan_lite, which reads HAGAN_BUILD as it is imported, and nothing that adapts itself to the
 running kernel then, as pyplot, ipywidgets and tqdm.auto do. pandas only asks if there is one."""
 KERNEL = ["-m", "ipykernel_launcher"]
-ITS_OWN = ("HAGAN_", "JPY_", "KMP_", "PYTEST_")
-"""Variables that IMPORTS do not read on one thread: processes that differ in these alone share a
-server. scikit-learn sets those of KMP in whoever imports it."""
+KERNELS_BACKEND = "module://matplotlib_inline.backend_inline"
+"""Of matplotlib, in every kernel whose environment names none."""
+NOT_READ = ("HAGAN_", "JPY_", "KMP_", "PYTEST_", "PYTHONUNBUFFERED")
+"""Variables that decide nothing while IMPORTS are imported: processes that differ in these alone
+share a server. scikit-learn sets those of KMP in whoever imports it."""
 LONGEST = 200_000
 """Bytes of a request: less than the default buffer of a socket."""
-HERE = hasattr(os, "pidfd_open")
-"""Whether processes are forked on this system."""
+
+
+def _can_fork() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+CAN_FORK = _can_fork()
 
 
 class Process:
@@ -77,28 +91,34 @@ class Process:
         self.send_signal(signal.SIGTERM)
 
 
-_servers: list[subprocess.Popen] = []
-
-
 def _connected(environment: Mapping[str, str]) -> socket.socket:
-    """Return a line to the server for such an environment, which is started if there is none."""
-    shared = {k: v for k, v in environment.items() if not k.startswith(ITS_OWN)}
-    name = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
-    os.makedirs(os.environ["HAGAN_TEST_SERVERS"], exist_ok=True)
-    path = os.path.join(os.environ["HAGAN_TEST_SERVERS"], name)
-    with open(f"{path}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be starting it
-        if not os.path.exists(path):
-            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
-                server.bind(path)
-                server.listen(64)
-                number, owner = str(server.fileno()), os.environ["HAGAN_TEST_OWNER"]
-                how = dict(env=shared, stdin=subprocess.DEVNULL, start_new_session=True)
-                words = [sys.executable, __file__, number, owner]
-                _servers.append(subprocess.Popen(words, pass_fds=[int(number)], **how))
-    line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    line.connect(path)
+    """Return a line to the server for such an environment; one is started where none answers."""
+    shared = {k: v for k, v in environment.items() if not k.startswith(NOT_READ)}
+    folder = os.environ["HAGAN_TEST_SERVERS"]
+    os.makedirs(folder, exist_ok=True)
+    name = hashlib.sha256(json.dumps([folder, shared], sort_keys=True).encode()).hexdigest()[:16]
+    address = f"\0hagan-{name}"  # without a file, whose path could be too long for a socket
+    with FileLock(os.path.join(folder, f"{name}.lock")):  # another process may be starting it
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            line.connect(address)
+        except ConnectionRefusedError:
+            _start_server(address, shared)
+            line.connect(address)
     return line
+
+
+def _start_server(address: str, environment: dict[str, str]) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.bind(address)
+        server.listen(64)
+        words = [sys.executable, __file__, str(server.fileno()), os.environ["HAGAN_TEST_OWNER"]]
+        how = dict(env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+        _servers.append(subprocess.Popen(words, pass_fds=[server.fileno()], **how))
+
+
+_servers: list[subprocess.Popen] = []
+"""Kept because a Popen whose process runs on warns when it is collected."""
 
 
 def launch(cmd: list[str], *, env: dict[str, str], cwd: str | None = None, **how: Any) -> Process:
@@ -116,16 +136,14 @@ def start(
     stderr: IO | None = None,
 ) -> Process | subprocess.Popen:
     """Start `python *words`, which has -m or -c first; what it prints goes into open files."""
-    words, env, cwd = (
-        [str(word) for word in words],
-        env or os.environ,
-        os.fspath(cwd or os.getcwd()),
-    )
+    words, env, cwd = list(map(str, words)), env or os.environ, os.fspath(cwd or os.getcwd())
     with open(os.devnull, "r+b") as nothing:
         streams = (nothing, stdout or nothing, stderr or nothing)
-        if HERE:
+        if CAN_FORK:
             return Process(words, env, cwd, [stream.fileno() for stream in streams])
         how = dict(zip(("stdin", "stdout", "stderr"), streams, strict=True))
+        if os.name == "posix":  # as in `become`
+            how["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         return subprocess.Popen([sys.executable, *words], env=env, cwd=cwd, **how)
 
 
@@ -141,13 +159,16 @@ def run(*words: object, **how: Any) -> subprocess.CompletedProcess:
 def serve(server: socket.socket, owner: int) -> tuple[list[str], dict[str, str], str]:
     """Fork for each request and report how that process ended. Only what is forked returns.
 
-    The server ends with the process that tests; what still runs then has lost its parent.
+    When the process that tests has ended, the server ends what still runs, and itself.
     """
     lines: dict[int, tuple[int, socket.socket]] = {}
     tests = os.pidfd_open(owner)
     while True:
         for ready in select.select([server, tests, *lines], [], [])[0]:
             if ready == tests:
+                for pid, _ in lines.values():
+                    with contextlib.suppress(ProcessLookupError):  # it has no session yet
+                        os.killpg(pid, signal.SIGKILL)
                 sys.exit()
             if ready is not server:
                 pid, line = lines.pop(ready)
@@ -181,12 +202,11 @@ def _tell(line: socket.socket, number: int) -> None:
 def main() -> None:
     server, owner = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     sys.path.pop(0)  # the folder of this file
-    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as ipykernel
     kernel = mock.Mock(return_value=types.SimpleNamespace(kernel=None))
     with mock.patch("builtins.get_ipython", kernel, create=True):
         for name in IMPORTS:
             importlib.import_module(name)
-    gc.freeze()  # what is imported is no rubbish: no process need look through it
+    gc.freeze()  # modules stay: no process need look through them for what can be freed
     words, environment, cwd = serve(server, owner)
     become(words, environment, cwd)
 
@@ -199,8 +219,9 @@ def become(words: list[str], environment: dict[str, str], cwd: str) -> None:
     sys.path.insert(0, cwd)  # as python -m and -c do
     if "PYTHONUNBUFFERED" in environment:
         sys.stdout.reconfigure(write_through=True)
+    # Tests in the background of a shell inherit an ignored SIGINT; a user's terminal does not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Each has chance of its own; the module random sees to that itself.
+    # Random numbers differ from process to process; the module random sees to that itself.
     sys.modules["numpy"].random.seed()
     sys.modules["torch"].default_generator.seed()
     kind, name, *arguments = words
@@ -212,6 +233,8 @@ def become(words: list[str], environment: dict[str, str], cwd: str) -> None:
         return
     if words[:2] == KERNEL:
         sys.argv.append(f"--IPKernelApp.parent_handle={os.getppid()}")
+        if "MPLBACKEND" not in environment:
+            sys.modules["matplotlib"].rcParams["backend"] = KERNELS_BACKEND
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 

@@ -294,7 +294,7 @@ def test_with_cuda_every_worker_has_a_gpu_to_itself(monkeypatch):
 def test_a_worker_with_another_build_folder_says_so(scans, tmp_path):
     (cell,) = progress.plan([Experiment.make("hagan", str(scans), "smoke")])
     with pytest.raises(RuntimeError, match="HAGAN_BUILD"):
-        notebooks.run_cell(cell.run, notebooks.chosen(cell.e), tmp_path)
+        notebooks.run_cell(cell.run, notebooks.notebook_parameters(cell.e), tmp_path)
 
 
 def test_a_thousand_experiments_that_are_done_need_no_worker(monkeypatch, tmp_path):

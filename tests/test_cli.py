@@ -103,7 +103,8 @@ def test_what_a_user_can_mend_is_one_line(words, said, monkeypatch, capsys):
 
 
 def test_the_command_in_a_process_of_its_own_prints_one_line_too():
-    done = forked.run("-m", "hagan_lite.cli", "run", "--preset", "huge", cwd=ROOT)
+    words = [sys.executable, "-m", "hagan_lite.cli", "run", "--preset", "huge"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1
     assert done.stderr.startswith("hagan: ") and done.stderr.count("\n") == 1
 

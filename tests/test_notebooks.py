@@ -30,7 +30,7 @@ ALL = sorted(
 NAMES = [str(p.with_suffix("")) for p in ALL]
 
 pytestmark = pytest.mark.usefixtures("forked_kernels")
-needs_fork = pytest.mark.skipif(not forked.HERE, reason="kernels are not forked here")
+needs_fork = pytest.mark.skipif(not forked.CAN_FORK, reason="kernels are not forked here")
 
 CHECKED = "nbval-check-output"
 """Tag of a cell whose output no machine may change: nbval's own, which can be run by hand."""

@@ -80,33 +80,33 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
 
 def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:
     """Execute 11_run_experiment into the run folder of `e`, and return the record's path."""
-    return _run_into(run, chosen(e) | parameters)
+    return _run_into(run, parameters | notebook_parameters(e))
 
 
 def run_cell(
-    run: Path, experiment: dict[str, Any], runs: Path, **parameters: Any
+    run: Path, experiment: dict[str, Any], driver_runs: Path, **parameters: Any
 ) -> dict[str, Any]:
     """Execute 11_run_experiment on a worker, and return the record.
 
-    `experiment` is what :func:`chosen` says of it: a worker that is handed no Experiment need not
-    import torch, which its notebook's kernel does. Where another driver had it done meanwhile,
-    nothing is executed. Raises RuntimeError where the worker has another folder of runs than the
-    driver, which is `runs`.
+    `experiment` is :func:`notebook_parameters` of it, so that the worker need not import torch to
+    unpickle it. Where another driver had it done meanwhile, nothing is executed. Raises
+    RuntimeError where the worker's runs lie in another folder than `driver_runs`.
     """
     from distributed import get_worker
 
-    if runs != RUNS:
+    if driver_runs != RUNS:
         raise RuntimeError(
-            f"this worker's runs are in {RUNS}, not in {runs}: start it with the same HAGAN_BUILD"
+            f"this worker's runs are in {RUNS}, not in {driver_runs}: "
+            "start it with the same HAGAN_BUILD"
         )
     record = RECORDS / f"{run.name}.json"
     if not record.exists():
         get_worker().log_event("hagan", run.name)
-        _run_into(run, experiment | parameters)
+        _run_into(run, parameters | experiment)
     return read_json(record)
 
 
-def chosen(e: Experiment) -> dict[str, Any]:
+def notebook_parameters(e: Experiment) -> dict[str, Any]:
     """Return the parameters by which 11_run_experiment makes `e`."""
     return dict(model=e.model, dataset=e.dataset, preset=e.preset, seed=e.seed, changes=e.changes)
 

@@ -225,7 +225,7 @@ def time_left(table: pd.DataFrame, workers: int = 1) -> str:
 
 
 @contextmanager
-def shown(run: Path, steps: int, label: str) -> Iterator[None]:
+def progress_bar(run: Path, steps: int, label: str) -> Iterator[None]:
     """Show a progress bar in the terminal while a notebook's kernel trains.
 
     It follows the run's log, and says where the first grid of samples lies as soon as it is there.

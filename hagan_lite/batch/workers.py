@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hagan_lite.batch.notebooks import chosen, run_cell
+from hagan_lite.batch.notebooks import notebook_parameters, run_cell
 from hagan_lite.batch.progress import Cell, all_records, done, status, time_left
 from hagan_lite.system.paths import RUNS
 
@@ -125,7 +125,7 @@ class _Driver:
         while self.waiting and len(self.running) < max(1, len(self.client.nthreads())):
             cell = self.waiting.pop(0)
             how = self._how | dict(key=cell.name)
-            what = dict(experiment=chosen(cell.e), runs=RUNS)
+            what = dict(experiment=notebook_parameters(cell.e), driver_runs=RUNS)
             future = self.client.submit(run_cell, cell.run, **what, **self.parameters, **how)
             if self.external:
                 # It outlives this driver, and the next driver finds it under its key.

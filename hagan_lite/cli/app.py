@@ -307,7 +307,7 @@ def _run(e: Experiment, device: str, strict: bool = False, **parameters: Any) ->
     with only_writer(run):  # where that cannot be, it is said before a notebook starts
         pass
     try:
-        with progress.shown(run, e.steps, f"{e.model} on {e.data_label}"):
+        with progress.progress_bar(run, e.steps, f"{e.model} on {e.data_label}"):
             return run, notebooks.run_experiment(e, run, device=device, **parameters)
     except KeyboardInterrupt:
         # nbclient leaves a task behind when it ends the kernel.

@@ -1,6 +1,6 @@
 """Checkpoints: tensors and plain values in one file, which can run no code.
 
-They lie apart from system.storage, which commands and workers import that need no torch.
+system.storage stays without torch, because commands and dask's workers import it.
 """
 
 import io
