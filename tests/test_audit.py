@@ -44,7 +44,7 @@ def test_with_few_heldout_images_the_verdict_says_that_it_cannot_tell():
     result = audit(cloud(200), cloud(20, 1), cloud(4, 2))
     assert result.power < 0.8
     assert result.verdict.startswith("cannot tell")
-    assert "4 held-out" in result.verdict
+    assert "4 real images" in result.verdict
 
 
 def test_by_folds_a_copier_is_caught_and_real_images_are_not():

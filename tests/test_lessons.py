@@ -4,7 +4,9 @@ import re
 
 import nbformat
 import pytest
+import yaml
 
+from hagan_lite.report.claims import CLAIMS
 from hagan_lite.system.paths import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -77,21 +79,24 @@ THE_PAPER = ROOT.parent / "shared" / "paper" / "hagan.txt"
 
 
 @pytest.mark.skipif(not THE_PAPER.exists(), reason="the paper's text is not here")
-def test_what_lessons_quote_from_the_paper_stands_there():
+def test_what_lessons_and_claims_quote_from_the_paper_stands_there():
     """Where a lesson names its place in the paper, and where it reads the paper critically."""
 
     def plain(text):
         return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
 
     paper, quoted = plain(THE_PAPER.read_text()), 0
+    texts = {"claims.yaml": [c["claim"] for c in yaml.safe_load(CLAIMS.read_text())]}
     for path in lessons("00"):
         cells = nbformat.read(path, 4).cells
         text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
         about = re.findall(r"^\*\*Paper\.\*\*.*", text, re.M)
         headings = "Reading the paper critically|What the paper leaves open"
         about += re.findall(rf"^## (?:{headings}).*?(?=^## |\Z)", text, re.M | re.S)
+        texts[path.name] = about
+    for name, about in texts.items():
         for quotation in re.findall(r'"([^"]+)"', "\n".join(about)):
             if len(quotation.split()) > 2:
-                assert plain(quotation) in paper, f"{path.name}: {quotation}"
+                assert plain(quotation) in paper, f"{name}: {quotation}"
                 quoted += 1
     assert quoted > 10

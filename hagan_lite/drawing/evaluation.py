@@ -139,12 +139,12 @@ def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figu
 def audited(audits: dict[str, Any], unit: str = "distance to the nearest training image") -> Figure:
     """Draw, for each audit.Audit, the share of images that lie nearer than a distance.
 
-    One curve is for samples, one for held-out real images. A curve of samples far to the left of
-    the real images' means copies.
+    One curve is for samples, one for real images that are set aside. A curve of samples far to the
+    left of the real images' means copies.
     """
     figure, axes = new_figure(1, len(audits), 4 * len(audits), 3)
     for axis, (title, audit) in zip(axes[0], audits.items(), strict=True):
-        axis.ecdf(audit.heldout, color=REAL, ls="-", label="held-out real images")
+        axis.ecdf(audit.heldout, color=REAL, ls="-", label="real images set aside")
         axis.ecdf(audit.samples, color=FAKE, ls="--", label="samples")
         axis.set(title=f"{title} (p = {audit.p_value:.2g})")
         axis.set(xlabel=unit, ylabel="share that is nearer")

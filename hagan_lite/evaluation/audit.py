@@ -2,7 +2,7 @@
 
 This is the privacy question of medical images. A model that has learnt makes images about as far
 from its training images as other real images are; one that copies is nearer. Distances to the
-nearest training image, of samples and of held-out real images, are compared by rank.
+nearest training image, of samples and of real images that are set aside, are compared by rank.
 """
 
 from dataclasses import dataclass
@@ -24,24 +24,25 @@ ROWS = 256
 class Audit:
     """Hold an audit's distances, Euclidean in the given space, and what its test says.
 
-    Indices are into the arrays that were given.
+    Real images are set aside either from the training, or one fold of the training images after the
+    other. Indices are into the arrays that were given.
     """
 
     samples: np.ndarray  # (n,) from each sample to its nearest training image
-    heldout: np.ndarray  # (m,) from each held-out real image to its nearest training image
+    heldout: np.ndarray  # (m,) from each real image set aside to its nearest training image
     nearest: np.ndarray  # (n,) which training image that is
     p_value: (
         float  # one-sided: how often samples would be this much nearer if they were real images
     )
     nearer: (
-        float  # chance that a sample is nearer than a held-out real image; 1/2 if they are alike
+        float  # chance that a sample is nearer than a real image set aside; 1/2 if they are alike
     )
     power: float  # chance that the test notices if a fifth of the samples were copies
 
     @property
     def verdict(self) -> str:
         """Return the verdict in words; a test that could not have noticed clears nobody."""
-        n = f"{len(self.samples)} samples, {len(self.heldout)} held-out real images"
+        n = f"{len(self.samples)} samples, {len(self.heldout)} real images set aside"
         if self.p_value < LEVEL:
             return (
                 "suspicious: samples lie nearer to training images than real images do "
