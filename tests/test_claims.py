@@ -271,6 +271,7 @@ def test_sooner_needs_three_seeds_and_all_of_them():
     for mine, others, verdict in (
         ([fast] * 3, [slow] * 3, verdicts.HELD),
         ([slow] * 3, [fast] * 3, verdicts.NOT),
+        ([slow] * 3, [slow] * 3, verdicts.UNDECIDED),
         ([fast, fast, slow], [slow, slow, fast], verdicts.UNDECIDED),
         ([fast] * 2, [slow] * 2, verdicts.UNTESTED),
     ):

@@ -235,12 +235,34 @@ def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records
     assert said[said["space"] != "pixels"]["verdict"].str.startswith("cannot tell").all()
 
 
+def test_the_pixel_branch_ranks_five_to_seven_of_ten_pairs_of_pixels_correctly(records):
+    """Lessons 15 and 17."""
+    watched_over = [r.get("heldout", {}).get("over_training", {}) for r in records]
+    last = [over["pixel"][-1] for over in watched_over if over.get("pixel")]
+    assert len(last) >= 3 and 0.5 < min(last) and max(last) < 0.75
+
+
+def test_the_reverse_skip_is_not_seen_to_make_the_training_faster(present):
+    """Results: "The reverse skip and the speed of the training"; lesson 07."""
+    skip, without = "+ reverse skip", "+ AttnMix generator"
+    curves = [
+        {r["experiment"]["seed"]: r["curve"] for r in present[row] if r.get("curve")}
+        for row in (skip, without)
+    ]
+    assert curves[0].keys() == curves[1].keys() and len(curves[0]) == 3
+    below = claims_measured._below_for_good
+    assert not any(below(curves[0][seed], curves[1][seed])[0] for seed in curves[0])
+    assert sum(below(curves[1][seed], curves[0][seed])[0] for seed in curves[0]) == 1
+    ahead = of_pair(present, skip, without)
+    assert round(ahead.effect) == 15 and round(ahead.p, 1) == 0.4
+
+
 def test_labels_move_as_little_as_printed_far_more_often_under_the_output_map(records):
     """Results: "Figure 7, the label's shift"."""
     chances = [r["figure_7"] for r in records if "figure_7" in r]
     assert min(c["output"] for c in chances) > 0.02
     assert sum(c["received"] < c["output"] / 10 for c in chances) > 0.7 * len(chances)
-    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 99)
+    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 105)
 
 
 def test_d_in_hagan_nearly_guesses_pixels_and_t_keeps_it_unsure(records, present):

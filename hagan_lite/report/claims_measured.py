@@ -148,7 +148,9 @@ def steadier(records: RecordsByRow, row: str, than: str) -> Finding:
 def sooner(records: RecordsByRow, row: str, than: str) -> Finding:
     """Judge whether `row` comes below the last FD of `than`, and stays there, in fewer steps.
 
-    Runs are compared seed by seed; three seeds are needed.
+    Runs are compared seed by seed; three seeds are needed. It held where `row` does so in all of
+    them, and did not where `than` does so, the other way round. That `row` does not is no evidence
+    against it: of two rows that are alike, mostly neither does.
     """
     mine, other = (
         {r["experiment"]["seed"]: r for r in records.get(name, []) if r.get("curve")}
@@ -157,12 +159,13 @@ def sooner(records: RecordsByRow, row: str, than: str) -> Finding:
     seeds = sorted(set(mine) & set(other))
     if not seeds:
         return Finding.stated(UNTESTED, f"no learning curves of {row} and {than} with one seed")
-    wins, times = [], []
+    wins, losses, times = [], [], []
     for seed in seeds:
         won, words = _below_for_good(mine[seed]["curve"], other[seed]["curve"])
         wins.append(won)
+        losses.append(_below_for_good(other[seed]["curve"], mine[seed]["curve"])[0])
         times.append(f"seed {seed}: after {words} steps")
-    verdict, few = _of_all(wins), ""
+    verdict, few = HELD if all(wins) else NOT if all(losses) else UNDECIDED, ""
     if len(seeds) < 3:
         verdict, few = UNTESTED, f"; {len(seeds)} seed(s) decide nothing"
     because = f"below the other's last FD for good, {', '.join(times)}{few}"
