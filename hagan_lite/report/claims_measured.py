@@ -165,9 +165,13 @@ def sooner(records: RecordsByRow, row: str, than: str) -> Finding:
         wins.append(won)
         losses.append(_below_for_good(other[seed]["curve"], mine[seed]["curve"])[0])
         times.append(f"seed {seed}: after {words} steps")
-    verdict, few = HELD if all(wins) else NOT if all(losses) else UNDECIDED, ""
+    verdict, few = UNDECIDED, ""
     if len(seeds) < 3:
         verdict, few = UNTESTED, f"; {len(seeds)} seed(s) decide nothing"
+    elif all(wins):
+        verdict = HELD
+    elif all(losses):
+        verdict = NOT
     because = f"below the other's last FD for good, {', '.join(times)}{few}"
     names = tuple(side[seed]["name"] for side in (mine, other) for seed in seeds)
     return Finding.stated(verdict, because, names)
