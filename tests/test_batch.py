@@ -134,7 +134,8 @@ def external_cluster(build):
     address = build / "scheduler.json"
     words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", address]
     scheduler = Process("-m", "distributed.cli.dask_scheduler", *words, build=build)
-    wait_for(address.exists, scheduler)
+    # The file is created first and written a moment later.
+    wait_for(lambda: address.exists() and address.stat().st_size, scheduler)
     uri = read_json(address)["address"]
     words = [uri, "--nthreads", "1", "--no-dashboard"]
     words += ["--local-directory", build]
