@@ -118,11 +118,11 @@ def on_another(dataset: str) -> Rows:
 
 
 def means_in_short(rows: Rows, records: Records) -> str:
-    """Return how many runs each of the `rows` has, and their mean FD with its 95 % interval."""
+    """Return how many runs each of the `rows` has, and their mean FD with its interval."""
     table = tables.with_records(tables.of_rows(rows, records, {})).copy()
     if table.empty:
         return NOTHING
-    measured, heading = runs.by_row(rows, records), "mean FD [95 % interval]"
+    measured, heading = runs.by_row(rows, records), "mean FD [95 % bootstrap interval]"
     table[heading] = [_mean_and_interval(measured[name]) for name in table["row"]]
     return tables.markdown(table[["row", "runs", heading, "FD of real halves"]])
 

@@ -33,6 +33,36 @@ def test_a_fifth_of_copies_is_caught():
     assert (result.samples[:50] == 0).all()
 
 
+@pytest.mark.parametrize("by_folds", [False, True])
+def test_copies_among_samples_that_lie_far_away_are_caught(by_folds):
+    """As a whole such samples are farther than real images: the rank test alone sees nothing."""
+    training, far = cloud(400), 1.5 * cloud(320, 2)
+    groups = np.arange(400) // 4
+
+    def audited(samples):
+        if by_folds:
+            return audit_by_folds(training, samples, groups)
+        return audit(training, samples, cloud(100, 1))
+
+    result = audited(torch.cat([training[::5], far]))
+    assert result.p_value > 0.5 and result.verdict.startswith("suspicious")
+    clean = audited(1.5 * cloud(400, 2))
+    assert clean.verdict.startswith("no sign of copying") and clean.nearer < 0.4
+
+
+@pytest.mark.parametrize("n", [60, 120])
+def test_the_power_is_the_share_of_copiers_that_are_caught(n):
+    groups, stated, caught = np.arange(n) // 4, [], []
+    for seed in range(20):
+        images, copies = cloud(n, 100 * seed), np.arange(n)[::5]
+        samples = cloud(n, 100 * seed + 1)
+        stated.append(audit_by_folds(images, samples, groups).power)
+        samples[torch.from_numpy(copies)] = images[torch.from_numpy(copies)].clone()
+        samples = samples[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
+        caught.append(audit_by_folds(images, samples, groups).verdict.startswith("suspicious"))
+    assert np.mean(stated) == pytest.approx(np.mean(caught), abs=0.2)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_fresh_images_of_the_same_kind_are_not_suspected(seed):
     result = audit(cloud(200), cloud(250, 10 + seed), cloud(250, 20 + seed))

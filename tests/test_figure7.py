@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -37,6 +38,13 @@ def test_the_chance_is_the_product_over_the_three_examples():
     assert figure7.chance_of_the_papers_shifts(Labels(areas, areas, moved)) == pytest.approx(
         1 / 8, abs=0.01
     )
+
+
+def test_p_values_of_products_of_three_shares_are_uniform():
+    shares = np.random.default_rng(0).uniform(size=(2000, 3))
+    p = np.array([figure7.p_value(chance) for chance in shares.prod(1)])
+    assert np.quantile(p, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.04)
+    assert figure7.p_value(0) == 0 and figure7.p_value(1) == 1
 
 
 def test_a_run_whose_labels_no_attention_moves_has_no_chance(monkeypatch, smoke_run, tmp_path):

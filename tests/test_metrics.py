@@ -125,6 +125,15 @@ def test_a_score_says_how_it_was_obtained():
     assert {k: v for k, v in score.items() if k != "fd_sets"} == again
 
 
+def test_few_generated_images_are_compared_with_a_floor_of_as_few():
+    """Samples that are real images are as far from one half as the other half is."""
+    images = datasets.load("mni152").images
+    score = metrics.evaluate(images[::2], images[1::16], extractor="efficientnet-lite0")
+    assert score["n_floor"] == score["n_fake"] < score["n_real"] // 2
+    assert score["fd_at_floor_n"] == pytest.approx(score["floor"], rel=0.4)
+    assert "fd_at_floor_n_sd" not in score
+
+
 @pytest.mark.parametrize(("n", "m"), [(4, 4), (9, 4), (5, 30)])
 def test_the_fewest_images_still_have_a_score(n, m):
     images = datasets.load("mni152").images

@@ -303,6 +303,15 @@ def test_a_records_further_scores_do_not_decide_what_it_is_compared_with(record)
     assert runs.distance_of(more) == 200.0
 
 
+def test_runs_kept_from_some_images_never_push_out_runs_on_all(record):
+    full = [changed(record, experiment__seed=seed) for seed in (0, 1)]
+    part = [
+        changed(record, experiment__seed=s, experiment__heldout=0.2, metrics__n_real=90)
+        for s in range(3)
+    ]
+    assert runs.comparable([*full, *part]) == [*full, *part]
+
+
 def test_a_repeated_run_counts_once_by_the_record_with_further_scores(record):
     more = with_fid_768(record, 0, 1.0)
     for order in ([more, changed(more, also={})], [changed(more, also={}), more]):

@@ -5,10 +5,13 @@ A test that fails after a record was added names the sentences to write anew.
 
 import itertools
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from hagan_lite import runs
 from hagan_lite.evaluation import branches
+from hagan_lite.evaluation.figure7 import READINGS, p_value
 from hagan_lite.lessons.pretrained import load_pretrained
 from hagan_lite.report import (
     budgets,
@@ -197,32 +200,51 @@ def test_the_audit_suspects_none_of_the_seven_models(records):
     measured = runs.by_row(rows_of("table2", "covid-ct", "cpu"), records)
     said = tables.audits([r for of_model in measured.values() for r in of_model])
     assert set(said["model"]) == set(experiments.PAPERS_MODELS)
-    assert said["verdict"].str.startswith("no sign").all()
+    assert not said["verdict"].str.startswith("suspicious").any()
+
+
+def test_the_rank_test_alone_cannot_tell_of_copies_in_the_space_of_features(records):
+    """Results: "More about one run", "Preset paper"; records say so since the power is right."""
+    said = tables.audits(records).dropna(subset="power")
+    in_features = said[said["space"] != "pixels"]["verdict"]
+    assert in_features.str.startswith("cannot tell").all()
 
 
 def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_what_follows(records):
     """Results: "Does D learn its images by heart?"; lessons 05 and 17."""
     longest = watched.found(records, "cpu")[-1]
     assert (longest.images, longest.steps) == (317, experiments.LONGER)
-    last = {name: {k: v[-1] for k, v in run.items()} for name, (run,) in longest.runs.items()}
-    assert set(last) == {"base", "hagan without T", "base with T", "hagan"}
-    for name, scores in last.items():
-        training, heldout, generated = (scores[k] for k in ("training", "heldout", "generated"))
-        nearer_to_generated = heldout - generated < training - heldout
+    last = {
+        name: [{k: v[-1] for k, v in run.items()} for run in of_name]
+        for name, of_name in longest.runs.items()
+    }
+    assert {name: len(of_name) for name, of_name in last.items()} == {
+        "base": 1,
+        "hagan without T": 2,
+        "base with T": 1,
+        "hagan": 1,
+    }
+    for name, of_name in last.items():
         knows = name in ("base", "hagan without T")
-        assert nearer_to_generated == knows
-        assert scores["auc"] > 0.95 if knows else scores["auc"] < 0.65
+        for scores in of_name:
+            training, heldout, generated = (scores[k] for k in ("training", "heldout", "generated"))
+            nearer_to_generated = heldout - generated < training - heldout
+            assert nearer_to_generated == knows
+            assert scores["auc"] > 0.95 if knows else 0.55 < scores["auc"] < 0.65
+    assert all(scores["image"] < 0.4 for scores in last["base"])
+    assert all(0.75 < scores["image"] < 0.9 for scores in last["hagan without T"])
+    pixels = [scores["pixel"] for name in ("hagan", "hagan without T") for scores in last[name]]
+    assert all(0.53 < chance < 0.71 for chance in pixels)
     rows = dict(experiments.watched("covid-ct", "cpu", steps=experiments.LONGER)).items()
     on_317 = [r for r in records if r["data"].get("n_train") == 317]
-    of_row = {name: one for name, (one,) in runs.by_row(list(rows), on_317).items()}
-    fds = {name: round(distance_of(r)) for name, r in of_row.items()}
-    assert (fds["base"], fds["hagan without T"], fds["hagan"]) == (227, 194, 145)
-    pixels = {name: r["audit"]["pixels"]["verdict"] for name, r in of_row.items()}
-    suspected = [name for name, verdict in pixels.items() if verdict.startswith("suspicious")]
-    assert suspected == ["base"]
-    assert last["base"]["image"] < 0.4 and 0.7 < last["hagan without T"]["image"] < 0.9
-    pixels = [last[name]["pixel"] for name in ("hagan", "hagan without T")]
-    assert all(0.53 < chance < 0.71 for chance in pixels)
+    of_row = runs.by_row(list(rows), on_317)
+    fds = {name: [round(distance_of(r)) for r in of_name] for name, of_name in of_row.items()}
+    assert (fds["base"], fds["hagan without T"]) == ([227], [194, 185])
+    assert (fds["base with T"], fds["hagan"]) == ([147], [145])
+    for of_name in of_row.values():
+        for r in of_name:
+            half, end = (r["curve"]["fd"][i] for i in (4, -1))
+            assert end > 0.9 * half
 
 
 def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records):
@@ -230,9 +252,7 @@ def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records
     few = [r for r in records if 0 < (r["experiment"].get("n_train") or 0) <= 100]
     said = tables.audits(few)
     in_pixels = said[said["space"] == "pixels"]["verdict"]
-    assert in_pixels.str.startswith(("suspicious", "cannot tell")).all()
     assert in_pixels.str.startswith("suspicious").mean() > 0.5
-    assert said[said["space"] != "pixels"]["verdict"].str.startswith("cannot tell").all()
 
 
 def test_the_pixel_branch_ranks_five_to_seven_of_ten_pairs_of_pixels_correctly(records):
@@ -260,9 +280,10 @@ def test_the_reverse_skip_is_not_seen_to_make_the_training_faster(present):
 def test_labels_move_as_little_as_printed_far_more_often_under_the_output_map(records):
     """Results: "Figure 7, the label's shift"."""
     chances = [r["figure_7"] for r in records if "figure_7" in r]
-    assert min(c["output"] for c in chances) > 0.02
+    below = {map_: sum(p_value(c[map_]) < 0.05 for c in chances) for map_ in READINGS}
+    assert below == dict(output=0, received=62)
     assert sum(c["received"] < c["output"] / 10 for c in chances) > 0.7 * len(chances)
-    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 105)
+    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 106)
 
 
 def test_d_in_hagan_nearly_guesses_pixels_and_t_keeps_it_unsure(records, present):
@@ -323,6 +344,31 @@ def test_in_the_earlier_protocol_t_is_the_part_that_shows(records, earlier):
     kid = table.set_index("row")["KID"]
     assert sorted(order, key=kid.get) == list(order)
     assert mean(earlier["base with flips"]) > mean(earlier["base"])
+
+
+def test_two_runs_of_one_seed_are_nearly_as_far_apart_as_two_seeds(earlier):
+    """Results: "The earlier protocol"; p with the mean of each seed's runs."""
+    of_seed: dict[str, dict[int, list[float]]] = {}
+    for name in (FULL, "base", "base with T", "sagan"):
+        for r in earlier[name]:
+            scores = of_seed.setdefault(name, {})
+            scores.setdefault(r["experiment"]["seed"], []).append(distance_of(r))
+    within, between = [], []
+    for name in (FULL, "base", "base with T"):
+        twice = of_seed[name].values()
+        assert [len(scores) for scores in twice] == [2, 2, 2]
+        within += [abs(one - other) for one, other in twice]
+        for a, b in itertools.combinations(twice, 2):
+            between += [abs(one - other) for one, other in itertools.product(a, b)]
+    assert (round(np.mean(within)), round(np.mean(between))) == (15, 19)
+    means = {name: [np.mean(s) for s in scores.values()] for name, scores in of_seed.items()}
+    for row, rival, p in (
+        (FULL, "base", 0.01),
+        (FULL, "sagan", 0.0007),
+        ("base with T", "base", 0.08),
+    ):
+        found = stats.ttest_ind(means[row], means[rival], equal_var=False).pvalue
+        assert float(f"{found:.1g}") == p
 
 
 def test_of_the_seven_models_hagan_has_the_lowest_fd_and_ddpm_the_next(records):

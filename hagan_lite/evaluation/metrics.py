@@ -110,9 +110,10 @@ def evaluate(
     `floor`: that of one random half of the real images against the other half; `fd_at_floor_n`: the
     model's with as many images as a half has, mean over random subsets drawn without replacement (a
     bootstrap repeats images, which biases it), and `fd_at_floor_n_sd` their spread. FD falls as n
-    grows, so these two compare; `fd` and `floor` do not. KID, precision and recall come with floors
-    of their own. `fresh`: more sample sets of the same model, whose distances are `fd_sets`. Raises
-    ValueError for fewer than FEWEST.
+    grows, so these two compare; `fd` and `floor` do not. Where fewer images were generated than a
+    half has, the floor is of as few images, `n_floor`, and there are no subsets and no spread.
+    KID, precision and recall come with floors of their own. `fresh`: more sample sets of the same
+    model, whose distances are `fd_sets`. Raises ValueError for fewer than FEWEST.
     """
     if min(len(real), len(fake)) < FEWEST:
         raise ValueError(
@@ -123,18 +124,20 @@ def evaluate(
     a, b = features(real, name, device), features(fake, name, device)
     rng, half = torch.Generator().manual_seed(seed), len(real) // 2
     order = torch.randperm(len(real), generator=rng)
-    one, other = a[order[:half]], a[order[half : 2 * half]]
     n = min(half, len(fake))
-    subsets = [b[torch.randperm(len(b), generator=rng)[:n]] for _ in range(SUBSETS)]
+    one, other = a[order[:n]], a[order[half : half + n]]
+    drawn = SUBSETS if n < len(fake) else 1
+    subsets = [b[torch.randperm(len(b), generator=rng)[:n]] for _ in range(drawn)]
     at_floor = torch.tensor([frechet_distance(one, subset) for subset in subsets])
     fd = EXTRACTORS[name].distance
     scores = dict(extractor=name, resize=EXTRACTORS[name].resize, seed=seed)
     if digest := EXTRACTORS[name].digest():
         scores["extractor_weights"] = digest
-    scores |= dict(n_real=len(real), n_fake=len(fake), n_floor=half)
+    scores |= dict(n_real=len(real), n_fake=len(fake), n_floor=n)
     scores |= {fd: frechet_distance(a, b), "floor": frechet_distance(one, other)}
     scores[f"{fd}_at_floor_n"] = float(at_floor.mean())
-    scores[f"{fd}_at_floor_n_sd"] = float(at_floor.std())
+    if drawn > 1:
+        scores[f"{fd}_at_floor_n_sd"] = float(at_floor.std())
     if fresh:
         sets = [features(images, name, device) for images in fresh]
         scores[f"{fd}_sets"] = [frechet_distance(a, more) for more in sets]

@@ -15,7 +15,14 @@ import yaml
 from hagan_lite.drawing import ForestRow
 from hagan_lite.report import claims_counted, claims_measured
 from hagan_lite.report.claims_measured import RecordsByRow
-from hagan_lite.report.experiments import PAPERS_DATASETS, fair_rivals, few_images, ladder, rows_of
+from hagan_lite.report.experiments import (
+    PAPERS_DATASETS,
+    at_256,
+    fair_rivals,
+    few_images,
+    ladder,
+    rows_of,
+)
 from hagan_lite.report.verdicts import HELD, NOT, Comparison, Finding, bounded, holm, in_short
 from hagan_lite.runs.record import COMPARABLE, against_heldout, by_row
 from hagan_lite.system.paths import ROOT
@@ -186,7 +193,8 @@ def rows(preset: str) -> list[tuple[str, Any]]:
     """Return all (name, experiment) that a test may name.
 
     Names are rows of the ladder, "sagan on acdc" and "sagan on acdc at 256x256". Names such as
-    "sagan with T on acdc" stand for the models that were given HAGAN's augmentation.
+    "sagan with T on acdc", at either size, stand for the models that were given HAGAN's
+    augmentation.
     """
     named = ladder("covid-ct", preset)
     for data in PAPERS_DATASETS:
@@ -194,7 +202,9 @@ def rows(preset: str) -> list[tuple[str, Any]]:
             models = rows_of(table, data, preset)
             named += [(f"{model} on {data}{size}", e) for model, e in models]
     for data in WITH_RIVALS:
-        named += [(f"{name} on {data}", e) for name, e in fair_rivals(data, preset)]
+        for size, changes in (("", {}), (" at 256x256", at_256(preset))):
+            rivals = fair_rivals(data, preset, **changes)
+            named += [(f"{name} on {data}{size}", e) for name, e in rivals]
     return list(dict(named).items())
 
 

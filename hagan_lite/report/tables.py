@@ -134,16 +134,21 @@ def _row_key(record: dict[str, Any]) -> RowKey:
 def few_images(rows: list[tuple[str, Experiment]], records: Records) -> pd.DataFrame:
     """Return the `rows` of experiments.few_images that have records, each the mean of its runs.
 
-    Scores are those of :func:`runs_on_few_images`.
+    Scores are those of :func:`runs_on_few_images`; beside the means of KID and FD stand those of
+    each run.
     """
-    each = runs_on_few_images(rows, records)
-    if each.empty:
-        return each
+    runs = runs_on_few_images(rows, records)
+    if runs.empty:
+        return runs
     same = ["data", "model", "T", "training images", "held-out images", "steps"]
-    scores = [column for column in each if column not in [*same, "seed"]]
-    by = each.groupby(same, sort=False)
-    table = by[scores].mean().join(by["seed"].nunique().rename("seeds")).reset_index()
-    return table[[*same[:4], *scores, *same[4:], "seeds"]]
+    scores = [column for column in runs if column not in [*same, "seed"]]
+    of_row = runs.groupby(same, sort=False)
+    table = of_row[scores].mean().join(of_row["seed"].nunique().rename("seeds"))
+    for score, digits in (("KID, held out", 3), ("FD, held out", 1)):
+        each = f"{score.removesuffix(', held out')} of each run"
+        table[each] = of_row[score].agg(lambda of, n=digits: ", ".join(f"{v:.{n}f}" for v in of))
+        scores.insert(scores.index(score) + 1, each)
+    return table.reset_index()[[*same[:4], *scores, *same[4:], "seeds"]]
 
 
 def runs_on_few_images(rows: list[tuple[str, Experiment]], records: Records) -> pd.DataFrame:

@@ -234,20 +234,22 @@ def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     They have one copy of it, one extractor, one number of images and one precision of training. Of
     several such sets the largest counts, so that a record on other images never gets into a mean.
+    Runs that were kept from some of the images are sets of their own.
     """
     kinds = [_kind(r) for r in records]
-    chosen = {}  # of each data set, the most common kind
+    chosen = {}  # of each data set and part of it, the most common kind
     for kind, _ in Counter(kinds).most_common():
         chosen.setdefault(kind[0], kind)
     return [r for r, kind in zip(records, kinds, strict=True) if chosen[kind[0]] == kind]
 
 
 def _kind(r: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what comparable records have in common, the data set's name first."""
-    data, metrics = r["data"], r["metrics"]
+    """Return what comparable records have in common, first the data set and which part of it."""
+    data, metrics, e = r["data"], r["metrics"], r["experiment"]
+    part = (data["name"], e.get("heldout") or 0, e.get("n_train") or 0)
     alike = ("extractor", "resize", "n_real", "n_fake")
     scored = (metrics[key] for key in alike)
-    return data["name"], data["fingerprint"], precision_of(r), *scored
+    return part, data["fingerprint"], precision_of(r), *scored
 
 
 def precision_of(r: dict[str, Any]) -> str:
