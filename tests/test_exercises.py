@@ -1,6 +1,9 @@
 """Exercises check themselves, and say what is wrong with a function that a reader writes."""
 
 import json
+import runpy
+import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import torch
 
 from hagan_lite.lessons import exercises
 from hagan_lite.lessons.exercises import Case
+from hagan_lite.system.paths import ROOT
 
 
 @pytest.fixture
@@ -46,6 +50,40 @@ def test_where_a_number_is_asked_for_a_word_is_no_answer(said):
     for other in ("two fifths", [0.4], torch.tensor([0.4, 0.4])):
         assert exercises.check("06.1", other) is None
         assert "a number" in said()
+
+
+@pytest.fixture
+def store(monkeypatch, tmp_path):
+    """Return a function that calls scripts/exercises.py with a copy of exercises.json."""
+    copy = shutil.copy(exercises.FILE, tmp_path / "exercises.json")
+    monkeypatch.setattr(exercises, "FILE", tmp_path / "exercises.json")
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["exercises.py", *words, "--hint", "Think."])
+        runpy.run_path(str(ROOT / "scripts" / "exercises.py"), run_name="__main__")
+        return json.loads(copy.read_text())
+
+    return call
+
+
+def test_what_the_script_stores_can_be_answered(store):
+    store("98.1", "0.75", "--digits", "2")
+    store("98.2", "False", "--offered", "false", "true")
+    store("98.3", "b", "--offered", "a", "b", "C")
+    assert exercises.check("98.1", 0.751) and not exercises.check("98.1", 0.5)
+    assert exercises.check("98.2", False) and not exercises.check("98.2", True)
+    assert exercises.check("98.3", "B") and exercises.check("98.3", "c") is False
+
+
+def test_an_exercise_that_is_stored_again_keeps_the_words_it_offers(store):
+    assert store("02.2", "a")["02.2"]["offered"] == ["a", "b", "c"]
+    assert exercises.check("02.2", "a") and exercises.check("02.2", "b") is False
+
+
+def test_a_word_that_nobody_could_choose_is_refused(store):
+    for words in (["98.1", "true"], ["98.1", "yes", "--offered", "true", "false"], ["02.2", "d"]):
+        with pytest.raises(SystemExit):
+            store(*words)
 
 
 def half_and_mean():

@@ -17,7 +17,7 @@ from hagan_lite.evaluation import metrics
 from hagan_lite.lessons import widgets
 from hagan_lite.lessons.pretrained import load_pretrained
 from hagan_lite.lessons.widgets import attnmix as mixing
-from hagan_lite.lessons.widgets import frame
+from hagan_lite.lessons.widgets import chance, frame
 from hagan_lite.lessons.widgets.frechet import four_points
 from hagan_lite.model import draw_z
 
@@ -171,16 +171,29 @@ def test_more_seeds_decide_more_often_and_no_difference_decides_at_the_level():
     assert explorer.power == pytest.approx(explorer.level)
 
 
+def test_choosing_two_rows_takes_what_was_measured():
+    rows = {"a": [10.0, 20.0], "b": [40.0, 50.0, 60.0], "c": [16.0]}
+    explorer = widgets.ChanceExplorer(rows, sd=10.0, freedom=4)
+    explorer.sd = 3.0
+    explorer.row, explorer.rival = "b", "a"
+    assert (explorer.difference, explorer.seeds, explorer.sd) == (35.0, 2, 10.0)
+    explorer.rival = "c"
+    assert (explorer.difference, explorer.seeds) == (34.0, 1)
+    explorer.row, explorer.difference = chance.OWN, 5.0
+    explorer.rival = "b"
+    assert explorer.difference == 5.0
+
+
 def test_a_cloud_has_spreads_and_a_row_was_run():
     explorer = widgets.FrechetExplorer()
     for wrong in (dict(x=1.0), explorer.fake | dict(a=0.0), explorer.fake | dict(x=math.inf)):
         with pytest.raises(traitlets.TraitError):
             explorer.fake = wrong
-    chance = widgets.ChanceExplorer({"a": [1.0, 2.0]}, sd=10.0, freedom=4)
-    chance.row = "a"
+    of_rows = widgets.ChanceExplorer({"a": [1.0, 2.0]}, sd=10.0, freedom=4)
+    of_rows.row = "a"
     for trait in ("row", "rival"):
         with pytest.raises(traitlets.TraitError, match="none of the rows: a"):
-            setattr(chance, trait, "b")
+            setattr(of_rows, trait, "b")
 
 
 def test_without_a_spread_there_is_no_chance_to_explore():
@@ -218,6 +231,17 @@ def test_following_stops_when_the_run_is_finished(smoke_run):
         viewer.follow = True
         await asyncio.sleep(0.1)
         assert not viewer.follow
+        viewer._task.cancel()
+
+    asyncio.run(watch())
+
+
+def test_a_viewer_that_is_told_to_follow_twice_looks_once(tmp_path):
+    async def watch():
+        viewer = widgets.TrainingViewer(tmp_path)  # nothing is there yet
+        for viewer.follow in (True, False, True):
+            await asyncio.sleep(0.01)
+        assert len(asyncio.all_tasks()) == 2  # this one and the viewer's
         viewer._task.cancel()
 
     asyncio.run(watch())

@@ -1,20 +1,24 @@
 """The explorers in a real browser: their equations, the mouse, the keys, narrow and dark pages."""
 
+import base64
+import bisect
 import math
+import re
 import shutil
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch.nn.utils import vector_to_parameters
 
 from hagan_lite import attnmix
 from hagan_lite.evaluation import metrics
 from hagan_lite.lessons import widgets
 from hagan_lite.lessons.widgets import attnmix as mixing
-from hagan_lite.lessons.widgets import gan
-from hagan_lite.lessons.widgets.base import module
+from hagan_lite.lessons.widgets import chance, gan
+from hagan_lite.lessons.widgets.base import HERE, module
 from hagan_lite.lessons.widgets.frechet import four_points
 from hagan_lite.lessons.widgets.walk import corner_weights
 
@@ -185,6 +189,20 @@ def chances(rng):
     return state, [explorer.p, explorer.power]
 
 
+def needed(rng):
+    """The least number of seeds with which a test decides four times in five."""
+    ratio, level = 0.15 + 3 * torch.rand(1, generator=rng).item(), 0.05
+    freedom = torch.randint(2, 100, (1,), generator=rng).item()
+    critical = stats.t.isf(level / 2, freedom)
+
+    def power(n: int) -> float:
+        shift = ratio / math.sqrt(2 / n)
+        return sum(stats.nct.sf(critical, freedom, sign * shift) for sign in (1, -1))
+
+    least = 1 + bisect.bisect_left(range(1, 1001), 0.8, key=power)
+    return dict(difference=10 * ratio, sd=10.0, freedom=freedom, level=level), [least]
+
+
 def moment(rng):
     """Which line of a log and which snapshot belong to a step, and a mixed image."""
     logged = sorted(torch.randint(1, 500, (9,), generator=rng).tolist())
@@ -208,6 +226,7 @@ def moment(rng):
         ("gan", "pushes", pushes),
         ("frechet", "distances", distances),
         ("chance", "chances", chances),
+        ("chance", "needed", needed),
         ("training", "moment", moment),
     ],
 )
@@ -394,6 +413,161 @@ def test_arrow_keys_go_by_whole_steps_through_a_short_run(open_page, tmp_path):
     page = open_page(viewer.save(tmp_path / "short.html"))
     page.locator("[data-what=chart]").first.press("ArrowRight")
     expect(page.get_by_role("slider")).to_have_value("1")
+
+
+class Kernel:
+    """Show an explorer on an empty page, and set its traits as a kernel does."""
+
+    def __init__(self, page, explorer):
+        self._page = page
+        text = module("training") + (HERE / "frame.js").read_text(encoding="utf-8")
+        page.evaluate(
+            """async ([text, state, texts]) => {
+              const blob = new Blob([text, "export { savedModel };"], { type: "text/javascript" });
+              const { savedModel, default: explorer } = await import(URL.createObjectURL(blob));
+              window.model = savedModel(state, texts);
+              window.bytesOf = (texts) => savedModel({}, texts);
+              explorer.render({ model: window.model, el: document.body });
+            }""",
+            [text, *self._parts(explorer)],
+        )
+
+    def send(self, explorer):
+        """Set every trait to that of another explorer, the log last."""
+        self._page.evaluate(
+            """([state, texts]) => {
+              const data = window.bytesOf(texts);
+              for (const name of Object.keys(texts)) window.model.set(name, data.get(name));
+              for (const [name, value] of Object.entries(state)) window.model.set(name, value);
+              window.model.set("_log", state._log);
+            }""",
+            self._parts(explorer),
+        )
+
+    @staticmethod
+    def _parts(explorer):
+        state = explorer.get_state(explorer.trait_names(sync=True))
+        data = {k: bytes(v) for k, v in state.items() if isinstance(v, bytes | memoryview)}
+        plain = {
+            k: v for k, v in state.items() if k not in data and k not in ("_esm", "_css", "layout")
+        }
+        return [plain, {k: base64.b64encode(v).decode() for k, v in data.items()}]
+
+
+def test_a_viewer_of_an_empty_folder_shows_the_run_that_comes(open_page, tmp_path):
+    from playwright.sync_api import expect
+
+    page = open_page(widgets.FrechetExplorer().save(tmp_path / "page.html"))
+    page.evaluate("document.body.replaceChildren()")
+    kernel = Kernel(page, widgets.TrainingViewer(tmp_path))
+    run = widgets.TrainingViewer()
+    kernel.send(run)
+    sides = "nodes => nodes.map((node) => node.width)"
+    pictures = page.locator("canvas")
+    expect(pictures).to_have_count(run._n_samples + 2 * run._n_mixed)
+    assert set(pictures.evaluate_all(sides)) == {64}
+    run._size, run._log = 32, run._log[:-1]  # another run in the same folder
+    kernel.send(run)
+    expect(page.locator("canvas[width='32']")).to_have_count(run._n_samples + 2 * run._n_mixed)
+
+
+def test_a_chart_keeps_the_keys_and_phase_two_is_marked_once_it_began(open_page, tmp_path):
+    from playwright.sync_api import expect
+
+    page = open_page(widgets.FrechetExplorer().save(tmp_path / "page.html"))
+    page.evaluate("document.body.replaceChildren()")
+    run = widgets.TrainingViewer()
+    whole = run._log
+    run.step = 0
+    run._log, run._last = whole[:5], whole[4]["step"]
+    kernel = Kernel(page, run)
+    charts, marks = page.locator("[data-what=chart]"), page.locator("[data-what='phase two']")
+    expect(marks).to_have_count(0)
+    charts.nth(1).focus()
+    run._log, run._last = whole, whole[-1]["step"]
+    kernel.send(run)
+    expect(marks).to_have_count(charts.count())
+    expect(charts.nth(1)).to_be_focused()
+
+
+def places_of_bells(page):
+    """Return the middles of the two bells, and the mean place of the dots of each row."""
+    return page.evaluate("""() => {
+      const picture = document.querySelector("[data-what=bells] svg");
+      const middle = (node) => node.getBBox().x + node.getBBox().width / 2;
+      const bells = [...picture.querySelectorAll("path")].slice(0, 2).map(middle);
+      const dots = {};
+      for (const dot of picture.querySelectorAll("circle"))
+        (dots[dot.getAttribute("fill")] ??= []).push(Number(dot.getAttribute("cx")));
+      const mean = (values) => values.reduce((a, b) => a + b) / values.length;
+      return [bells, Object.values(dots).map(mean)];
+    }""")
+
+
+@pytest.mark.parametrize(("row", "rival"), [("one", "other"), ("other", "one")])
+def test_a_bell_stands_over_the_runs_of_its_row_and_follows_the_mouse(saved, open_page, row, rival):
+    from playwright.sync_api import expect
+
+    page = open_page(saved("chance"))
+    for select, name in zip(page.locator("select").all(), (row, rival), strict=True):
+        select.select_option(name)
+    page.wait_for_function("document.querySelector('[data-what=bells] circle')")
+    bells, dots = places_of_bells(page)
+    assert bells == pytest.approx(dots, abs=0.5)
+    stage, circles = page.locator("[data-what=bells]"), page.locator("[data-what=bells] circle")
+    drag(page, stage, (0.5, 0.5), (0.55, 0.5))
+    expect(circles).to_have_count(0)  # the difference is the reader's own now
+    (_, moved), _ = places_of_bells(page)
+    assert moved - bells[1] == pytest.approx(0.05 * 460, abs=2)
+
+
+def test_a_slider_makes_the_difference_the_readers_own(saved, open_page):
+    from playwright.sync_api import expect
+
+    page = open_page(saved("chance"))
+    row = page.locator("select").first
+    row.select_option("one")
+    page.get_by_label("difference in FD").press("ArrowRight")
+    expect(row).to_have_value(chance.OWN)
+
+
+def test_near_a_corner_of_the_walk_the_blend_is_that_corners_image(saved, open_page):
+    page = open_page(saved("walk"))
+    drag(page, page.locator("[data-what=pad]"), (0.5, 0.5), (0.95, 0.04))
+    page.wait_for_timeout(100)  # a frame
+    pictures = page.locator("figure.explorer-medium > canvas")
+    walked, blended = pictures.evaluate_all("nodes => nodes.map((node) => node.toDataURL())")
+    assert walked == blended
+
+
+def test_the_map_says_when_its_colours_become_logarithmic(saved, open_page):
+    from playwright.sync_api import expect
+
+    page = open_page(saved("attnmix"))
+    scale, sharpness = page.locator("[data-what=scale]"), page.get_by_label("sharpness of A")
+    sharpness.fill("0")
+    expect(scale).to_contain_text("1.0 times")
+    expect(scale).to_contain_text("linear")
+    sharpness.fill("4")
+    page.get_by_label("received").check(force=True)
+    expect(scale).to_contain_text("logarithmic")
+
+
+def test_what_is_fake_ends_at_1_and_the_shift_is_split_where_alpha_is_not_a_half(saved, open_page):
+    from playwright.sync_api import expect
+
+    page = open_page(saved("attnmix"))
+    page.get_by_label("α of Eq. 4").fill("0.8")
+    area, saliency, lam = (page.locator(f"[data-what={k}]") for k in ("lambda0", "lambda1", "lam"))
+    expect(page.locator(".explorer-bar > b").first).to_be_visible()
+    numbers = [float(node.inner_text()) for node in (area, saliency, lam)]
+    shift = page.locator("[data-what=shift]").inner_text().replace("−", "-")
+    stated = [float(part) for part in re.findall(r"= ([+-][\d.]+\d)", shift)]
+    expected = [numbers[2] - numbers[0], 0.8 * (numbers[1] - numbers[0])]
+    assert stated == pytest.approx(expected, abs=2e-3)
+    orange = "node => parseFloat(getComputedStyle(node, '::before').width) / node.clientWidth"
+    share = page.locator(".explorer-bar").first.evaluate(orange)
+    assert share == pytest.approx(1 / 1.6, abs=0.01)
 
 
 def test_painting_makes_the_map_the_painted_one(saved, open_page):

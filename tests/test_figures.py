@@ -7,6 +7,7 @@ from PIL import Image
 
 from hagan_lite import datasets, drawing, runs
 from hagan_lite.attnmix import Mixed
+from hagan_lite.drawing.lessons import Panel, panels
 
 
 @pytest.fixture
@@ -57,6 +58,24 @@ def test_recipes_draws_each_run_of_a_row_and_nothing_where_nothing_was_measured(
     assert all(part in measured.get_title() for part in ("d,", "64x64", "1,234 steps"))
     dots = [line for line in measured.lines if line.get_marker() == "o"]
     assert [list(line.get_xdata()) for line in dots] == [[10.0, 20.0]]
+
+
+def test_one_bar_serves_maps_of_one_scale_only():
+    row = [Panel(most * np.eye(4), kind="ratio") for most in (2.0, 4.0)]
+    with pytest.raises(ValueError, match="one `most`"):
+        panels([row], one_bar=True)
+    figure = panels([[panel._replace(most=4.0) for panel in row]], one_bar=True)
+    assert len({axis.images[0].get_clim() for axis in figure.axes if axis.images}) == 1
+    with pytest.raises(ValueError, match="'ratios'"):
+        panels([[Panel(np.eye(4), kind="ratios")]])
+
+
+def test_the_number_of_a_short_bar_stands_beside_it(smoke_run):
+    mixed = runs.load_snapshots(smoke_run)[-1][1]
+    mixed.lambda_0[0], mixed.lam[0] = 0.05, 0.6
+    bars = drawing.figure_3(mixed).axes[-1]
+    places = {text.get_text(): text.get_position()[0] for text in bars.texts}
+    assert places["0.050"] > 0.05 and places["0.600"] < 0.6
 
 
 def test_figure_7_shows_the_range_of_shifts(smoke_run):

@@ -231,6 +231,15 @@ def test_a_finished_run_exports_a_point_of_the_curve_for_every_tenth(helpers, st
     assert runs.finished(tmp_path / "export")
 
 
+def test_processes_that_step_at_once_are_as_many_as_asked_for(helpers, tmp_path, monkeypatch):
+    speed = helpers("speed")
+    words = ["speed.py", "--group", "at-once", "--rehearsal", "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", [*words, "--out", str(tmp_path)])
+    speed.main()
+    (line,) = speed.lines(tmp_path)
+    assert len(line["steps_per_second_of_2"]) == 2 and min(line["steps_per_second_of_2"]) > 0
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="scripts/gpu.sh is for bash")
 def test_the_rehearsal_comes_to_its_end(tmp_path):
     """All stages at smoke, in processes that see few packages; CPU time is a minute at most."""

@@ -14,7 +14,6 @@ from hagan_lite.attnmix import Mixed, mix
 from hagan_lite.drawing.style import (
     COLOURS,
     FAKE,
-    MIXED,
     PHASE,
     REAL,
     _legend_below,
@@ -62,8 +61,8 @@ def panels(
 ) -> Figure:
     """Draw a grid of pictures, row by row; None leaves a gap. `side` is a picture's, in inches.
 
-    Maps carry a colour bar with their unit. With `one_bar` all maps are on one scale, and one bar
-    below the grid serves them all.
+    Maps carry a colour bar with their unit. With `one_bar` one bar below the grid serves them all.
+    Give all maps one `most` then; ValueError is raised where their colours have other limits.
     """
     columns = max(map(len, rows))
     above = 0.3 if title else 0.0
@@ -80,6 +79,10 @@ def panels(
         for axis, panel in zip(row, line, strict=False)
         if panel is not None and panel.kind not in ("image", "mask")
     ]
+    limits = {axis.images[0].get_clim() for axis, _ in drawn}
+    if one_bar and len(limits) > 1:
+        scales = "; ".join(f"{low:.3g} to {high:.3g}" for low, high in sorted(limits))
+        raise ValueError(f"one_bar: the maps' colours differ ({scales}); give all maps one `most`")
     if one_bar and drawn:
         axis, panel = drawn[0]
         _colour_bar(figure, axis, panel, below=axes, shrink=0.4, aspect=30)
@@ -122,7 +125,8 @@ def _colours_of(panel: Panel, array: np.ma.MaskedArray) -> dict[str, Any]:
     if panel.kind == "ratio":
         return dict(cmap="cividis", norm=saliency_scale(panel.most or float(array.max())))
     if panel.kind != "signed":
-        raise KeyError(panel.kind)
+        kinds = "image, mask, map, ratio or signed"
+        raise ValueError(f"a panel is of kind {kinds}, and not {panel.kind!r}")
     own_most = float(np.quantile(np.abs(array - panel.centre), 0.995))
     most = panel.most or own_most or 1.0
     return dict(cmap="PuOr", vmin=panel.centre - most, vmax=panel.centre + most)
@@ -200,10 +204,12 @@ def _label_bars(axis: Axes, lambda_0: float, lambda_1: float, lam: float) -> Non
     names = ("$\\lambda_0$, area", "$\\lambda_1$, saliency", "$\\lambda$, the label")
     values = (lambda_0, lambda_1, lam)
     fakes = [1 - value for value in values]
-    axis.barh(names, values, color=[REAL, COLOURS[4], MIXED])
+    axis.barh(names, values, color=REAL)
     axis.barh(names, fakes, left=values, color=FAKE, alpha=0.25)
     for y, value in enumerate(values):
-        axis.text(0.02, y, f"{value:.3f}", va="center", color="white", fontweight="bold")
+        fits = value >= 0.15
+        x, colour = (0.02, "white") if fits else (value + 0.02, "black")
+        axis.text(x, y, f"{value:.3f}", va="center", color=colour, fontweight="bold")
     axis.axvline(lambda_0, color="black", lw=0.8, ls=":")
     axis.set(xlim=(0, 1), xlabel="share of real")
     axis.set_title(f"the label moves by {lam - lambda_0:+.3f}")

@@ -44,9 +44,10 @@ def check(name: str, answer: Any) -> bool | None:
 
 
 def _word(answer: Any, offered: list[str]) -> str | None:
-    """Return the offered word that an answer is, or None; True is the first word of a pair."""
+    """Return the offered word that an answer is, or None; True is "true" or "yes"."""
     if isinstance(answer, bool | np.bool_) and set(offered) in ({"true", "false"}, {"yes", "no"}):
-        return offered[0] if answer else offered[1]
+        meant = ("true", "yes") if answer else ("false", "no")
+        return next(word for word in offered if word in meant)
     word = answer.strip().lower() if isinstance(answer, str) else None
     return word if word in offered else None
 

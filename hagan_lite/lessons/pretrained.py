@@ -24,7 +24,7 @@ CHECKPOINTS = ROOT / "data" / "checkpoints"
 class Pretrained(NamedTuple):
     """Hold a shipped experiment, its networks in eval mode, and its run folder.
 
-    Log, snapshots and record of `run` can be read as any run's.
+    Read log, snapshots and record of `run` as you read those of any run.
     """
 
     experiment: Experiment

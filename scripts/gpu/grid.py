@@ -5,7 +5,7 @@ the four packages of a training this needs those of the evaluation (EfficientNet
 torchmetrics, torch-fidelity, scipy); where one is missing, the images are exported and evaluated
 elsewhere.
 
-    python scripts/gpu/grid.py --list grid.json --out OUT --seconds 500
+    python scripts/gpu/grid.py --list grid.json --work WORK --out OUT --seconds 500
 """
 
 import argparse
@@ -40,7 +40,6 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--mode", default="recorded", help="as in cases.Case")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--extractor", default="auto")
-    parser.add_argument("--rehearsal", action="store_true")
     options = parser.parse_args(words)
     # TF32 would round a GPU's products to ten bits: scores and trainings shall be in float32.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False

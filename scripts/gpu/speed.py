@@ -26,10 +26,12 @@ PROCESSES = (1, 4, 8)
 def main() -> None:
     """Time one group of cases until the time is over; add a line for each to speed.jsonl."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--group", choices=(*GROUPS, "child"), action="append")
+    groups = (*GROUPS, "child")
+    parser.add_argument("--group", choices=groups, action="append", required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder for speed.jsonl")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--count", type=int, default=1, help="children that take steps at once")
     parser.add_argument("--rehearsal", action="store_true")
     options = parser.parse_args()
     keep_heap()
@@ -133,7 +135,7 @@ def at_once(options: argparse.Namespace) -> dict[str, Any]:
         barrier = options.out / f"barrier-{count}"
         barrier.mkdir(exist_ok=True)
         command = [sys.executable, __file__, "--group", "child", "--out", str(barrier)]
-        command += ["--device", options.device, "--seconds", str(count)]
+        command += ["--device", options.device, "--count", str(count)]
         command += ["--rehearsal"] if options.rehearsal else []
         children = [
             subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)
@@ -153,7 +155,7 @@ def at_once(options: argparse.Namespace) -> dict[str, Any]:
 
 def at_once_child(options: argparse.Namespace) -> None:
     """Get ready, wait for the others, and print the steps a second of the next four seconds."""
-    count, device = int(options.seconds), pick_device(options.device)
+    device = pick_device(options.device)
     case = cases.timed("recorded", rehearsal=True)[0] if options.rehearsal else MAIN
     _, step, x = _ready(case, device, options.rehearsal)
     for t in range(graphs.WARM_UP + 2):
@@ -161,7 +163,7 @@ def at_once_child(options: argparse.Namespace) -> None:
     _wait(device)
     (options.out / f"ready-{time.monotonic_ns()}").touch()
     until = time.monotonic() + 60
-    while len(list(options.out.glob("ready-*"))) < count and time.monotonic() < until:
+    while len(list(options.out.glob("ready-*"))) < options.count and time.monotonic() < until:
         time.sleep(0.02)
     began, n = time.perf_counter(), 0
     while time.perf_counter() - began < (0.2 if options.rehearsal else 4):

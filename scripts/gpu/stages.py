@@ -74,14 +74,14 @@ class Stages:
                 continue
             self.say(f"stage {stage}: {left * share:.0f} s")
             try:
-                if does[stage](stage, left * share):
+                if does[stage](left * share):
                     done.touch()
             except Exception as error:  # the next stage is still wanted
                 self.say(f"stage {stage} failed: {type(error).__name__}: {error}")
         for part in collect.collect(self.results, self.options.out, self.options.collect):
             self.say(f"{part.name}: {part.stat().st_size / collect.MIB:.1f} MiB")
 
-    def check(self, stage: int, seconds: float) -> bool:
+    def check(self, seconds: float) -> bool:
         """Compare with the CPU and run the tests; return whether both have run."""
         tests = max(10.0, seconds - 25)
         code = self.together(
@@ -89,7 +89,7 @@ class Stages:
         )
         return code == [0]
 
-    def speed(self, stage: int, seconds: float) -> bool:
+    def speed(self, seconds: float) -> bool:
         """Time the groups of steps, one process after another; return whether all have run."""
         groups = {"eager": 30, "recorded": 30, "at-once": 35, "compiled": 55}
         if self.options.rehearsal:
@@ -104,7 +104,7 @@ class Stages:
             codes += self.together([command], mine, f"speed-{group}")
         return codes == [0] * len(groups)
 
-    def grid(self, stage: int, seconds: float) -> bool:
+    def grid(self, seconds: float) -> bool:
         """Train and evaluate the cells of grid.json; return whether all are done.
 
         A cell that an earlier call began and did not finish is taken again, and goes on.
@@ -120,10 +120,11 @@ class Stages:
         return len(list(done.glob("*"))) == len(json.loads((ROOT / "grid.json").read_text()))
 
     def command(self, script: str, *words: object) -> list[str]:
-        """Return the command line of a worker."""
+        """Return the command line of a worker; a rehearsal shortens the first two stages."""
         command = [sys.executable, str(HERE / f"{script}.py"), *map(str, words)]
         command += ["--device", self.options.device]
-        return [*command, "--rehearsal"] if self.options.rehearsal else command
+        shortened = self.options.rehearsal and script in ("check", "speed")
+        return [*command, "--rehearsal"] if shortened else command
 
     def together(self, commands: list[list[str]], seconds: float, name: str) -> list[int]:
         """Run commands at once, each in a group of its own; stop what outlasts the time.

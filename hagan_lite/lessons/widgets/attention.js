@@ -63,7 +63,8 @@ function render({ model, el }) {
   const words = element("p", { "data-what": "words" });
   const say = announcer(root);
   const left = figure("G(z); point at a pixel, a press keeps it", stage);
-  const right = figure("what it looks at: its row of A", map);
+  const mapScale = element("p", { "data-what": "scale" });
+  const right = figure("what it looks at: its row of A", map, mapScale);
   for (const node of [left, right]) node.classList.add("explorer-large");
   root.append(
     element("div", { class: "explorer-row" }, left, right),
@@ -98,7 +99,8 @@ function render({ model, el }) {
       row * layer + column,
     );
     paintImage(image, G, channels);
-    paintOverlay(map, G, channels, toImageSize(A, layer, size), colours);
+    const atSize = toImageSize(A, layer, size);
+    mapScale.textContent = scaleInWords(paintOverlay(map, G, channels, atSize, colours));
     const share = 100 / layer;
     Object.assign(frame.style, {
       top: `${row * share}%`,
@@ -112,7 +114,7 @@ function render({ model, el }) {
       `The row's entropy is ${entropy(A).toFixed(2)} of the most possible. ` +
       (model.get("gamma")
         ? `γ is ${model.get("_gammas")[layer].toFixed(3)} here.`
-        : "With γ = 0 the map is computed and goes nowhere.");
+        : "With γ = 0 the map is computed, but the image does not use it.");
     say(`Row ${row}, column ${column}. ${top}.`);
   }
   function look(u, v) {

@@ -84,7 +84,7 @@ class AttentionExplorer(Explorer):
 
     @property
     def A_row(self) -> Tensor:
-        """The row of A that is shown, (N,), summing to 1."""
+        """Return the row of A that is shown, (N,), summing to 1."""
         q, k = self._qk[self.layer][self.noise]
         row, column = self.query
         return (q[row * self.layer + column] @ k.T).softmax(0)

@@ -94,12 +94,13 @@ function render({ model, el }) {
     hidden: true,
   });
   const mapStage = element("div", { class: "explorer-stage", "data-what": "map" }, map, brush);
+  const mapScale = element("p", { "data-what": "scale" });
   const inputs = element(
     "div",
     { class: "explorer-row", style: "flex:1 1 300px" },
     figure("fake, G(z)", fake),
     figure("real, x", real),
-    figure("map A; paint on it", mapStage),
+    figure("map A; paint on it", mapStage, mapScale),
   );
   for (const node of inputs.children) node.classList.add("explorer-small");
 
@@ -109,13 +110,10 @@ function render({ model, el }) {
   for (const [key, name] of Object.entries(names)) {
     const fill = element("i");
     const one = element("b", { title: "1" });
+    const bar = element("div", { class: "explorer-bar" }, fill, one);
     const value = number({ "data-what": key });
-    rows[key] = { fill, one, value };
-    bars.append(
-      element("span", {}, name),
-      element("div", { class: "explorer-bar" }, fill, one),
-      value,
-    );
+    rows[key] = { bar, fill, one, value };
+    bars.append(element("span", {}, name), bar, value);
   }
   const words = element("p", { "data-what": "shift" });
   const say = announcer(root);
@@ -154,6 +152,7 @@ function render({ model, el }) {
   function draw() {
     const box = model.get("box");
     const source = model.get("source");
+    const alpha = model.get("alpha");
     const n = model.get("noise");
     const G = image(fakes, n);
     const x = image(reals, model.get("real"));
@@ -165,24 +164,27 @@ function render({ model, el }) {
     );
     const atSize = toImageSize(A, side, size);
     const M = maskOf(size, box, model.get("real_inside"));
-    const labels = mixedLabels(M, atSize, model.get("alpha"));
+    const labels = mixedLabels(M, atSize, alpha);
     paintImage(fake, G, channels);
     paintImage(real, x, channels);
     paint(mixed, (i, rgba) => greyAt(M[i] ? x : G, channels, i, rgba));
-    paintOverlay(map, G, channels, atSize, colours);
+    mapScale.textContent = scaleInWords(paintOverlay(map, G, channels, atSize, colours));
     const [top, left, height, width] = visible(box).map((value) => `${(100 * value) / size}%`);
     Object.assign(frame.style, { top, left, height, width });
-    const longest = Math.max(1, 2 * model.get("alpha")); // λ leaves [0, 1] where alpha is above 1/2
-    for (const [key, { fill, one, value }] of Object.entries(rows)) {
+    const longest = Math.max(1, 2 * alpha); // λ leaves [0, 1] where alpha is above 1/2
+    for (const [key, { bar, fill, one, value }] of Object.entries(rows)) {
+      bar.style.setProperty("--one", `${100 / longest}%`);
       fill.style.width = `${(100 * labels[key]) / longest}%`;
-      one.style.left = `${100 / longest}%`;
       one.hidden = longest === 1;
       value.textContent = labels[key].toFixed(3);
     }
-    const shift = `Attention moves the label by ${signed(labels.lam - labels.lambda0)}.`;
-    const outside = labels.lam > 1 ? " λ is above 1: no share of anything." : "";
+    const shift = signed(labels.lam - labels.lambda0);
+    const byMap = signed(alpha * (labels.lambda1 - labels.lambda0));
+    const outside = labels.lam > 1 ? " λ is above 1, so it is no longer a share." : "";
     words.replaceChildren(
-      `${shift} Blue is real, orange is fake.`,
+      `λ − λ₀ = ${shift}, of which the map moves α (λ₁ − λ₀) = ${byMap}. `,
+      alpha === 0.5 ? "" : "The rest comes from α, which is not 1/2. ",
+      "Blue is real, orange is fake.",
       element("span", { class: "explorer-warning" }, outside),
     );
     clear.hidden = source !== "painted";

@@ -129,7 +129,7 @@ class AttnMixExplorer(Explorer):
 
     @property
     def A(self) -> Tensor:
-        """The map that is shown, (1, side, side), summing to 1."""
+        """Return the map that is shown, (1, side, side), summing to 1."""
         reading = 1 if self.source == "received" else 0
         cells = np.frombuffer(self.painted, np.uint8).reshape(self._side, -1)
         painted = torch.from_numpy(cells.astype(np.float32))
@@ -138,23 +138,23 @@ class AttnMixExplorer(Explorer):
 
     @property
     def labels(self) -> Labels:
-        """The shares of "real" that are shown (Eq. 3-4)."""
+        """Return the shares of "real" that are shown (Eq. 3-4)."""
         M = box_mask(self._size, *self.box, self.real_inside)
         return mixed_labels(M, to_image_size(self.A, self._size), self.alpha)
 
     @property
     def lambda_0(self) -> float:
-        """The share of the area."""
+        """Return the share of the area."""
         return self.labels.lambda_0.item()
 
     @property
     def lambda_1(self) -> float:
-        """The share of the saliency."""
+        """Return the share of the saliency."""
         return self.labels.lambda_1.item()
 
     @property
     def lam(self) -> float:
-        """The label, Eq. 4."""
+        """Return the label, Eq. 4."""
         return self.labels.lam.item()
 
 

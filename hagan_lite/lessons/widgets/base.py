@@ -1,6 +1,7 @@
-"""Be what every explorer is: a widget that the browser computes and draws, with traits in Python.
+"""Define the base class of all explorers: a widget that the browser computes and draws.
 
-Whatever it needs travels as bytes. Nothing is fetched, so that it also works where no kernel runs.
+Its traits are read and set in Python. Whatever it needs travels as bytes. Nothing is fetched, so
+that it also works where no kernel runs.
 """
 
 from pathlib import Path

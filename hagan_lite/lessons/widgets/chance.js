@@ -1,4 +1,4 @@
-// The chance explorer: how many seeds does a difference of so much need?
+// The chance explorer: how many seeds does it take to decide a difference of this size?
 
 function logGamma(x) {
   const terms = [
@@ -85,12 +85,19 @@ function powerOf(difference, sd, seeds, freedom, critical) {
 const MOST = 40;
 const WANTED = 0.8;
 
-// The least number of seeds of each row that decides with the chance WANTED, or Infinity.
+// The least number of seeds of each row that decides with the chance WANTED, or Infinity where it is
+// over a thousand. The chance grows with the number.
 function seedsNeeded(difference, sd, freedom, critical) {
-  for (let n = 1; n <= 1000; n = n < MOST ? n + 1 : Math.ceil(n * 1.02)) {
-    if (powerOf(difference, sd, n, freedom, critical) >= WANTED) return n;
+  const suffices = (n) => powerOf(difference, sd, n, freedom, critical) >= WANTED;
+  let tooFew = 0;
+  let enough = 1000;
+  if (!suffices(enough)) return Infinity;
+  while (enough - tooFew > 1) {
+    const middle = Math.floor((tooFew + enough) / 2);
+    if (suffices(middle)) enough = middle;
+    else tooFew = middle;
   }
-  return Infinity;
+  return enough;
 }
 
 export const equations = {
@@ -99,6 +106,9 @@ export const equations = {
     const critical = criticalT(level, freedom);
     return [twoSided(t, freedom), powerOf(difference, sd, seeds, freedom, critical)];
   },
+  needed: ({ difference, sd, freedom, level }) => [
+    seedsNeeded(difference, sd, freedom, criticalT(level, freedom)),
+  ],
 };
 
 const OWN = "a difference of your own";
@@ -160,18 +170,24 @@ function render({ model, el }) {
   );
   for (const node of halves.children) node.style.flex = "1 1 320px";
   const names = Object.keys(rows);
-  root.append(
+  const choices = [
     selection(model, "row", "row", [OWN, ...names]),
     selection(model, "rival", "rival", names),
+  ];
+  for (const node of choices) node.addEventListener("change", chosen);
+  const size = slider(model, "difference", "difference in FD", {
+    min: 0,
+    max: model.get("_widest"),
+    step: 0.5,
+    show: (v) => v.toFixed(1),
+  });
+  size.addEventListener("input", () => put(model, { row: OWN }));
+  root.append(
+    ...choices,
     measured,
     halves,
     words,
-    slider(model, "difference", "difference in FD", {
-      min: 0,
-      max: model.get("_widest"),
-      step: 0.5,
-      show: (v) => v.toFixed(1),
-    }),
+    size,
     slider(model, "seeds", "seeds of each row", { min: 1, max: MOST }),
     slider(model, "sd", "spread of one run", {
       min: 1,
@@ -197,8 +213,8 @@ function render({ model, el }) {
     scale.append(text(toSeeds(n), bottom + 15, n, { "text-anchor": "middle" }));
   scale.append(text((left + WIDE) / 2, HIGH - 1, "seeds of each row", { "text-anchor": "middle" }));
 
-  const low = -0.6 * model.get("_widest");
   const high = 1.4 * model.get("_widest");
+  const low = -high; // the rival may be the better one
   const toX = (fd) => ((fd - low) / (high - low)) * WIDE;
   axis.append(element("svg:path", { class: "explorer-axis", d: `M0 ${bottom}H${WIDE}` }));
   const tick = [10, 20, 50, 100].find((size) => (high - low) / size <= 8) ?? 200;
@@ -215,6 +231,10 @@ function render({ model, el }) {
     return `M${points.join("L")}`;
   }
 
+  // On which side of the row its rival is: 1 where its FD is higher. A difference of the reader's own
+  // stays on the side where the last rival was, so that a bell that is grabbed does not jump.
+  let side = 1;
+
   function draw() {
     const sd = model.get("sd");
     const seeds = model.get("seeds");
@@ -227,9 +247,10 @@ function render({ model, el }) {
     const mine = rows[model.get("row")];
     const other = rows[model.get("rival")];
     attribute(bells[0], { d: bell(0, sd) });
-    attribute(bells[1], { d: bell(difference, sd) });
-    attribute(span, { d: `M${toX(0)} 46V40H${toX(difference)}V46` });
-    attribute(above, { x: toX(difference / 2), y: 34 });
+    if (!isOwn) side = mean(other) >= mean(mine) ? 1 : -1;
+    attribute(bells[1], { d: bell(side * difference, sd) });
+    attribute(span, { d: `M${toX(0)} 46V40H${toX(side * difference)}V46` });
+    attribute(above, { x: toX((side * difference) / 2), y: 34 });
     above.textContent = `${difference.toFixed(1)} = ${(difference / sd).toFixed(1)} spreads`;
     dots.replaceChildren();
     if (!isOwn) {
@@ -279,6 +300,7 @@ function render({ model, el }) {
       p >= level ? "undecided" : lead > 0 ? "the row is better" : "the rival is better";
     return `In the records: ${mean(mine).toFixed(1)} (${mine.length} runs) against ${mean(other).toFixed(1)} (${other.length} runs), p = ${p.toPrecision(2)}: ${verdict}.`;
   }
+  // What the reader chooses sets the sliders; where Python chooses, chance.py does the same.
   function chosen() {
     const mine = rows[model.get("row")];
     const other = rows[model.get("rival")];
@@ -286,11 +308,10 @@ function render({ model, el }) {
     const lead = mean(other) - mean(mine);
     put(model, {
       difference: clamp(Math.abs(lead), 0, model.get("_widest")),
-      seeds: Math.min(mine.length, other.length),
+      seeds: Math.min(mine.length, other.length, MOST),
       sd: model.get("_sd"),
     });
   }
-  for (const trait of ["row", "rival"]) model.on(`change:${trait}`, chosen);
 
   const own = (difference) =>
     put(model, {
@@ -299,10 +320,10 @@ function render({ model, el }) {
     });
   draggable(stage, (x) => {
     const start = model.get("difference");
-    return (u) => own(start + (u - x) * (high - low));
+    return (u) => own(start + side * (u - x) * (high - low));
   }, "pan-y");
   movable(stage, "The rival's mean. Arrow keys move it.", (dx, dy) =>
-    own(model.get("difference") + dx - dy),
+    own(model.get("difference") + side * dx - dy),
   );
   const count = (x) =>
     put(model, {

@@ -1,4 +1,4 @@
-// The kernel's part in a page without one: traits keep what the reader sets, and tell who listens.
+// Stand in for the kernel: store the traits and call the listeners when one changes.
 function savedModel(state, texts) {
   for (const [name, text] of Object.entries(texts)) {
     state[name] = new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);

@@ -46,5 +46,5 @@ class FrechetExplorer(Explorer):
 
     @property
     def distance(self) -> float:
-        """The Fréchet distance of the two Gaussians."""
+        """Return the Fréchet distance of the two Gaussians."""
         return frechet_distance(four_points(self.real), four_points(self.fake))

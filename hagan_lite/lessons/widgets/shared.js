@@ -244,7 +244,8 @@ function paintImage(node, image, channels) {
 }
 
 // A map over an image, in colours (256 x 3) on the scale of drawing.style.saliency_scale: A / mean(A),
-// linear from 0, or logarithmic where a pixel has over ten times the mean.
+// linear from 0, or logarithmic where a pixel has over ten times the mean. Returns which of them, and
+// the largest ratio.
 function paintOverlay(node, image, channels, A, colours) {
   let total = 0;
   let most = 0;
@@ -265,6 +266,13 @@ function paintOverlay(node, image, channels, A, colours) {
     greyAt(image, channels, i, grey);
     for (let c = 0; c < 3; c++) rgba[c] = 0.35 * grey[c] + 0.65 * colours[at + c];
   });
+  return { largest, logarithmic };
+}
+
+// The scale that paintOverlay has chosen, in words.
+function scaleInWords({ largest, logarithmic }) {
+  const kind = logarithmic ? "logarithmic" : "linear";
+  return `The brightest pixel has ${largest.toFixed(1)} times the mean; the scale is ${kind}.`;
 }
 
 // Bilinear, as torch's interpolate with align_corners=False: n x n values at size x size.

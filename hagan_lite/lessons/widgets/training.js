@@ -68,9 +68,6 @@ function chartsOf(log) {
 function render({ model, el }) {
   const root = begin(el, "Training viewer");
   const say = announcer(root);
-  const size = model.get("_size");
-  const channels = model.get("_channels");
-  const one = channels * size * size;
   const heading = element("p", { "data-what": "words" });
   const charts = element("div", { class: "explorer-charts" });
   const rows = ["samples", "fakes", "mixes"].map(() =>
@@ -88,12 +85,14 @@ function render({ model, el }) {
   // Everything that depends on the log; the cursor moves without it.
   function build() {
     const log = model.get("_log");
+    const focused = [...charts.children].findIndex((node) => node.matches(":focus-within"));
     drawn = [];
     charts.replaceChildren();
     if (!log.length) return;
     last = model.get("_last");
     Object.assign(steps, { min: 0, max: last, step: 1 });
     for (const [title, curves] of chartsOf(log)) charts.append(chart(title, curves, log));
+    charts.children[focused]?.querySelector("[tabindex]").focus({ preventScroll: true });
   }
 
   function chart(title, curves, log) {
@@ -115,16 +114,10 @@ function render({ model, el }) {
       role: "img",
       "aria-label": `${title} over the steps`,
     });
-    const begins = toX(model.get("_phase_two"));
     picture.append(
       element("svg:path", {
         class: "explorer-axis",
         d: `M${LEFT} 8V${BOTTOM}H${WIDE - 6}M${LEFT} ${toY(0)}H${WIDE - 6}`,
-      }),
-      element("svg:path", {
-        class: "explorer-axis",
-        "stroke-dasharray": "2 3",
-        d: `M${begins} 8V${BOTTOM}`,
       }),
       ...[low, high].map((value) =>
         element(
@@ -135,8 +128,9 @@ function render({ model, el }) {
       ),
       element("svg:text", { x: LEFT, y: HIGH - 5 }, 0),
       element("svg:text", { x: WIDE - 6, y: HIGH - 5, "text-anchor": "end" }, `step ${last}`),
-      element("svg:text", { x: begins + 3, y: 16 }, "phase two"),
     );
+    const begins = model.get("_phase_two");
+    if (begins <= last) picture.append(...phaseTwo(toX(begins)));
     const legend = element("div", { class: "explorer-legend" });
     const outputs = Object.entries(curves).map(([name, of], i) => {
       const points = log
@@ -183,9 +177,19 @@ function render({ model, el }) {
     return figure(title, stage, legend);
   }
 
-  // One picture for each image, made when their number changes.
+  function phaseTwo(x) {
+    const line = { class: "explorer-axis", "stroke-dasharray": "2 3", d: `M${x} 8V${BOTTOM}` };
+    return [
+      element("svg:path", line),
+      element("svg:text", { x: x + 3, y: 16, "data-what": "phase two" }, "phase two"),
+    ];
+  }
+
+  // One picture for each image, made when their number or their size changes.
   function pictures(place, what, title, n, labels = []) {
-    if (place.childElementCount !== n + 1) {
+    const size = model.get("_size");
+    if (place.childElementCount !== n + 1 || place.dataset.size !== String(size)) {
+      place.dataset.size = size;
       place.replaceChildren(element("p"));
       for (let i = 0; i < n; i++) place.append(figure("", canvas(size, `${what} ${i + 1}`)));
       for (const node of [...place.children].slice(1)) node.classList.add("explorer-tiny");
@@ -213,6 +217,8 @@ function render({ model, el }) {
     samples.hidden = s < 0;
     if (s >= 0) {
       const n = model.get("_n_samples");
+      const channels = model.get("_channels");
+      const one = channels * model.get("_size") ** 2;
       const all = bytes(model, "_samples").subarray(s * n * one, (s + 1) * n * one);
       pictures(
         samples,
@@ -232,9 +238,11 @@ function render({ model, el }) {
   }
   function drawMixes(m) {
     const n = model.get("_n_mixed");
+    const channels = model.get("_channels");
+    const area = model.get("_size") ** 2;
+    const one = channels * area;
     const labels = floats(model, "_labels").subarray(m * n * 2, (m + 1) * n * 2);
     const masks = bytes(model, "_masks");
-    const area = size * size;
     const reals = bytes(model, "_reals");
     const fakes = bytes(model, "_fakes");
     const part = (values, i, length) =>

@@ -96,6 +96,8 @@ class TrainingViewer(Explorer):
                 await asyncio.sleep(2)
 
         if change["new"]:
+            if self._task is not None:
+                self._task.cancel()  # that of an earlier tick may still be waiting
             self._task = asyncio.ensure_future(look())
 
 

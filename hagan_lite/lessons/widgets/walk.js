@@ -60,20 +60,22 @@ function render({ model, el }) {
   const figures = [
     figure("the pad: drag through it", pad),
     figure("G(z) there", walked),
-    figure("not G: a blend of the four images", blended),
+    figure("for comparison, without G: the four images blended", blended),
   ];
   for (const node of figures) node.classList.add("explorer-medium");
   root.append(element("div", { class: "explorer-row" }, ...figures), words);
 
   function draw() {
     const place = model.get("place");
+    // The blend of the place whose G(z) is shown: else the two would differ even at a corner.
+    const onGrid = place.map((share) => Math.round(share * (n - 1)) / (n - 1));
     const G = image(nearest(place, n));
-    const B = blend(corners, place);
+    const B = blend(corners, onGrid);
     paintImage(walked, G, channels);
     paintImage(blended, B, channels);
     Object.assign(knob.style, { left: `${100 * place[0]}%`, top: `${100 * place[1]}%` });
     const apart = G.reduce((sum, value, i) => sum + Math.abs(value - B[i]), 0) / G.length;
-    const shares = cornerWeights(place)
+    const shares = cornerWeights(onGrid)
       .map((w) => `${(100 * w).toFixed(0)} %`)
       .join(", ");
     words.textContent = `z is mixed of ${shares} of the four corners. G(z) and the blend are ${apart.toFixed(1)} grey levels apart on average.`;

@@ -58,7 +58,7 @@ class LatentWalk(Explorer):
 
     @property
     def z(self) -> Tensor:
-        """The noise vector at `place`, (z_dim,)."""
+        """Return the noise vector at `place`, (z_dim,)."""
         return _between(self._corners, *self.place)
 
 
