@@ -208,7 +208,7 @@ def problems(site: Path) -> list[str]:
 
 
 class _References(HTMLParser):
-    """Collects what a page loads and what it links to."""
+    """Collect what a page loads and what it links to."""
 
     def __init__(self) -> None:
         super().__init__()

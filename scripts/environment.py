@@ -1,4 +1,4 @@
-"""Writes environment.yml from pyproject.toml; with --check, fails where the two differ."""
+"""Write environment.yml from pyproject.toml; with --check, fail where the two differ."""
 
 import sys
 import tomllib

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 OWN_BUILD, CACHE = Path(os.environ["HAGAN_BUILD"]), Path(os.environ["HAGAN_TEST_CACHE"])
 LESSONS_BUILD = OWN_BUILD / "lessons"
-"""Of the notebooks' kernels, so that no other test leaves runs or records where they look."""
+"""Where notebooks' kernels write; no other test leaves runs or records there."""
 
 # Slices and features are found by their content: what one process has computed, all can read.
 for build in (OWN_BUILD, LESSONS_BUILD):
@@ -127,7 +127,7 @@ class _AtOnce:
 
 
 def pytest_unconfigure() -> None:
-    """Remove this process's build folder; the one that began last ends first, so none is in use."""
+    """Remove this process's build folder. The process that began first ends last."""
     shutil.rmtree(OWN_BUILD, ignore_errors=True)
 
 
@@ -164,7 +164,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def kept_heap() -> None:
-    """Do as train() does: tests that make steps of their own are quicker."""
+    """Keep the heap, as train() does: tests that take single steps are quicker for it."""
     from hagan_lite.system.runtime import keep_heap
 
     keep_heap()

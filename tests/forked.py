@@ -37,7 +37,7 @@ IMPORTS += ("scipy.linalg", "scipy.stats", "skimage.transform", "jaxtyping", "sa
 running kernel then, as pyplot, ipywidgets and tqdm.auto do. pandas only asks if there is one."""
 KERNEL = ["-m", "ipykernel_launcher"]
 KERNELS_BACKEND = "module://matplotlib_inline.backend_inline"
-"""Of matplotlib, in every kernel whose environment names none."""
+"""What matplotlib draws with in a kernel whose environment names nothing else."""
 NOT_READ = ("HAGAN_", "JPY_", "KMP_", "PYTEST_", "PYTHONUNBUFFERED")
 """Variables that decide nothing while IMPORTS are imported: processes that differ in these alone
 share a server. scikit-learn sets those of KMP in whoever imports it."""

@@ -312,6 +312,30 @@ def test_a_thousand_experiments_that_are_done_need_no_worker(monkeypatch, tmp_pa
     assert said == ["1001 experiments, 1001 of them done already"]
 
 
+def test_a_record_of_another_version_is_left_out_and_named(monkeypatch, tmp_path):
+    before = len(progress.all_records())
+    monkeypatch.setattr(progress, "RECORDS", tmp_path)
+    e = Experiment.make().to_dict()
+    for name, experiment in (("good", e), ("other", e | dict(unheard_of=1))):
+        (tmp_path / f"{name}.json").write_text(json.dumps(dict(experiment=experiment)))
+    (tmp_path / "empty.json").write_text("{}")
+    with pytest.warns(UserWarning) as caught:
+        records = progress.all_records()
+    assert len(records) == len(runs.load_records(progress.COMMITTED)) + 1 <= before + 1
+    said = [str(warning.message) for warning in caught]
+    assert any(str(tmp_path / "other.json") in line for line in said)
+    assert any(str(tmp_path / "empty.json") in line for line in said)
+
+
+def test_a_later_grid_of_a_table_keeps_the_cells_of_the_earlier(monkeypatch, tmp_path):
+    monkeypatch.setattr(progress, "BUILD", tmp_path)
+    for seeds in ([0], [1, 2], [0]):
+        asked = experiments.experiments("table2", "smoke", seeds, ["hagan"], ["mni152"], {})
+        progress.save_plan("table2-smoke", progress.plan(asked))
+    (cells,) = progress.load_plans().values()
+    assert [cell.e.seed for cell in cells] == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     "script", sorted((ROOT / "scripts" / "slurm").glob("*.sh")), ids=lambda p: p.name
 )

@@ -25,6 +25,34 @@ def test_sample_writes_one_png_per_image(smoke_run, tmp_path):
     assert len(files) == 5
     with Image.open(files[0]) as image:
         assert (image.size, image.mode) == ((64, 64), "L")
+    # Pictures of two runs, or more than were asked for, are not mixed.
+    words = ["sample", str(smoke_run), "--out", str(tmp_path / "out"), "-n"]
+    assert hagan(*words, "5").exit_code == 0
+    assert "other pictures" in str(hagan(*words, "4").exception)
+    for path in files:
+        path.rename(path.with_name(f"another-{path.name}"))
+    assert "other pictures" in str(hagan(*words, "5").exception)
+    assert len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_a_failed_model_is_judged_by_its_flat_images_too(tmp_path):
+    for folder in ("real", "generated"):
+        (tmp_path / folder).mkdir()
+        for i in range(8):
+            Image.effect_noise((64, 64), 60 + i).save(tmp_path / folder / f"{i}.png")
+        Image.new("L", (64, 64), 90).save(tmp_path / folder / "flat.png")
+        Image.effect_noise((64, 64), 50).save(tmp_path / folder / "a_mask.png")
+    words = ["evaluate", str(tmp_path / "real"), str(tmp_path / "generated")]
+    done = hagan(*words, "--extractor", "efficientnet-lite0")
+    assert done.exit_code == 0, done.exception
+    assert "10 generated against 8 real images" in done.output
+    assert "1 masks by their names" in done.output and "1 constant" in done.output
+
+
+@pytest.mark.parametrize("choice", [["--masks"], ["--patient", "x"]])
+def test_choices_for_an_own_folder_are_refused_for_a_named_data_set(choice):
+    done = hagan("data", "check", "mni152", *choice)
+    assert "for a folder of your own" in str(done.exception)
 
 
 def test_data_lists_what_is_here_and_what_is_not(monkeypatch, tmp_path):

@@ -264,6 +264,16 @@ def test_links_that_lead_in_a_circle_or_nowhere_are_named(tmp_path, brain):
         assert name in str(caught[0].message)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+@pytest.mark.parametrize("name", ["pipe", "pipe.png", "pipe.txt"])
+def test_a_named_pipe_is_not_waited_for(tmp_path, brain, name):
+    save(tmp_path, "a.png", brain)
+    os.mkfifo(tmp_path / name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert len(datasets.load(str(tmp_path))) == 1
+
+
 def test_what_macos_leaves_behind_is_no_image(tmp_path, brain):
     save(tmp_path / "mac", "a.png", brain)
     (tmp_path / "mac" / "._a.png").write_text("a resource fork")
@@ -445,14 +455,14 @@ def test_images_of_a_file_that_fails_half_way_are_not_used(tmp_path, brain, monk
         save(tmp_path, name, np.roll(brain, ord(name[0])))
     read_file = reading.read_file
 
-    def fails(source, notes):
-        patient, images = read_file(source, notes)
+    def fails(source, *more):
+        owner, images = read_file(source, *more)
 
         def first_then_damage():
             yield from images
             raise ValueError(f"{source.path} ends too early")
 
-        return patient, first_then_damage() if source.path.name == "b.png" else images
+        return owner, first_then_damage() if source.path.name == "b.png" else images
 
     monkeypatch.setattr(reading, "read_file", fails)
     with pytest.warns(UserWarning, match=r"b\.png: the file ends too early"):

@@ -26,7 +26,7 @@ def no_cache(monkeypatch, tmp_path):
 
 @pytest.fixture
 def save(monkeypatch, tmp_path):
-    """Writes weights, or any other object, to the file that HAGAN_INCEPTION_WEIGHTS names."""
+    """Write weights, or any other object, to the file that HAGAN_INCEPTION_WEIGHTS names."""
     path = tmp_path / "weights.pth"
     monkeypatch.setenv("HAGAN_INCEPTION_WEIGHTS", str(path))
 

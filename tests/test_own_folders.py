@@ -1,16 +1,18 @@
 """What people put into a folder of their own, each kind with what should come of it (issue 26)."""
 
 import gzip
+import json
 import struct
 import warnings
 
 import layouts
 import numpy as np
 import pytest
-from helpers import apart, own
+from helpers import apart, noted, own
 from PIL import Image
 
 from hagan_lite import datasets, runs
+from hagan_lite.batch import notebooks
 from hagan_lite.cli.options import located
 from hagan_lite.config import Experiment
 from hagan_lite.datasets import _duplicates, loading, reading
@@ -107,6 +109,20 @@ def test_localizers_and_mosaics_are_counted(tmp_path, plane):
     dicom(tmp_path / "m.dcm", tiles, ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"])
     d = own(tmp_path)
     assert len(d) == 1 and "2 DICOM localizers and mosaics (ImageType), left out" in d.notes
+
+
+def test_saved_screens_and_reports_are_counted_and_a_low_dose_scan_is_used(tmp_path, plane):
+    kinds = {"save": "SCREEN SAVE", "dose": "DOSE_INFO", "report": "REPORT", "ct": "LOW_DOSE"}
+    for name, kind in kinds.items():
+        dicom(tmp_path / f"{name}.dcm", plane, ImageType=["DERIVED", "SECONDARY", kind])
+    d = own(tmp_path)
+    assert len(d) == 1 and noted(d, "3 DICOM screens")
+
+
+def test_text_in_the_pixels_is_a_note(tmp_path, plane):
+    for name, value in (("a", "YES"), ("b", "NO")):
+        dicom(tmp_path / f"{name}.dcm", plane, BurnedInAnnotation=value)
+    assert noted(own(tmp_path), "1 DICOM files", "BurnedInAnnotation")
 
 
 @pytest.mark.parametrize(
@@ -292,6 +308,22 @@ def test_a_window_that_shows_nothing_gives_way_to_percentiles(tmp_path, plane, t
     assert any("percentiles were used" in n or "stored values were used" in n for n in d.notes)
 
 
+@pytest.mark.parametrize(
+    ("tags", "whole"),
+    [
+        (dict(RescaleSlope="0.5"), dict(RescaleSlope=0.5, RescaleIntercept=0)),
+        (dict(RescaleIntercept=-200), dict(RescaleSlope=1, RescaleIntercept=-200)),
+    ],
+)
+def test_a_missing_slope_is_one_and_a_missing_intercept_zero(tmp_path, plane, tags, whole):
+    window = dict(WindowCenter=200, WindowWidth=400)
+    dicom(tmp_path / "part" / "a.dcm", plane, **window, **tags)
+    dicom(tmp_path / "whole" / "a.dcm", plane, **window, **whole)
+    dicom(tmp_path / "none" / "a.dcm", plane, **window)
+    part, both, none = (own(tmp_path / k).images for k in ("part", "whole", "none"))
+    assert np.array_equal(part, both) and apart(part, none) > 3
+
+
 def test_one_frame_is_in_memory_at_a_time(tmp_path, plane, monkeypatch):
     import pydicom.pixels
 
@@ -350,6 +382,68 @@ def noise(folder, names, seed=0):
         small.resize((64, 64)).save(folder / name)
 
 
+def scan(path, number, **tags):
+    """Write a DICOM file whose picture is like no other."""
+    small = Image.fromarray(np.random.default_rng(number).integers(0, 255, (8, 8), dtype=np.uint8))
+    dicom(path, np.uint16(small.resize((64, 64))) * 4, **tags)
+
+
+def partition(groups):
+    """Return which images are together, whatever the groups are called."""
+    return {tuple(np.flatnonzero(groups == group).tolist()) for group in set(groups.tolist())}
+
+
+THREES = {(0, 1, 2), (3, 4, 5), (6, 7, 8)}
+
+
+@pytest.mark.parametrize("patient", ["", "ANON"])
+@pytest.mark.parametrize("uid", ["StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"])
+@pytest.mark.parametrize("name", ["IM{:04}", "1.2.840.{}"])
+def test_slices_of_one_study_stay_together_where_no_patient_is_named(tmp_path, patient, uid, name):
+    for i in range(9):
+        scan(tmp_path / name.format(i), i, PatientID=patient, **{uid: f"1.2.3.{i // 3}"})
+    d = own(tmp_path)
+    assert partition(d.groups) == THREES and noted(d, "3 studies or series")
+    assert not noted(d, "folders")
+
+
+def test_dicom_files_that_say_nothing_are_groups_of_their_own_and_counted(tmp_path):
+    for i in range(4):
+        scan(tmp_path / f"1.2.840.{i}", i, PatientID="")
+    d = own(tmp_path)
+    assert len(set(d.groups.tolist())) == 4 and noted(d, "4 DICOM files that say neither")
+
+
+def test_a_folder_and_a_study_are_of_one_patient_where_none_is_named(tmp_path):
+    """The first folder holds two studies, the second study goes on in the second folder."""
+    for i, (place, study) in enumerate([("a", 1), ("a", 2), ("b", 2), ("c", 3), ("c", 3)]):
+        scan(tmp_path / place / f"{i}", i, PatientID="", StudyInstanceUID=f"1.2.3.{study}")
+    assert partition(own(tmp_path).groups) == {(0, 1, 2), (3, 4)}
+
+
+def test_one_study_in_all_folders_joins_nobody(tmp_path):
+    for i in range(9):
+        tags = dict(PatientID="ANON", StudyInstanceUID="1.2.3")
+        scan(tmp_path / f"p{i // 3}" / f"{i}", i, **tags)
+    assert partition(own(tmp_path).groups) == THREES
+
+
+def test_a_patient_with_a_new_number_in_each_study_is_one_patient(tmp_path):
+    for i in range(24):
+        scan(tmp_path / f"p{i // 4}" / f"{i:02}", i, PatientID=f"id{i // 2}")
+    d = own(tmp_path)
+    assert len(set(d.groups.tolist())) == 6 and noted(d, "6 folders", "one patient")
+
+
+@pytest.mark.parametrize(("places", "each"), [(2, 12), (12, 5)])
+def test_folders_of_classes_or_hospitals_join_no_patients(tmp_path, places, each):
+    for i in range(places * each):
+        scan(tmp_path / f"site{i // each:02}" / f"{i:02}", i, PatientID=f"id{i}")
+    d = own(tmp_path)
+    assert len(set(d.groups.tolist())) == places * each
+    assert noted(d, f"{places} folders", "--patient")
+
+
 def test_a_class_is_not_a_patient_and_that_is_said(tmp_path):
     places = [f"{s}/{c}" for s in ("train", "test") for c in ("NORMAL", "PNEUMONIA")]
     noise(tmp_path, [f"{place}/{i}.png" for place in places for i in range(10)])
@@ -379,6 +473,18 @@ def test_a_pattern_finds_the_patient(tmp_path):
     assert d.fingerprint != without.fingerprint
     inner = own(tmp_path, patient=r"HF-I-(\d+)-")
     assert inner.groups.tolist() == d.groups.tolist() and inner.fingerprint == d.fingerprint
+
+
+def test_one_number_in_each_name_may_be_the_patient(tmp_path):
+    kinds = ("flair", "t1", "t2", "dwi")
+    noise(tmp_path, [f"case{p:02}_{kind}.png" for p in range(3) for kind in kinds])
+    assert noted(own(tmp_path), "3 groups if names carry the patient")
+
+
+@pytest.mark.parametrize("names", [["slice{}.png"], ["a{}.png", "x.png"], ["a{}_1.png"]])
+def test_numbered_files_are_not_taken_for_patients(tmp_path, names):
+    noise(tmp_path, {name.format(i) for name in names for i in range(8)})
+    assert not noted(own(tmp_path), "names carry the patient")
 
 
 @pytest.mark.parametrize(
@@ -492,6 +598,41 @@ def test_what_is_said_names_file_and_remedy(tmp_path, plane, capfd):
     assert "pixdim" not in capfd.readouterr().err
     for reason in said.values():
         assert "\n" not in reason and "cannot identify" not in reason
+
+
+def test_a_number_in_a_reason_is_not_taken_for_a_files_name(tmp_path, plane):
+    dicom(tmp_path / "1", plane, PixelSpacing=[1.0, 25.0])
+    dicom(tmp_path / "x" / "a.dcm", plane, PixelSpacing=[1.0, 25.0])
+    dicom(tmp_path / "b.dcm", plane)
+    one, other = (line.partition(": ")[2] for line in own(tmp_path).left_out)
+    assert one == other and "25" in one
+
+
+@pytest.mark.parametrize(
+    "folder", ["/home/secretäry/scans", "C:\\secret\\ü", "/home/a\"secret'b/x"]
+)
+def test_an_executed_notebook_names_no_folder(tmp_path, folder):
+    """Not in papermill's parameters, nor where the code printed or raised it in any spelling."""
+    import html
+
+    import nbformat
+    from papermill.translators import PythonTranslator
+
+    shown = [folder, repr(folder), html.escape(folder), json.dumps(folder)]
+    outputs = [nbformat.v4.new_output("stream", text=text) for text in shown]
+    outputs += [nbformat.v4.new_output("error", ename="E", evalue=folder, traceback=[repr(folder)])]
+    outputs += [nbformat.v4.new_output("display_data", data={"application/json": {"a": [folder]}})]
+    source = PythonTranslator.codify(dict(dataset=folder, seed=3))
+    tags = dict(tags=["injected-parameters"])
+    cell = nbformat.v4.new_code_cell(source, metadata=tags, outputs=outputs)
+    whole = nbformat.v4.new_notebook(cells=[cell])
+    path = tmp_path / "a.ipynb"
+    nbformat.write(whole, path)
+    assert "secret" in path.read_text()
+    notebooks._forget_path(path, folder)
+    text = path.read_text()
+    assert "secret" not in text and "seed = 3" in text
+    nbformat.validate(nbformat.read(path, 4))
 
 
 def test_an_empty_name_is_refused():

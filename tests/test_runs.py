@@ -41,6 +41,19 @@ def test_an_instance_run_can_be_sampled(tmp_path):
     assert runs.sample(run, 3).shape == (3, 1, 64, 64)
 
 
+def test_a_run_goes_on_in_one_precision_only(tmp_path):
+    e = Experiment.make(preset="smoke", width=4, batch_size=4, steps=2)
+    run, d = tmp_path / "run", datasets.load("mni152")
+    runs.open_run(run, e, d, runs.CPU, "bf16")
+    for precision in ("fp32", "auto"):
+        with pytest.raises(ValueError, match="--precision bf16"):
+            runs.open_run(run, e, d, runs.CPU, precision)
+    train.train(e, run, d, "cpu", "bf16")
+    train.train(e, run, d, "cpu", "auto")  # it is finished: nothing is computed
+    with pytest.raises(ValueError, match="--precision bf16"):
+        train.train(e, run, d, "cpu", "fp32")
+
+
 def test_a_folder_that_is_no_run_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="not a run folder.*hagan run"):
         runs.sample(tmp_path, 3)

@@ -1,4 +1,5 @@
 import errno
+import os
 import pickle
 import re
 import subprocess
@@ -58,6 +59,21 @@ def test_an_interrupted_write_leaves_no_half_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         storage.write_atomically(tmp_path / "a", interrupted)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
+def test_a_file_is_as_private_as_the_umask_says_and_stays_so(tmp_path):
+    def mode_under(umask, name):
+        before = os.umask(umask)
+        try:
+            return storage.write_json(tmp_path / name, {}).stat().st_mode & 0o777
+        finally:
+            os.umask(before)
+
+    assert mode_under(0o022, "public.json") == 0o644
+    assert mode_under(0o077, "private.json") == 0o600
+    assert mode_under(0o022, "private.json") == 0o600  # written over
+    assert mode_under(0o077, "public.json") == 0o600
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path):
@@ -130,7 +146,7 @@ def test_where_nothing_may_be_written_hagan_build_is_named(tmp_path, monkeypatch
     def refused(*_, **__):
         raise OSError(number, "refused")
 
-    monkeypatch.setattr(storage.tempfile, "mkstemp", refused)
+    monkeypatch.setattr(storage, "open", refused, raising=False)
     with pytest.raises(OSError, match=r"could not write .*a\.json: refused; set HAGAN_BUILD"):
         storage.write_json(tmp_path / "a.json", {})
     without_locks(monkeypatch, errno.EROFS)

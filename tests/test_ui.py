@@ -31,7 +31,7 @@ def free_port():
 
 @contextlib.contextmanager
 def served(command, environment, log, ready):
-    """Runs a server until the block ends; enters it when `ready`, an address, answers."""
+    """Run a server until the block ends; enter it when `ready`, an address, answers."""
     with open(log, "w") as out:
         server = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
         try:
@@ -125,7 +125,7 @@ def page():
 
 
 def run_all(page, lab, name):
-    """Opens a notebook, clears what is committed, and runs all its cells."""
+    """Open a notebook, clear what is committed, and run all its cells."""
     from playwright.sync_api import expect
 
     page.goto(f"{lab}/lab/tree/{name}.ipynb?token={TOKEN}&reset")

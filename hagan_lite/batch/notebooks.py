@@ -3,7 +3,9 @@
 Outputs go below build/, errors inside widgets are raised.
 """
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,8 +130,38 @@ def _forget_path(notebook: Path, folder: str) -> None:
     for cell in executed.cells:
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
-    text = nbformat.writes(executed).replace(json.dumps(folder)[1:-1], "folder")
+        if "injected-parameters" in cell.metadata.get("tags", ()):
+            cell.source = re.sub("(?m)^dataset = .*$", 'dataset = "folder"', cell.source)
+    text = nbformat.writes(nbformat.from_dict(_replaced(executed, _spellings(folder))))
     write_atomically(notebook, lambda f: f.write(text.encode()))
+
+
+def _spellings(folder: str) -> list[str]:
+    """Return how a path may be written in a notebook's code and outputs, the longest first."""
+    escaped = folder.encode("unicode_escape").decode()  # as papermill writes parameters
+    plain = [folder, repr(folder)[1:-1], json.dumps(folder)[1:-1], escaped]
+    plain += [json.dumps(folder, ensure_ascii=False)[1:-1], escaped.replace('"', '\\"')]
+    in_html = [html.escape(spelling) for spelling in plain]
+    return sorted({*plain, *in_html}, key=len, reverse=True)
+
+
+def _replaced(value: Any, spellings: list[str]) -> Any:
+    """Return lists and dictionaries with each of `spellings` replaced by "folder" in all strings.
+
+    Bitmaps are left as they are: their letters are no text.
+    """
+    if isinstance(value, str):
+        for spelling in spellings:
+            value = value.replace(spelling, "folder")
+    elif isinstance(value, list):
+        return [_replaced(part, spellings) for part in value]
+    elif isinstance(value, dict):
+        replaced = {}
+        for key, part in value.items():
+            is_bitmap = key in ("image/png", "image/jpeg")
+            replaced[_replaced(key, spellings)] = part if is_bitmap else _replaced(part, spellings)
+        return replaced
+    return value
 
 
 def widget_errors(notebook: "nbformat.NotebookNode") -> list[str]:

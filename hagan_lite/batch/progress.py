@@ -6,7 +6,9 @@ All of it is read from files, so that any process can tell at any time, in the m
 """
 
 import functools
+import json
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,15 +90,18 @@ def plan(experiments: Iterable[Experiment]) -> list[Cell]:
 
 
 def save_plan(name: str, cells: list[Cell]) -> Path:
-    """Save the grid that was asked for, for `hagan status`, and return the path.
+    """Add cells to the grid that was asked for, for `hagan status`, and return its path.
 
     The file may name a user's folder: it stays below build/.
     """
-    saved = []
+    path = BUILD / "grids" / f"{name}.json"
+    before = read_json(path) if path.exists() else []
+    by_run = {saved["run"]: saved for saved in before if not _problem(json.dumps(saved["e"]))}
     for cell in cells:
         experiment = cell.e.to_dict() | dict(dataset=cell.e.dataset)
-        saved.append(dict(e=experiment, fingerprint=cell.fingerprint, run=cell.run.name))
-    return write_json(BUILD / "grids" / f"{name}.json", saved)
+        saved = dict(e=experiment, fingerprint=cell.fingerprint, run=cell.run.name)
+        by_run[cell.run.name] = saved
+    return write_json(path, list(by_run.values()))
 
 
 def load_plans(table: str = "") -> dict[str, list[Cell]]:
@@ -112,8 +117,33 @@ def load_plans(table: str = "") -> dict[str, list[Cell]]:
 
 
 def all_records() -> Records:
-    """Return the committed records, and this machine's."""
-    return load_records(COMMITTED, RECORDS)
+    """Return the committed records, and this machine's.
+
+    A record that another version wrote is left out, with a warning that names it.
+    """
+    readable = []
+    for record in load_records(COMMITTED, RECORDS):
+        problem = _problem(json.dumps(record.get("experiment")))
+        if problem:
+            name = f"{record['name']}.json"
+            place = RECORDS if (RECORDS / name).exists() else COMMITTED
+            warnings.warn(f"{place / name} is not used: {problem}", stacklevel=2)
+        else:
+            readable.append(record)
+    return readable
+
+
+@functools.cache
+def _problem(experiment: str) -> str:
+    """Return why a record's experiment, as JSON, cannot be read, or "" where it can."""
+    fields = json.loads(experiment)
+    if not isinstance(fields, dict):
+        return "it holds no experiment; move it away"
+    try:
+        Experiment.from_dict(fields)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def done(cells: Iterable[Cell], records: Records) -> dict[Cell, dict[str, Any]]:

@@ -29,7 +29,7 @@ from hagan_lite.cli.options import (
     located,
     parse,
 )
-from hagan_lite.config import Experiment
+from hagan_lite.config import DATASETS, Experiment
 from hagan_lite.system.paths import BUILD, ROOT, short
 
 app = typer.Typer(
@@ -129,7 +129,7 @@ def sample(
         str, typer.Option(help="training images, for skip=instance on a folder of your own")
     ] = "",
 ) -> None:
-    """Write n generated images as PNG files."""
+    """Write n generated images as PNG files, into a folder without other pictures."""
     from tqdm import tqdm
 
     from hagan_lite import datasets, runs
@@ -137,14 +137,20 @@ def sample(
     from hagan_lite.system.storage import write_atomically
 
     e = runs.experiment_of(folder)
+    paths = [out / f"{folder.resolve().name}-{i:06d}.png" for i in range(n)]
+    if others := sorted(set(out.glob("*.png")) - set(paths)):
+        raise ValueError(
+            f"{out} holds other pictures, such as {others[0].name}, and these would be mixed with "
+            "them: choose an empty folder for --out, or delete them"
+        )
     images = runs.sample(
         folder, n, seed, device, datasets.load_for(e, dataset) if dataset else None
     )
-    for i, image in enumerate(tqdm(images, unit="image", desc=f"writing to {out}")):
+    for path, image in zip(
+        tqdm(paths, unit="image", desc=f"writing to {out}"), images, strict=True
+    ):
         picture = pixels.to_image(image)
-        write_atomically(
-            out / f"{e.model}-s{seed}-{i:06d}.png", lambda f, p=picture: p.save(f, "png")
-        )
+        write_atomically(path, lambda f, p=picture: p.save(f, "png"))
 
 
 @app.command()
@@ -216,7 +222,14 @@ def evaluate(
     if len(what) == 1:
         result = evaluation.of_run(what[0], extractor, sets, seed, device, dataset)
     elif len(what) == 2:
-        real, fake = (datasets.load(located(str(folder)), size) for folder in what)
+        names = [located(str(folder)) for folder in what]
+        # Nothing is taken out of generated images: a failed model is judged by its flat ones, too.
+        everything = {} if names[1] in DATASETS else dict(masks=True, flat=True)
+        real, fake = datasets.load(names[0], size), datasets.load(names[1], size, **everything)
+        for title, images in (("real", real), ("generated", fake)):
+            typer.echo(f"{title}: {len(images)} images, {len(images.left_out)} files left out")
+            for note in images.notes:
+                typer.echo(f"  {note}")
         result = evaluation.of_images(real, fake.images, extractor, seed, device)
     else:
         raise ValueError(

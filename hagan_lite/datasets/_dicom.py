@@ -11,17 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from hagan_lite.datasets._dicom_kinds import check_is_a_picture, is_overview
+from hagan_lite.datasets._dicom_kinds import check_is_a_picture, is_overview, is_report
+from hagan_lite.datasets._people import Owner
 from hagan_lite.datasets._picture import Picture
 from hagan_lite.datasets.pixels import isotropic, pad_to_square, window_of
 
 logging.getLogger("pydicom").setLevel(logging.ERROR)  # what it warns of names no file
 WINDOW_SHOWS_NOTHING = "DICOM frames whose own window shows nothing: their percentiles were used"
+BURNED_IN = (
+    "DICOM files with text in their pixels (BurnedInAnnotation), which may name the patient: "
+    "look at them before you train or share"
+)
 SLOPE_OF_ZERO = "DICOM frames whose rescaling makes all values one: stored values were used"
 
 
-def slices(path: Path, notes: Counter[str]) -> tuple[str, Iterator[np.ndarray]]:
-    """Return (PatientID or "", planes in [0, 1]): one for each frame but constant ones.
+def slices(path: Path, notes: Counter[str]) -> tuple[Owner, Iterator[np.ndarray]]:
+    """Return (whose it is, planes in [0, 1]): one for each frame but constant ones.
 
     A plane is (S, S), or (S, S, 3) in colour. One frame is decoded at a time. Adds to `notes` what
     a user should know. Raises ValueError where pydicom is not installed or the file holds no
@@ -29,11 +34,23 @@ def slices(path: Path, notes: Counter[str]) -> tuple[str, Iterator[np.ndarray]]:
     """
     ds = _read(path)
     check_is_a_picture(ds)
-    patient = str(ds.get("PatientID") or "")
+    owner = _owner(ds)
     if is_overview(ds):
         notes["DICOM localizers and mosaics (ImageType), left out"] += 1
-        return patient, iter(())
-    return patient, _planes(ds, notes)
+        return owner, iter(())
+    if is_report(ds):
+        notes["DICOM screens, dose sheets and reports (ImageType), left out"] += 1
+        return owner, iter(())
+    if str(ds.get("BurnedInAnnotation") or "").strip().upper() == "YES":
+        notes[BURNED_IN] += 1
+    return owner, _planes(ds, notes)
+
+
+def _owner(ds) -> Owner:
+    """Return what a file says of whose it is."""
+    uids = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+    said = [str(ds.get(name) or "").strip() for name in ("PatientID", *uids)]
+    return Owner(True, said[0], next(filter(None, said[1:]), ""))
 
 
 def _read(path: Path):
@@ -145,15 +162,17 @@ def _padding(frame: np.ndarray, of) -> np.ndarray:
 
 
 def _rescaled(frame: np.ndarray, of) -> np.ndarray:
-    """Return stored values (H, W) after the Modality LUT, or after slope and intercept."""
+    """Return stored values (H, W) after the Modality LUT, or after slope and intercept.
+
+    A slope that is missing is 1, an intercept that is missing 0.
+    """
     from pydicom.pixels import apply_modality_lut
 
-    if not of.get("ModalityLUTSequence") and None in (
-        of.get("RescaleSlope"),
-        of.get("RescaleIntercept"),
-    ):
-        return frame.astype(np.float32)
-    return apply_modality_lut(frame, of).astype(np.float32)
+    if of.get("ModalityLUTSequence"):
+        return apply_modality_lut(frame, of).astype(np.float32)
+    slope, intercept = _number(of, "RescaleSlope"), _number(of, "RescaleIntercept")
+    values = frame.astype(np.float64) * (1 if slope is None else slope)
+    return (values + (intercept or 0)).astype(np.float32)
 
 
 def _by_table(values: np.ndarray, of) -> np.ndarray | None:

@@ -1,5 +1,7 @@
 """Tell DICOM objects that are pictures of a patient from those that are made from pictures."""
 
+import re
+
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 """The root of all SOP classes that can be stored (PS3.4, B.5); the next number is a family."""
 NO_PICTURES = {
@@ -33,6 +35,8 @@ MODALITIES = {
 }
 OVERVIEWS = ("LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "MOSAIC")
 """Words of ImageType: a projection that shows where slices lie, many slices in one picture."""
+REPORTS = re.compile(r"SCREEN[ _]?SAVE|^DOSE|REPORT")
+"""In a word of ImageType: a screen or a report, saved as a picture; DOSE begins the word."""
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -57,6 +61,16 @@ def check_is_a_picture(ds) -> None:
 
 def is_overview(ds) -> bool:
     """Return whether ImageType says that the picture is a localizer or a mosaic of slices."""
+    return any(overview in word for word in _image_type(ds) for overview in OVERVIEWS)
+
+
+def is_report(ds) -> bool:
+    """Return whether ImageType says that the picture is a saved screen, a dose sheet, a report."""
+    return any(REPORTS.search(word) for word in _image_type(ds))
+
+
+def _image_type(ds) -> list[str]:
+    """Return the words of ImageType in capitals."""
     value = ds.get("ImageType") or ()
     words = [value] if isinstance(value, str) else value
-    return any(overview in str(word).upper() for word in words for overview in OVERVIEWS)
+    return [str(word).upper() for word in words]

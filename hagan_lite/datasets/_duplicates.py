@@ -61,13 +61,13 @@ def _join(
         others = groups[a] != groups[b]
         a, b = a[others], b[others]
         alike_images[a] = alike_images[b] = True
-        joined = _joined(joined, np.stack([joined[a], joined[b]]))
+        joined = connected(joined, np.stack([joined[a], joined[b]]))
         if np.bincount(joined).max() > limit:
             return None, 0
     return joined, int(alike_images.sum())
 
 
-def _joined(groups: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def connected(groups: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return `groups` (N,) with those connected by `edges` (2, n) made one, counted from 0."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

@@ -55,13 +55,14 @@ def patients(belows: Sequence[PurePath], pattern: str) -> list[str]:
 def suggestion(belows: Sequence[PurePath]) -> dict[str, int]:
     """Return a note {sentence: number of groups} where names seem to carry the patient, else {}.
 
-    They do in SC-HF-I-01-IM-0001-0048.png: there are two numbers or more, and far fewer first ones
-    than files.
+    They do in SC-HF-I-01-IM-0001-0048.png and in case01_flair.png: each has a number, and there are
+    far fewer first ones than files.
     """
     stems = [below.name.rpartition(".")[0] for below in belows if len(below.parts) == 1]
-    if len(stems) < max(len(belows), 4) or not all(re.search(r"\d\D+\d", stem) for stem in stems):
+    found = [re.match(FIRST_NUMBER, stem) for stem in stems]
+    if len(stems) < max(len(belows), 4) or not all(found):
         return {}
-    groups = {re.match(FIRST_NUMBER, stem)[0] for stem in stems}
+    groups = {match[0] for match in found}
     if not 1 < len(groups) <= len(stems) / 2:
         return {}
     return {

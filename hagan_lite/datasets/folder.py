@@ -48,10 +48,13 @@ def find(folder: Path, variant: str = "", masks: bool = False, patient: str = ""
     files.sort()
     belows = [path.relative_to(folder) for path in files]
     if patient:
-        names, hints = _names.patients(belows, patient), {}
+        names = _names.patients(belows, patient)
+        sources = [Source(path, name) for path, name in zip(files, names, strict=True)]
+        hints = {}
     else:
-        names, hints = groups(files), _names.suggestion(belows)
-    sources = [Source(path, group) for path, group in zip(files, names, strict=True)]
+        own = zip(files, groups(files), folders(files), strict=True)
+        sources = [Source(path, name, in_folder=bool(place)) for path, name, place in own]
+        hints = _names.suggestion(belows)
     return Listing(
         folder, sources, left_out, others, patients=bool(patient), masks=left_for_masks, hints=hints
     )
@@ -87,6 +90,8 @@ def kind(path: Path) -> str:
         if name.endswith(suffixes):
             return what
     try:
+        if not path.is_file():  # to open a named pipe would wait for ever
+            raise FileNotFoundError(path)
         with path.open("rb") as file:
             start = file.read(132)
     except OSError:
@@ -125,10 +130,18 @@ def groups(files: list[Path]) -> list[str]:
 
     Names that differ only after '%' are one case (COVID-CT's 1%0.jpg and 1%1.jpg).
     """
-    shared = Path(os.path.commonpath([p.parent for p in files])) if files else Path()
     names = []
+    for path, place in zip(files, folders(files), strict=True):
+        stem = path.stem if _has_suffix(path) else path.name  # 1.2.840.7 is a name without suffix
+        names.append(place or stem.split("%")[0])
+    return names
+
+
+def folders(files: list[Path]) -> list[str]:
+    """Return each file's first folder below the one that all share, or "" where there is none."""
+    shared = Path(os.path.commonpath([p.parent for p in files])) if files else Path()
+    found = []
     for path in files:
         parts = path.relative_to(shared).parts[:-1]
-        folders = [part for part in parts if part.lower() not in SPLITS]
-        names.append(folders[0] if folders else path.stem.split("%")[0])
-    return names
+        found.append(next((part for part in parts if part.lower() not in SPLITS), ""))
+    return found

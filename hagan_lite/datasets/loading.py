@@ -5,7 +5,7 @@ import importlib.metadata
 import importlib.util
 import os
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,14 +14,13 @@ import numpy as np
 
 from hagan_lite.config import DATASETS, Experiment
 from hagan_lite.datasets import arrays, cache, folder, mni152
+from hagan_lite.datasets._people import few_and_large
 from hagan_lite.datasets.reading import Reading, below, read_files
 from hagan_lite.datasets.sources import DataError, Listing
 from hagan_lite.paper import PAPER_IMAGES, paper_name
 from hagan_lite.system.paths import chosen
 
-VERSION = 3  # of the preprocessing: raise it when the images that it makes change
-FEW, LARGE = 10, 0.2
-"""Fewer groups than FEW, one of them with more than LARGE of the images, are hardly patients."""
+VERSION = 4  # of the preprocessing: raise it when the images that it makes change
 FOLDERS_ARE_PATIENTS = (
     "a folder per class is taken for a patient: use a folder per patient, or give --patient REGEX"
 )
@@ -84,11 +83,8 @@ def data_root() -> Path:
 def load_for(e: Experiment, dataset: str = "", strict: bool = False) -> Dataset:
     """Load an experiment's images; `dataset` says where they are if a run folder does not.
 
-    Raises DataError as :func:`load` does, for a user's folder whose path nobody gave, and for a
-    named data set with choices that only a folder has.
+    Raises DataError as :func:`load` does, and for a user's folder whose path nobody gave.
     """
-    if e.dataset in DATASETS and (e.patient or e.masks):
-        raise DataError(f"{e.dataset}: patient and masks are for a folder of your own")
     if not dataset and e.dataset == "folder" and not Path("folder").is_dir():
         raise DataError(
             "this run was trained on a folder of your own, and its path is kept nowhere: "
@@ -104,17 +100,21 @@ def load(
     strict: bool = False,
     masks: bool = False,
     patient: str = "",
+    flat: bool = False,
 ) -> Dataset:
     """Load a named data set, or a folder of images, at size x size pixels and 1 or 3 channels.
 
-    In a user's folder, `masks` keeps files whose names say that they are masks, and the regular
-    expression `patient` finds in each path below the folder who is in the picture.
+    In a user's folder, `masks` keeps files whose names say that they are masks, the regular
+    expression `patient` finds in each path below the folder who is in the picture, and `flat` keeps
+    pictures that show nothing.
 
     Decoded arrays are cached below build/cache and mapped from there. A ready array of a named data
     set (arrays.py) is taken before any files. A warning names files that cannot be read. Raises
-    DataError where no image is left, the data set is missing, or, with `strict`, any file was left
-    out.
+    DataError where no image is left, the data set is missing, has a name and choices that only a
+    folder has, or, with `strict`, any file was left out.
     """
+    if name in DATASETS and (patient or masks):
+        raise DataError(f"{name}: patient and masks are for a folder of your own")
     if size < 1 or channels not in (1, 3):
         raise DataError(
             f"{name}: {size} pixels a side and {channels} channels; "
@@ -125,7 +125,7 @@ def load(
         return Dataset(**arrays.read(ready, VERSION))
     if name in ("mni152", "mni152-all"):
         return _load_embedded(name, size, channels)
-    listing = find(name, masks, patient)
+    listing = replace(find(name, masks, patient), flat=flat)
     label = name if name in DATASETS else "folder"
     images, reading = _read_cached(label, listing, size, channels)
     left_out = _left_out(listing, reading)
@@ -227,8 +227,8 @@ def _read_cached(
 
 def _state(listing: Listing) -> str:
     """Return 12 hex digits of the files' names, sizes and times: no file is opened for them."""
-    listed = (listing.limit, listing.patients, listing.masks, listing.hints, _decoders())
-    digest = hashlib.sha256(repr(listed).encode())
+    listed = (listing.limit, listing.patients, listing.masks, listing.hints, listing.flat)
+    digest = hashlib.sha256(repr((*listed, _decoders())).encode())
     for source in listing.sources:
         try:
             stat = source.path.stat()
@@ -296,7 +296,7 @@ def _notes(name: str, images: int, reading: Reading) -> tuple[str, ...]:
     if papers != images:
         notes.append(f"{images} images are here; the paper used {papers}")
     sizes = np.bincount(reading.groups)
-    if name not in DATASETS and images > FEW and sizes.size < FEW and sizes.max() > LARGE * images:
+    if name not in DATASETS and few_and_large(np.array(reading.groups)):
         largest = f"{sizes.size} groups, the largest of {sizes.max()} images"
         notes.append(f"{largest}: {FOLDERS_ARE_PATIENTS}")
     return tuple(notes)

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from hagan_lite.datasets import folder
-from hagan_lite.datasets._duplicates import merge, thumbnail
+from hagan_lite.datasets._people import Owner, People
 from hagan_lite.datasets._picture import Picture
 from hagan_lite.datasets.pixels import decode
 from hagan_lite.datasets.sources import Listing, Source
@@ -49,7 +50,7 @@ def read_files(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what libraries warn of names no file
-                patient, pictures = read_file(source, said)
+                owner, pictures = read_file(source, said, listing.flat)
                 images = [
                     (picture.square(size, channels), picture.digest())
                     for picture in itertools.islice(pictures, room)
@@ -61,9 +62,10 @@ def read_files(
         for image, digest in images:
             append(image)
             content.add(digest)
-            people.add(image, source.group, "" if listing.patients else patient)
-    fingerprint = content.fingerprint(people.named())
-    groups = people.groups(listing.patients, notes)
+            people.add(image, source, Owner() if listing.patients else owner)
+    named = people.named(notes)
+    fingerprint = content.fingerprint(named)
+    groups = people.groups(named, listing.patients, notes)
     notes.update(listing.hints)
     notes[MASKS_LEFT_OUT] = listing.masks
     notes["files of other kinds, not looked at"] = listing.others
@@ -108,59 +110,6 @@ def _by_first_appearance(groups: np.ndarray) -> np.ndarray:
     return np.argsort(np.argsort(first))[inverse]
 
 
-class People:
-    """Find out who is in each image: by the file's place, by its DICOM patient, and by likeness."""
-
-    def __init__(self) -> None:
-        self.thumbnails: list[np.ndarray] = []
-        self.places: list[str] = []
-        self.patients: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def add(self, image: np.ndarray, place: str, patient: str) -> None:
-        """Add an image (C, S, S) uint8, its file's group, and the file's own patient or ""."""
-        self.thumbnails.append(thumbnail(image))
-        self.places.append(place)
-        self.patients.append(patient)
-
-    def groups(self, patients_by_place: bool, notes: Counter[str]) -> np.ndarray:
-        """Return each image's group, (N,) int, and add to `notes` how the groups came about.
-
-        `patients_by_place`: the data set's layout names patients, so only copies are joined.
-        """
-        named = self.one_name_for_all()
-        groups, merged, chained = merge(np.array(self.thumbnails), self.named(), patients_by_place)
-        count = len(np.unique(groups))
-        if named:
-            notes["folders taken for patients: all DICOM files bear one PatientID"] = count
-        if chained:
-            notes[
-                "groups of pictures that are nearly all alike: "
-                "held-out ones are honest only with a folder per patient"
-            ] = count
-        notes["images with a near duplicate in another group, put into one group with it"] = merged
-        return groups
-
-    def named(self) -> np.ndarray:
-        """Return each image's group by names alone, (N,) int, before near duplicates are joined."""
-        return self._by_name(ignore_patients=self.one_name_for_all())
-
-    def one_name_for_all(self) -> bool:
-        """Return whether files of several places bear one patient's name, as anonymised ones do."""
-        names = set(self.patients)
-        return len(names) == 1 and names != {""} and len(set(self.places)) > 1
-
-    def _by_name(self, ignore_patients: bool) -> np.ndarray:
-        """Return (N,) int: a number for each patient, or for each place where none is named."""
-        names = []
-        for place, patient in zip(self.places, self.patients, strict=True):
-            by_place = ignore_patients or not patient
-            names.append(place if by_place else f"patient {patient}")
-        return np.unique(np.array(names, dtype=str), return_inverse=True)[1]
-
-
 class Failures:
     """Collect files that cannot be read, by their index, and why."""
 
@@ -170,13 +119,25 @@ class Failures:
 
     def add(self, index: int, path: Path, error: Exception) -> None:
         """Add a failure; the reason does not name the file, for the cache stores it."""
-        reason = in_words(path, error)
-        for name in (str(path), repr(str(path))[1:-1], path.name, repr(path.name)[1:-1]):
-            reason = reason.replace(name, "the file")
-        self.reasons.append((index, reason))
+        self.reasons.append((index, _without_name(in_words(path, error), path)))
         # A disk or memory that failed may work again; a damaged file stays damaged.
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             self.passing = True
+
+
+def _without_name(reason: str, path: Path) -> str:
+    """Return a reason with "the file" for the path, and for its name.
+
+    A name such as "1", "a" or "of" is replaced only in quotes: elsewhere it is a number or a word.
+    """
+    for whole in (str(path), repr(str(path))[1:-1]):
+        reason = reason.replace(whole, "the file")
+    for name in (path.name, repr(path.name)[1:-1]):
+        spelled = re.escape(name)
+        reason = re.sub(rf"(['\"]){spelled}\1", "the file", reason)
+        if len(name) > 2 and any(letter.isalpha() for letter in name):
+            reason = re.sub(rf"(?<!\w){spelled}(?!\w)", "the file", reason)
+    return reason
 
 
 def in_words(path: Path, error: Exception) -> str:
@@ -208,19 +169,22 @@ def in_words(path: Path, error: Exception) -> str:
     return reason or type(error).__name__
 
 
-def read_file(source: Source, notes: Counter[str]) -> tuple[str, Iterator[Picture]]:
-    """Return (the patient's name in the file or "", its pictures at their own resolution).
+def read_file(
+    source: Source, notes: Counter[str], flat: bool = False
+) -> tuple[Owner, Iterator[Picture]]:
+    """Return (what the file says of its owner, its pictures at their own resolution).
 
-    Adds to `notes` what a user should know. Raises what the reader of the format raises.
+    Keeps pictures that show nothing if `flat`. Adds to `notes` what a user should know. Raises what
+    the reader of the format raises.
     """
-    patient = ""
+    owner = Owner()
     kind = folder.kind(source.path)
     if source.series:
         from hagan_lite.datasets import _tiff
 
         planes = _tiff.slices(source.path, source.series, notes)
     elif kind == "picture":
-        planes = _one_picture(source.path, notes)
+        planes = _one_picture(source.path, notes, flat)
     elif kind == "volume":
         from hagan_lite.datasets import _nifti
 
@@ -228,14 +192,17 @@ def read_file(source: Source, notes: Counter[str]) -> tuple[str, Iterator[Pictur
     else:
         from hagan_lite.datasets import _dicom
 
-        patient, planes = _dicom.slices(source.path, notes)
-    return patient, map(Picture, planes)
+        owner, planes = _dicom.slices(source.path, notes)
+    return owner, map(Picture, planes)
 
 
-def _one_picture(path: Path, notes: Counter[str]) -> Iterator[np.ndarray]:
-    """Yield the pixels of a picture file, uint8, unless they show nothing; `notes` counts those."""
+def _one_picture(path: Path, notes: Counter[str], flat: bool) -> Iterator[np.ndarray]:
+    """Yield the pixels of a picture file, uint8; `notes` counts those that show nothing.
+
+    They are dropped unless `flat`.
+    """
     pixels = decode(path)
-    if Picture(pixels).shows_nothing():
+    if not flat and Picture(pixels).shows_nothing():
         notes["constant or nearly constant pictures, dropped"] += 1
     else:
         yield pixels

@@ -37,6 +37,7 @@ class Source:
 
     path: Path
     group: str  # the patient, or what stands for one; only ever compared, never written down
+    in_folder: bool = False  # `group` is a folder of the user's, and not the file's own name
     frame: int | None = None  # of a 4D file, from 0
     slices: int | None = None  # so many, evenly spaced, with anatomy; None: all but constant ones
     crop: bool = False  # make slices square by cropping around the centre; False: by padding
@@ -55,3 +56,4 @@ class Listing:
     hints: dict[str, int] = field(default_factory=dict)  # notes on the names: sentence, number
     patients: bool = False  # the layout says who is in the picture: `group` is a patient
     limit: int | None = None  # use the first so many images
+    flat: bool = False  # keep pictures that show nothing, as a failed model's

@@ -184,8 +184,8 @@ def recipes(
     Blue runs were trained with T, orange ones without, as in the forest plots.
 
     `of_row` holds the records of each row that has any (record.by_row), at least one. Beside it
-    stands the paper's FID of the table `printed`, on a scale of its own, for the two have none in
-    common.
+    stands the paper's FID of the table `printed`, on a scale of its own: our distance and the
+    paper's FID cannot be compared.
     """
     column = next(name for name in table if name.startswith("our "))
     kind = column.split()[1]

@@ -25,8 +25,7 @@ def check(name: str, answer: Any) -> bool | None:
     the exercise does not offer, or none where it asks for a number; then it prints what to write.
 
     A number is compared after rounding, a word in lower case; True and False stand for "true" and
-    "false", or "yes" and "no". Raises KeyError, listing the lesson's exercises, for a name that is
-    none.
+    "false", or "yes" and "no". Raises KeyError, listing the exercises, where none has that name.
     """
     exercises = json.loads(FILE.read_text())
     if name not in exercises:

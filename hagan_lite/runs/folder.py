@@ -59,8 +59,8 @@ def open_run(
     """Make the run folder, or check that it is this experiment's.
 
     Commit, versions, device and precision are those that the run begins with; a warning says so
-    where the code has changed since. Raises ValueError for a folder of another experiment or of
-    other images.
+    where the code has changed since. Raises ValueError for a folder of another experiment, of other
+    images or of another precision; a finished run may be opened with "auto" on any machine.
     """
     path = run / "experiment.json"
     now = describe(e, dataset) | provenance(device, precision)
@@ -73,6 +73,12 @@ def open_run(
             f"{run} holds another experiment, {before['hash']}; choose another folder or delete it"
         )
     check_data(run, dataset)
+    begun = before.get("precision") or "fp32"  # the first runs do not say it
+    if begun != now["precision"] and not (precision == "auto" and finished(run)):
+        raise ValueError(
+            f"{run} was begun in {begun}, and here it would go on in {now['precision']}: "
+            f"give --precision {begun}, or delete the folder to train it again"
+        )
     if before["commit"] != now["commit"]:
         warnings.warn(
             f"{run} was begun at commit {before['commit']}; "

@@ -5,7 +5,8 @@ import errno
 import json
 import os
 import re
-import tempfile
+import secrets
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -16,23 +17,25 @@ from filelock import FileLock, Timeout
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> Path:
     """Call `write` on a binary file that becomes `path` when it is complete, and return `path`.
 
-    A killed process leaves the old file. Raises OSError that names the file and the remedy where
+    A killed process leaves the old file. The umask decides who may read the file, and a file that
+    is replaced stays as private as it was. Raises OSError that names the file and the remedy where
     the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with name_a_full_disk(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            with os.fdopen(descriptor, "wb") as file:
+            with open(temporary, "xb") as file:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
+            if path.exists():
+                modes = [stat.S_IMODE(place.stat().st_mode) for place in (temporary, path)]
+                os.chmod(temporary, modes[0] & modes[1])
             os.replace(temporary, path)
     finally:
-        if temporary and os.path.exists(temporary):
+        if os.path.exists(temporary):
             os.unlink(temporary)
     return path
 

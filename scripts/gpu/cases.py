@@ -18,7 +18,7 @@ LARGE, LARGE_REHEARSED = 256, 128
 
 @dataclass(frozen=True)
 class Case:
-    """One step that is timed, always in phase two."""
+    """Describe one step that is timed, always in phase two."""
 
     model: str
     size: int
@@ -64,7 +64,7 @@ def timed(group: str, rehearsal: bool = False) -> list[Case]:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training of stage 3 with its evaluation, and what is carried back beside its record."""
+    """Describe one training of stage 3, and what is carried back beside its record."""
 
     experiment: Experiment
     curve: bool = False  # the distance over the training

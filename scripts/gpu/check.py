@@ -1,4 +1,4 @@
-"""Stage 1: is a step on the GPU the CPU's step, and a recorded step the step itself?"""
+"""Stage 1: check that a step on the GPU is the CPU's, and a recorded step the step itself."""
 
 import argparse
 import contextlib

@@ -1,0 +1,156 @@
+"""Find out who is in each image: by the file's place, by what DICOM says, and by likeness."""
+
+from collections import Counter, defaultdict
+from typing import NamedTuple
+
+import numpy as np
+
+from hagan_lite.datasets._duplicates import connected, merge, thumbnail
+from hagan_lite.datasets.sources import Source
+
+FEW, LARGE = 10, 0.2
+"""Fewer groups than FEW, one of them with more than LARGE of the images, are hardly patients."""
+STUDIES = 3
+"""So many PatientIDs in a folder, on average, may be one patient's studies; more are patients."""
+
+
+class Owner(NamedTuple):
+    """Hold what a DICOM file says of whose it is; nothing, for files of other kinds."""
+
+    is_dicom: bool = False
+    patient: str = ""  # PatientID
+    study: str = ""  # the UID of its study, else of its series or of its frame of reference
+
+
+class People:
+    """Put images into groups, of which each should be one patient."""
+
+    def __init__(self) -> None:
+        self.thumbnails: list[np.ndarray] = []
+        self.sources: list[Source] = []
+        self.owners: list[Owner] = []
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def add(self, image: np.ndarray, source: Source, owner: Owner) -> None:
+        """Add an image (C, S, S) uint8, its file, and what the file says of its owner."""
+        self.thumbnails.append(thumbnail(image))
+        self.sources.append(source)
+        self.owners.append(owner)
+
+    def groups(self, named: np.ndarray, patients: bool, notes: Counter[str]) -> np.ndarray:
+        """Return `named` (N,) with near duplicates put into one group; `notes` says how many.
+
+        `patients`: the data set's layout names patients, so only copies are joined.
+        """
+        groups, merged, chained = merge(np.array(self.thumbnails), named, patients)
+        if chained:
+            notes[
+                "groups of pictures that are nearly all alike: "
+                "held-out ones are honest only with a folder per patient"
+            ] = len(np.unique(groups))
+        notes["images with a near duplicate in another group, put into one group with it"] = merged
+        return groups
+
+    def named(self, notes: Counter[str]) -> np.ndarray:
+        """Return each image's group by places and DICOM alone, (N,) int; `notes` says how.
+
+        PatientID decides unless it is blank or the same in all DICOM files. Without it a folder
+        and a study are each taken for one patient's.
+        """
+        owners = self.owners
+        if not self._patient_decides():
+            owners = [owner._replace(patient="") for owner in owners]
+        names = [_name(source, owner) for source, owner in zip(self.sources, owners, strict=True)]
+        groups = np.unique(np.array(names, dtype=str), return_inverse=True)[1]
+        groups = self._joined_by_study(groups, owners, notes)
+        return self._joined_by_folder(groups, owners, notes)
+
+    def _patient_decides(self) -> bool:
+        """Return whether DICOM files bear several PatientIDs, or are one file or folder."""
+        of_dicom = [
+            (source.group, owner.patient)
+            for source, owner in zip(self.sources, self.owners, strict=True)
+            if owner.is_dicom
+        ]
+        places, patients = {place for place, _ in of_dicom}, {name for _, name in of_dicom}
+        return len(patients) > 1 or len(places) == 1
+
+    def _joined_by_study(
+        self, groups: np.ndarray, owners: list[Owner], notes: Counter[str]
+    ) -> np.ndarray:
+        """Return `groups` (N,) with folders that share a study made one.
+
+        One study in all folders is what some anonymisers write: then folders alone count.
+        """
+        nameless = [
+            (source, owner)
+            for source, owner in zip(self.sources, owners, strict=True)
+            if owner.is_dicom and not owner.patient
+        ]
+        folders = {source.group for source, _ in nameless if source.in_folder}
+        alone = [(source, owner.study) for source, owner in nameless if not source.in_folder]
+        why = "taken for patients: PatientID is blank or one for all DICOM files"
+        notes[f"folders {why}"] = len(folders)
+        notes[f"studies or series {why}"] = len({study for _, study in alone if study})
+        notes[
+            "DICOM files that say neither patient nor study, each a group of its own: "
+            "use a folder per patient, or give --patient REGEX"
+        ] = len({source.path for source, study in alone if not study})
+        studies = {owner.study for _, owner in nameless} - {""}
+        if len(studies) == 1 and len(folders) > 1:
+            return groups
+        return _joined(groups, ["" if owner.patient else owner.study for owner in owners])
+
+    def _joined_by_folder(
+        self, groups: np.ndarray, owners: list[Owner], notes: Counter[str]
+    ) -> np.ndarray:
+        """Return `groups` (N,) with PatientIDs in one folder made one, if folders are patients'.
+
+        Some anonymisers give a patient another ID in each study. Folders of many IDs, and folders
+        that would be few and large groups, are classes or hospitals, and PatientID counts.
+        """
+        patients_in: dict[str, set[str]] = defaultdict(set)
+        for source, owner in zip(self.sources, owners, strict=True):
+            if source.in_folder and owner.patient:
+                patients_in[source.group].add(owner.patient)
+        several = sum(len(patients) > 1 for patients in patients_in.values())
+        if not several:
+            return groups
+        joined = _joined(groups, [s.group if s.in_folder else "" for s in self.sources])
+        many = sum(map(len, patients_in.values())) > STUDIES * len(patients_in)
+        if many or few_and_large(joined):
+            notes[
+                "folders hold more than one PatientID, which counts: "
+                "if a folder is one patient's, give --patient REGEX"
+            ] = several
+            return groups
+        notes["folders hold more than one PatientID, and each is taken for one patient"] = several
+        return joined
+
+
+def few_and_large(groups: np.ndarray) -> bool:
+    """Return whether groups (N,) int, counted from 0, are too few and too large for patients."""
+    sizes = np.bincount(groups)
+    return len(groups) > FEW and len(sizes) < FEW and sizes.max() > LARGE * len(groups)
+
+
+def _name(source: Source, owner: Owner) -> str:
+    """Return what images of one group have in common before groups are joined."""
+    if owner.patient:
+        return f"patient {owner.patient}"
+    if owner.study and not source.in_folder:
+        return f"study {owner.study}"
+    return source.group
+
+
+def _joined(groups: np.ndarray, values: list[str]) -> np.ndarray:
+    """Return `groups` (N,) with those made one whose images share a value; "" is none."""
+    first: dict[str, int] = {}
+    pairs = [
+        (first.setdefault(value, group), group)
+        for group, value in zip(groups.tolist(), values, strict=True)
+        if value
+    ]
+    return connected(groups, np.array(pairs, int).reshape(-1, 2).T)
