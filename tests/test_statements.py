@@ -210,7 +210,7 @@ def test_the_rank_test_alone_cannot_tell_of_copies_in_the_space_of_features(reco
     assert in_features.str.startswith("cannot tell").all()
 
 
-def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_what_follows(records):
+def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_do_not(records):
     """Results: "Does D learn its images by heart?"; lessons 05 and 17."""
     longest = watched.found(records, "cpu")[-1]
     assert (longest.images, longest.steps) == (317, experiments.LONGER)
@@ -219,7 +219,7 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_wha
         for name, of_name in longest.runs.items()
     }
     assert {name: len(of_name) for name, of_name in last.items()} == {
-        "base": 1,
+        "base": 2,
         "hagan without T": 2,
         "base with T": 1,
         "hagan": 1,
@@ -230,8 +230,8 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_wha
             training, heldout, generated = (scores[k] for k in ("training", "heldout", "generated"))
             nearer_to_generated = heldout - generated < training - heldout
             assert nearer_to_generated == knows
-            assert scores["auc"] > 0.95 if knows else 0.55 < scores["auc"] < 0.65
-    assert all(scores["image"] < 0.4 for scores in last["base"])
+            assert scores["auc"] > 0.94 if knows else 0.55 < scores["auc"] < 0.65
+    assert [round(scores["image"], 1) for scores in last["base"]] == [0.3, 0.7]
     assert all(0.75 < scores["image"] < 0.9 for scores in last["hagan without T"])
     pixels = [scores["pixel"] for name in ("hagan", "hagan without T") for scores in last[name]]
     assert all(0.53 < chance < 0.71 for chance in pixels)
@@ -239,12 +239,12 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_wha
     on_317 = [r for r in records if r["data"].get("n_train") == 317]
     of_row = runs.by_row(list(rows), on_317)
     fds = {name: [round(distance_of(r)) for r in of_name] for name, of_name in of_row.items()}
-    assert (fds["base"], fds["hagan without T"]) == ([227], [194, 185])
+    assert (fds["base"], fds["hagan without T"]) == ([227, 196], [194, 185])
     assert (fds["base with T"], fds["hagan"]) == ([147], [145])
     for of_name in of_row.values():
         for r in of_name:
             half, end = (r["curve"]["fd"][i] for i in (4, -1))
-            assert end > 0.9 * half
+            assert end > 0.83 * half
 
 
 def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records):
