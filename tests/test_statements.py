@@ -210,7 +210,7 @@ def test_the_rank_test_alone_cannot_tell_of_copies_in_the_space_of_features(reco
     assert in_features.str.startswith("cannot tell").all()
 
 
-def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_do_not(records):
+def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_what_follows(records):
     """Results: "Does D learn its images by heart?"; lessons 05 and 17."""
     longest = watched.found(records, "cpu")[-1]
     assert (longest.images, longest.steps) == (317, experiments.LONGER)
@@ -224,15 +224,14 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_do_not(rec
         "base with T": 1,
         "hagan": 1,
     }
-    for name, of_name in last.items():
-        knows = name in ("base", "hagan without T")
-        for scores in of_name:
-            training, heldout, generated = (scores[k] for k in ("training", "heldout", "generated"))
-            nearer_to_generated = heldout - generated < training - heldout
-            assert nearer_to_generated == knows
-            assert scores["auc"] > 0.94 if knows else 0.55 < scores["auc"] < 0.65
+    for name in ("base with T", "hagan"):
+        assert all(0.55 < scores["auc"] < 0.65 for scores in last[name])
+    for name, low, high in (("base", 0.3, 0.45), ("hagan without T", 0.8, 0.9)):
+        for run in longest.runs[name]:
+            assert min(run["auc"][4:]) > 0.94
+            late = [run["image"][run["step"].index(step)] for step in (2100, 2400, 2700)]
+            assert low < min(late) and max(late) < high
     assert [round(scores["image"], 1) for scores in last["base"]] == [0.3, 0.7]
-    assert all(0.75 < scores["image"] < 0.9 for scores in last["hagan without T"])
     pixels = [scores["pixel"] for name in ("hagan", "hagan without T") for scores in last[name]]
     assert all(0.53 < chance < 0.71 for chance in pixels)
     rows = dict(experiments.watched("covid-ct", "cpu", steps=experiments.LONGER)).items()
