@@ -46,6 +46,7 @@ def test_copies_among_samples_that_lie_far_away_are_caught(by_folds):
 
     result = audited(torch.cat([training[::5], far]))
     assert result.p_value > 0.5 and result.verdict.startswith("suspicious")
+    assert result.p == pytest.approx(2 * result.p_nearest)
     clean = audited(1.5 * cloud(400, 2))
     assert clean.verdict.startswith("no sign of copying") and clean.nearer < 0.4
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -196,6 +197,21 @@ def test_status_shows_the_grids_that_were_asked_for(monkeypatch, tmp_path):
     out = hagan("status", "table2").output
     assert "table2-smoke: 0 of 2 done, time left unknown" in out and "wgan-mni152-smoke-s91-" in out
     assert "no grid of figure7" in str(hagan("status", "figure7").exception)
+
+
+def test_grids_that_are_asked_for_at_once_are_all_shown_and_old_entries_are_left_out(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(progress, "BUILD", tmp_path)
+    parts = [progress.plan([tiny(seed=10 * i + j) for j in range(5)]) for i in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda cells: progress.save_plan("table2-smoke", cells), parts))
+    assert len(progress.load_plans()["table2-smoke"]) == 20
+    path = tmp_path / "grids" / "table2-smoke.json"
+    saved = json.loads(path.read_text())
+    saved[0]["e"]["a_field_of_another_version"] = 1
+    path.write_text(json.dumps(saved))
+    assert len(progress.load_plans()["table2-smoke"]) == 19
 
 
 def test_table_2_is_printed_with_this_machines_records(monkeypatch, tmp_path, smoke_run):

@@ -635,6 +635,21 @@ def test_an_executed_notebook_names_no_folder(tmp_path, folder):
     nbformat.validate(nbformat.read(path, 4))
 
 
+@pytest.mark.parametrize("folder", ["/", "/png", "/data", "cell", "data", "e", "code"])
+def test_a_folder_of_a_short_name_damages_no_notebook(tmp_path, folder):
+    import nbformat
+
+    data = {"image/png": "data/png", "text/plain": f"{folder}/x in /hagan/datasets"}
+    shown = [nbformat.v4.new_output("display_data", data=data)]
+    whole = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=shown)])
+    path = tmp_path / "a.ipynb"
+    nbformat.write(whole, path)
+    notebooks._forget_path(path, folder)
+    (output,) = nbformat.read(path, 4).cells[0].outputs
+    assert output.data.keys() == data.keys() and output.data["image/png"] == "data/png"
+    assert "datasets" in output.data["text/plain"]
+
+
 def test_an_empty_name_is_refused():
     for name in ("", " "):
         with pytest.raises(ValueError, match="empty data set"):

@@ -310,6 +310,8 @@ def test_runs_kept_from_some_images_never_push_out_runs_on_all(record):
         for s in range(3)
     ]
     assert runs.comparable([*full, *part]) == [*full, *part]
+    other = changed(part[0], data__fingerprint="another copy")
+    assert runs.comparable([*full, other, other, part[0]]) == [*full, part[0]]
 
 
 def test_a_repeated_run_counts_once_by_the_record_with_further_scores(record):

@@ -127,40 +127,49 @@ def _forget_path(notebook: Path, folder: str) -> None:
 
     executed = nbformat.read(notebook, as_version=4)
     executed.metadata.pop("papermill", None)
+    spellings = _spellings(folder)
     for cell in executed.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
         if "injected-parameters" in cell.metadata.get("tags", ()):
             cell.source = re.sub("(?m)^dataset = .*$", 'dataset = "folder"', cell.source)
-    text = nbformat.writes(nbformat.from_dict(_replaced(executed, _spellings(folder))))
+        cell.source = _replaced(cell.source, spellings)
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            for output in cell.outputs:
+                for key in {"text", "data", "ename", "evalue", "traceback"} & set(output):
+                    output[key] = _replaced(output[key], spellings)
+    if "widgets" in executed.metadata:
+        executed.metadata.widgets = _replaced(executed.metadata.widgets, spellings)
+    text = nbformat.writes(nbformat.from_dict(executed))
     write_atomically(notebook, lambda f: f.write(text.encode()))
 
 
-def _spellings(folder: str) -> list[str]:
-    """Return how a path may be written in a notebook's code and outputs, the longest first."""
+def _spellings(folder: str) -> re.Pattern:
+    """Return a pattern of all ways in which a path may be written in code and outputs.
+
+    A path of a single name must stand alone: "/data" in "/hagan/datasets" is another one.
+    """
     escaped = folder.encode("unicode_escape").decode()  # as papermill writes parameters
     plain = [folder, repr(folder)[1:-1], json.dumps(folder)[1:-1], escaped]
     plain += [json.dumps(folder, ensure_ascii=False)[1:-1], escaped.replace('"', '\\"')]
     in_html = [html.escape(spelling) for spelling in plain]
-    return sorted({*plain, *in_html}, key=len, reverse=True)
+    longest_first = sorted({*plain, *in_html}, key=len, reverse=True)
+    pattern = "|".join(map(re.escape, longest_first))
+    is_one_name = len(re.split(r"[/\\]", folder.strip("/\\"))) == 1
+    return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)" if is_one_name else pattern)
 
 
-def _replaced(value: Any, spellings: list[str]) -> Any:
-    """Return lists and dictionaries with each of `spellings` replaced by "folder" in all strings.
+def _replaced(value: Any, spellings: re.Pattern) -> Any:
+    """Return lists and dictionaries with `spellings` replaced by "folder" in all strings.
 
-    Bitmaps are left as they are: their letters are no text.
+    Keys stay, and bitmaps, whose letters are no text.
     """
     if isinstance(value, str):
-        for spelling in spellings:
-            value = value.replace(spelling, "folder")
-    elif isinstance(value, list):
+        return spellings.sub("folder", value)
+    if isinstance(value, list):
         return [_replaced(part, spellings) for part in value]
-    elif isinstance(value, dict):
-        replaced = {}
-        for key, part in value.items():
-            is_bitmap = key in ("image/png", "image/jpeg")
-            replaced[_replaced(key, spellings)] = part if is_bitmap else _replaced(part, spellings)
-        return replaced
+    if isinstance(value, dict):
+        bitmaps = ("image/png", "image/jpeg")
+        return {k: v if k in bitmaps else _replaced(v, spellings) for k, v in value.items()}
     return value
 
 

@@ -26,7 +26,7 @@ from hagan_lite.evaluation.metrics import FEWEST
 from hagan_lite.runs.record import Records, changes_in_words, distance_of, load_records
 from hagan_lite.system.paths import BUILD, COMMITTED, RECORDS, RUNS, short
 from hagan_lite.system.runtime import pick_device
-from hagan_lite.system.storage import read_json, write_json, written_now
+from hagan_lite.system.storage import one_at_a_time, read_json, write_json, written_now
 
 COLUMNS = (
     "experiment",
@@ -95,13 +95,13 @@ def save_plan(name: str, cells: list[Cell]) -> Path:
     The file may name a user's folder: it stays below build/.
     """
     path = BUILD / "grids" / f"{name}.json"
-    before = read_json(path) if path.exists() else []
-    by_run = {saved["run"]: saved for saved in before if not _problem(json.dumps(saved["e"]))}
-    for cell in cells:
-        experiment = cell.e.to_dict() | dict(dataset=cell.e.dataset)
-        saved = dict(e=experiment, fingerprint=cell.fingerprint, run=cell.run.name)
-        by_run[cell.run.name] = saved
-    return write_json(path, list(by_run.values()))
+    with one_at_a_time(path):
+        by_run = {saved["run"]: saved for saved in _readable(path)} if path.exists() else {}
+        for cell in cells:
+            experiment = cell.e.to_dict() | dict(dataset=cell.e.dataset)
+            saved = dict(e=experiment, fingerprint=cell.fingerprint, run=cell.run.name)
+            by_run[cell.run.name] = saved
+        return write_json(path, list(by_run.values()))
 
 
 def load_plans(table: str = "") -> dict[str, list[Cell]]:
@@ -111,9 +111,14 @@ def load_plans(table: str = "") -> dict[str, list[Cell]]:
     for path in paths:
         plans[path.stem] = [
             Cell(Experiment.from_dict(saved["e"]), saved["fingerprint"], RUNS / saved["run"])
-            for saved in read_json(path)
+            for saved in _readable(path)
         ]
     return plans
+
+
+def _readable(path: Path) -> list[dict[str, Any]]:
+    """Return the saved cells of a grid; those that another version saved are left out."""
+    return [saved for saved in read_json(path) if not _problem(json.dumps(saved["e"]))]
 
 
 def all_records() -> Records:

@@ -146,7 +146,7 @@ def audited(audits: dict[str, Any], unit: str = "distance to the nearest trainin
     for axis, (title, audit) in zip(axes[0], audits.items(), strict=True):
         axis.ecdf(audit.heldout, color=REAL, ls="-", label="real images set aside")
         axis.ecdf(audit.samples, color=FAKE, ls="--", label="samples")
-        axis.set(title=f"{title} (p = {audit.p_value:.2g})")
+        axis.set(title=f"{title} (p = {audit.p:.2g})")
         axis.set(xlabel=unit, ylabel="share that is nearer")
         axis.set_xlim(left=0)
     _legend_below(figure, axes[0, 0], 10)

@@ -29,7 +29,7 @@ SHARES = ("precision", "recall")
 FID_768 = DISTANCES["fid768"].label
 _FID_768_COLUMNS = (FID_768, f"our {FID_768}", f"{FID_768} of real halves", f"{FID_768} at their n")
 _DIGITS = {
-    **dict.fromkeys(("paper's FID", "KID", "KID, held out", "p_value", *SHARES), 3),
+    **dict.fromkeys(("paper's FID", "KID", "KID, held out", "p_value", "p_nearest", *SHARES), 3),
     **dict.fromkeys(("D's AUC", "D of training images", "D of held-out images"), 2),
     **dict.fromkeys(("D of real", "D of fake", "D apart"), 2),
     **dict.fromkeys(("pixel loss", "of a guess"), 3),
@@ -290,7 +290,7 @@ def _mean(values: list[float]) -> float | None:
 
 def audits(records: Records) -> pd.DataFrame:
     """Return the memorisation audits that records carry: a row per record and space."""
-    columns = ("n_samples", "n_heldout", "nearer", "p_value", "power", "verdict")
+    columns = ("n_samples", "n_heldout", "nearer", "p_value", "p_nearest", "power", "verdict")
     rows = []
     for record in records:
         e = record["experiment"]

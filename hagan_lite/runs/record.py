@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -234,22 +235,35 @@ def comparable(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     They have one copy of it, one extractor, one number of images and one precision of training. Of
     several such sets the largest counts, so that a record on other images never gets into a mean.
-    Runs that were kept from some of the images are sets of their own.
+    The number of images is one for all runs on the same part of the data set, so that runs that
+    were kept from some images and runs on all of them do not push each other out.
     """
-    kinds = [_kind(r) for r in records]
-    chosen = {}  # of each data set and part of it, the most common kind
+    return _most_common(_most_common(records, _copy_and_measure), _part_and_numbers)
+
+
+def _most_common(
+    records: list[dict[str, Any]], kind_of: Callable[[dict[str, Any]], tuple[Any, ...]]
+) -> list[dict[str, Any]]:
+    """Return the records of the most common kind, for each first entry of the kinds."""
+    kinds = [kind_of(r) for r in records]
+    chosen: dict[Any, tuple[Any, ...]] = {}
     for kind, _ in Counter(kinds).most_common():
         chosen.setdefault(kind[0], kind)
     return [r for r, kind in zip(records, kinds, strict=True) if chosen[kind[0]] == kind]
 
 
-def _kind(r: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what comparable records have in common, first the data set and which part of it."""
-    data, metrics, e = r["data"], r["metrics"], r["experiment"]
-    part = (data["name"], e.get("heldout") or 0, e.get("n_train") or 0)
-    alike = ("extractor", "resize", "n_real", "n_fake")
-    scored = (metrics[key] for key in alike)
-    return part, data["fingerprint"], precision_of(r), *scored
+def _copy_and_measure(r: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the data set's name, which copy of it, and how a record was computed and measured."""
+    data, metrics = r["data"], r["metrics"]
+    how = precision_of(r), metrics["extractor"], metrics["resize"]
+    return data["name"], data["fingerprint"], *how
+
+
+def _part_and_numbers(r: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the part of the data set that a record's run was given, and its numbers of images."""
+    e, metrics = r["experiment"], r["metrics"]
+    part = r["data"]["name"], e.get("heldout") or 0, e.get("n_train") or 0
+    return part, metrics["n_real"], metrics["n_fake"]
 
 
 def precision_of(r: dict[str, Any]) -> str:

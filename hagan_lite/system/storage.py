@@ -30,7 +30,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> Path:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            if path.exists():
+            if os.name == "posix" and path.exists():
                 modes = [stat.S_IMODE(place.stat().st_mode) for place in (temporary, path)]
                 os.chmod(temporary, modes[0] & modes[1])
             os.replace(temporary, path)
@@ -75,6 +75,22 @@ def only_writer(folder: Path, wait: float = 30) -> Iterator[None]:
     with name_a_full_disk(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
     _acquire(lock, folder)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Let one process at a time read `path` and write it anew, where the file system has locks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        lock.acquire()
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
     try:
         yield
     finally:
