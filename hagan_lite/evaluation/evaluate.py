@@ -195,9 +195,9 @@ def _scores_in_words(scores: Scores) -> str:
             f"{'':10}{shown(np.mean(sets)):>10} mean of {len(sets)} fresh sets, sd {shown(spread)}"
         )
     at_floor, sd = scores[f"{key}_at_floor_n"], scores.get(f"{key}_at_floor_n_sd")
-    spread = "" if sd is None else f" (sd {shown(sd)})"
+    of_subsets = "" if sd is None else f" (sd {shown(sd)})"
     lines += [
-        f"{'':10}{shown(at_floor):>10} with {scores['n_floor']} images{spread}, "
+        f"{'':10}{shown(at_floor):>10} with {scores['n_floor']} images{of_subsets}, "
         f"floor there {shown(scores['floor'])}",
         f"{'KID':10}{kid:>10} +- {kid_se}, floor {kid_floor} +- {kid_floor_se}",
     ]

@@ -83,14 +83,18 @@ def only_writer(folder: Path, wait: float = 30) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Let one process at a time read `path` and write it anew, where the file system has locks."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let one process at a time read `path` and write it anew, where the file system has locks.
+
+    Raises OSError that names the file and the remedy where the folder cannot be written.
+    """
     lock = FileLock(path.with_suffix(".lock"))
-    try:
-        lock.acquire()
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
+    with name_a_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
     try:
         yield
     finally:
