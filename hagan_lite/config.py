@@ -207,6 +207,14 @@ class Experiment(own_folder.OwnFolder):
         return tuple(part for part in self.augment.split(",") if part)
 
     @property
+    def second_phase(self) -> int | None:
+        """Return the step at which phase two starts; None where it would bring nothing.
+
+        It brings T and mixed images (Section III-E). A baseline without T has one phase.
+        """
+        return self.phase_two if self.policy or self.mix != "off" else None
+
+    @property
     def data_label(self) -> str:
         """Return the data set's name, or 'folder' for a user's own path, which is private."""
         return self.dataset if self.dataset in DATASETS else "folder"

@@ -44,6 +44,14 @@ def test_phase_two_starts_after_a_fifth_unless_told():
     assert Experiment.make(steps=1000, phase_two=0).phase_two == 0
 
 
+def test_only_a_model_with_T_or_mixed_images_has_a_second_phase():
+    assert Experiment.make(steps=1000).second_phase == 200
+    assert Experiment.make("sagan", steps=1000, augment="brightness").second_phase == 200
+    assert Experiment.make("hagan", augment="", mix="off").second_phase is None
+    for model in ("dcgan", "wgan", "infogan", "unetgan", "ddpm"):
+        assert Experiment.make(model).second_phase is None
+
+
 def test_the_hash_moves_with_every_field_that_decides_the_result():
     e = Experiment.make()
     other = dict(

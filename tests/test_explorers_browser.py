@@ -488,6 +488,11 @@ def test_a_chart_keeps_the_keys_and_phase_two_is_marked_once_it_began(open_page,
     kernel.send(run)
     expect(marks).to_have_count(charts.count())
     expect(charts.nth(1)).to_be_focused()
+    run._phase_two = None  # a baseline without T
+    run._log = whole[:-1]
+    kernel.send(run)
+    expect(marks).to_have_count(0)
+    expect(page.locator(".explorer")).not_to_contain_text("phase")
 
 
 def places_of_bells(page):

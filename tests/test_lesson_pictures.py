@@ -85,6 +85,16 @@ def test_axes_without_data_show_the_reason_and_no_ticks():
     assert gates.texts and gates.get_legend() is None
 
 
+def test_phase_two_is_marked_where_there_is_one():
+    log = [dict(step=step, d=1.0, g=1.0, d_img=1.0, d_real=0.5, d_fake=0.5) for step in (1, 2)]
+
+    def marked(figure):
+        return "phase two starts" in figure.axes[0].get_legend_handles_labels()[1]
+
+    assert marked(drawing.training_curves(log, 1))
+    assert not marked(drawing.training_curves(log, None))
+
+
 def test_the_palette_is_seaborns_for_the_colour_blind():
     import seaborn as sns
 

@@ -82,7 +82,7 @@ def say_why_empty(axis: Axes, why: str) -> None:
     axis.set_axis_off()
 
 
-def _over_steps(axes: Iterable[Axes], phase_two: int, columns: int = 3) -> None:
+def _over_steps(axes: Iterable[Axes], phase_two: int | None, columns: int = 3) -> None:
     """Label axes over training steps, mark the start of phase two, and put legends below them.
 
     A curve may run anywhere, so that a legend inside the axes would cover data. Axes in which
@@ -93,7 +93,8 @@ def _over_steps(axes: Iterable[Axes], phase_two: int, columns: int = 3) -> None:
             continue
         axis.set_xlabel("training step")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-        axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
+        if phase_two is not None:
+            axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
         below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.19), borderaxespad=0)
         axis.legend(**below, ncols=columns, fontsize=8, frameon=False)
 

@@ -80,11 +80,11 @@ def sample_history(run: Path, real: np.ndarray, steps: int, n: int = 3) -> Figur
     return figure
 
 
-def training_curves(log: list[dict[str, Any]], phase_two: int) -> Figure:
+def training_curves(log: list[dict[str, Any]], phase_two: int | None = None) -> Figure:
     """Draw losses, D's scores, gates and the label's shift over the steps, where a model has them.
 
-    `log` holds the lines of a run's log; a dotted line marks `phase_two`, the step at which it
-    starts.
+    `log` holds the lines of a run's log. A dotted line marks `phase_two`, the step at which it
+    starts, unless there is none (Experiment.second_phase).
     """
     figure, axes = new_figure(2, 2, 10.5, 7.2)
     losses, scores, gates, shifts = axes.flat

@@ -130,7 +130,7 @@ function render({ model, el }) {
       element("svg:text", { x: WIDE - 6, y: HIGH - 5, "text-anchor": "end" }, `step ${last}`),
     );
     const begins = model.get("_phase_two");
-    if (begins <= last) picture.append(...phaseTwo(toX(begins)));
+    if (begins !== null && begins <= last) picture.append(...phaseTwo(toX(begins)));
     const legend = element("div", { class: "explorer-legend" });
     const outputs = Object.entries(curves).map(([name, of], i) => {
       const points = log
@@ -211,7 +211,9 @@ function render({ model, el }) {
     const line = lineAt(log, step);
     steps.value = step;
     for (const move of drawn) move(line, step);
-    heading.textContent = `Step ${step} of ${last}: ${step < model.get("_phase_two") ? "phase one" : "phase two"}. Drag the cursor in any chart.`;
+    const begins = model.get("_phase_two");
+    const phase = begins === null ? "" : step < begins ? ": phase one" : ": phase two";
+    heading.textContent = `Step ${step} of ${last}${phase}. Drag the cursor in any chart.`;
     const s = lastUpTo(model.get("_sample_steps"), step);
     const m = lastUpTo(model.get("_mixed_steps"), step);
     samples.hidden = s < 0;

@@ -32,7 +32,9 @@ class TrainingViewer(Explorer):
 
     _size = traitlets.Int().tag(sync=True)
     _channels = traitlets.Int().tag(sync=True)
-    _phase_two = traitlets.Int().tag(sync=True)
+    _phase_two = traitlets.Int(
+        None, allow_none=True, help="the step at which it starts; None where there is none"
+    ).tag(sync=True)
     _last = traitlets.Int(help="the last step that is logged").tag(sync=True)
     _log = traitlets.List().tag(sync=True)
     _sample_steps = traitlets.List().tag(sync=True)
@@ -64,7 +66,7 @@ class TrainingViewer(Explorer):
         steps, samples = _samples(self._run, e.size, e.channels)
         # All in one message, so that the browser never draws a new log over old images.
         with self.hold_sync():
-            self._size, self._channels, self._phase_two = e.size, e.channels, e.phase_two
+            self._size, self._channels, self._phase_two = e.size, e.channels, e.second_phase
             self._sample_steps, self._samples = steps, samples.tobytes()
             self._n_samples = samples.shape[1]
             self._take_mixed()
