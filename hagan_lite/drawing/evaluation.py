@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, ScalarFormatter
@@ -19,6 +20,7 @@ from hagan_lite.drawing.style import (
     MIXED,
     PHASE,
     REAL,
+    _dots_and_mean,
     _legend_below,
     new_figure,
     say_why_empty,
@@ -199,8 +201,7 @@ def recipes(
             scores = [round(distance_of(r), digits) for r in of_row[row["row"]]]  # as printed
             with_T = of_row[row["row"]][0]["experiment"]["augment"]
             how = _WITH_T if with_T else _WITHOUT_T
-            measured.plot(scores, [y] * len(scores), "o", ms=5, alpha=0.8, **how)
-            measured.plot([row[column]] * 2, [y - 0.3, y + 0.3], color="black", lw=2)
+            _dots_and_mean(measured, y, scores, row[column], **how)
         paper.plot(row["paper's FID"], y, "s", color=MIXED, ms=6)
     measured.axvline(floor, color=PHASE, ls="--", lw=1)
     top = dict(xycoords=("data", "axes fraction"), fontsize=8, va="top", color=PHASE)
@@ -247,36 +248,56 @@ def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") ->
     for axis, (name, mine) in zip(axes.flat, curves.items(), strict=False):
         for other in curves.values():
             if other is not mine:
-                means = np.mean([curve[kind] for curve in other], 0)
+                _, means = _scores_over_steps(other, kind)
                 axis.plot(other[0]["step"], means, color="0.75", lw=1, label="the others' means")
-        step, scores = mine[0]["step"], np.array([curve[kind] for curve in mine])
-        axis.fill_between(step, scores.min(0), scores.max(0), color=COLOURS[0], alpha=0.2, lw=0)
-        mean = scores.mean(0)
-        axis.plot(step, mean, color=COLOURS[0], lw=2.5, label="mean; band: from least to most")
-        ring = dict(color=COLOURS[0], ms=10, fillstyle="none", label="the smallest mean")
-        axis.plot(step[mean.argmin()], mean.min(), "o", **ring)
+        last = _mean_and_band(axis, mine, kind)
         of_runs = f"{len(mine)} runs" if len(mine) > 1 else "1 run"
-        axis.set_title(f"{name}, {of_runs}, at the end {mean[-1]:.{digits}f}", fontsize=11)
-        axis.grid(color="0.92")
-        axis.set_yscale("log")
-    for axis in axes.flat[len(drawn) :]:
-        axis.set_axis_off()
-    for axis in axes.flat[max(0, len(drawn) - columns) : len(drawn)]:  # the lowest of each column
-        axis.set_xlabel("training step")
-        axis.tick_params(labelbottom=True)
-    for axis in axes[:, 0]:
-        axis.set_ylabel(DISTANCES[kind].label)
-    first = axes[0, 0]
-    first.yaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 3, 4, 6, 8)))
-    first.yaxis.set_major_formatter(ScalarFormatter())
-    first.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_title(f"{name}, {of_runs}, at the end {last:.{digits}f}", fontsize=11)
+    _label_panels(axes, len(drawn), DISTANCES[kind].label)
     floor = np.mean(
         [record["metrics"]["floor"] for records in drawn.values() for record in records]
     )
     below = f"one half of the real images against the other: {floor:.{digits}f}"
     figure.suptitle(f"{title} ({below})" if title else below, fontsize=12)
-    _legend_below(figure, first, 10)
+    _legend_below(figure, axes[0, 0], 10)
     return figure
+
+
+def _scores_over_steps(
+    curves: list[dict[str, list[float]]], kind: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of several runs (runs, steps), and their mean (steps,)."""
+    scores = np.array([curve[kind] for curve in curves])
+    return scores, scores.mean(0)
+
+
+def _mean_and_band(axis: Axes, curves: list[dict[str, list[float]]], kind: str) -> float:
+    """Draw the mean of runs, a band from the least to the most; return the mean at the end."""
+    step, (scores, mean) = curves[0]["step"], _scores_over_steps(curves, kind)
+    axis.fill_between(step, scores.min(0), scores.max(0), color=COLOURS[0], alpha=0.2, lw=0)
+    axis.plot(step, mean, color=COLOURS[0], lw=2.5, label="mean; band: from least to most")
+    ring = dict(color=COLOURS[0], ms=10, fillstyle="none", label="the smallest mean")
+    axis.plot(step[mean.argmin()], mean.min(), "o", **ring)
+    axis.set_yscale("log")
+    return mean[-1]
+
+
+def _label_panels(axes: np.ndarray, n: int, label: str) -> None:
+    """Label the first n of axes (rows, columns) that share a logarithmic scale; hide the rest."""
+    columns = axes.shape[1]
+    for axis in axes.flat[:n]:
+        axis.grid(color="0.92")
+    for axis in axes.flat[n:]:
+        axis.set_axis_off()
+    for axis in axes.flat[max(0, n - columns) : n]:  # the lowest of each column
+        axis.set_xlabel("training step")
+        axis.tick_params(labelbottom=True)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(label)
+    scale = axes[0, 0].yaxis
+    scale.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 3, 4, 6, 8)))
+    scale.set_major_formatter(ScalarFormatter())
+    scale.set_minor_formatter(NullFormatter())
 
 
 def _with_the_same_steps(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -110,6 +110,12 @@ def _legend_below(figure: Figure, axis: Axes, size: float, columns: int = 0) -> 
     figure.legend(once.values(), once.keys(), fontsize=size, **how)
 
 
+def _dots_and_mean(axis: Axes, y: float, scores: list[float], mean: float, **how: Any) -> None:
+    """Draw at height y each run's score as a dot, and their mean as a bar."""
+    axis.plot(scores, [y] * len(scores), "o", ms=5.5, alpha=0.85, **how)
+    axis.plot([mean] * 2, [y - 0.25, y + 0.25], color="black", lw=2)
+
+
 def saliency_scale(largest: float) -> Normalize:
     """Return the colour scale of A / mean(A), whose largest value is `largest`.
 

@@ -10,7 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hagan_lite.drawing.lessons import LARGE
-from hagan_lite.drawing.style import COLOURS, FAKE, MIXED, PHASE, REAL, new_figure, say_why_empty
+from hagan_lite.drawing.style import (
+    COLOURS,
+    FAKE,
+    MIXED,
+    PHASE,
+    REAL,
+    _dots_and_mean,
+    new_figure,
+    say_why_empty,
+)
 
 BOTH_WITH_T, NOT_BOTH = COLOURS[0], COLOURS[1]
 """Colours of comparisons in which both sides were trained with T, and of others."""
@@ -149,8 +158,7 @@ def _model_row(axis: Axes, y: int, row: ModelRow) -> None:
     """Draw one model's runs at height `y`, with their mean and its interval."""
     colour = BOTH_WITH_T if row.with_t else NOT_BOTH
     if row.scores:
-        axis.plot(row.scores, [y] * len(row.scores), "o", ms=5.5, color=colour, alpha=0.85)
-        axis.plot([float(np.mean(row.scores))] * 2, [y - 0.2, y + 0.2], color="black", lw=2)
+        _dots_and_mean(axis, y, row.scores, float(np.mean(row.scores)), color=colour)
     if row.interval:
         axis.plot(row.interval, [y] * 2, color="black", lw=1.2, zorder=3)
     beside = dict(transform=axis.get_yaxis_transform(), va="center")
