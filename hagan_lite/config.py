@@ -164,8 +164,7 @@ class Experiment(own_folder.OwnFolder):
         if preset not in PRESETS:
             raise ValueError(f"preset={preset!r}: choose one of {', '.join(PRESETS)}")
         kind = choices_of(model)
-        unknown = set(changes) - field_names(kind)
-        if unknown:
+        if unknown := set(changes) - field_names(kind):
             names = ", ".join(sorted(unknown))
             raise ValueError(f"{model} has no such field: {names}; see 'hagan fields {model}'")
         fields = PRESETS[preset] | kind.SETS | kind.SETS_AT.get(preset, {})

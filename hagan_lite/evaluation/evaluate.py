@@ -71,7 +71,8 @@ def of_images(
 
 
 def _pixels(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(images.reshape(len(images), -1).astype(np.float32) / 255)
+    """Return images as rows of grey levels, uint8: as floats large ones would fill the memory."""
+    return torch.from_numpy(images.reshape(len(images), -1))
 
 
 def _audited(
