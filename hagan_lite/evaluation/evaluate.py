@@ -72,7 +72,7 @@ def of_images(
 
 def _pixels(images: np.ndarray) -> Tensor:
     """Return images as rows of grey levels, uint8: as floats large ones would fill the memory."""
-    return torch.from_numpy(images.reshape(len(images), -1))
+    return torch.tensor(images).flatten(1)
 
 
 def _audited(
