@@ -20,9 +20,9 @@ Shares = Float[Tensor, " B"]
 def box_masks(n: int, size: int, rng: torch.Generator) -> Float[Tensor, "{n} 1 {size} {size}"]:
     """Draw n masks of 0. and 1., on the device of `rng`: 1 is a real pixel, 0 a fake one.
 
-    The paper leaves the distribution of masks open; this is CutMix's. The fake box covers a share
-    1 - a of the image, with a uniform in [0, 1]; its centre is uniform, what lies beyond the border
-    is cut off, and half of the masks are inverted.
+    The paper leaves the distribution of masks open. The box is CutMix's (Yun et al. 2019): it is
+    fake, covers a share 1 - a of the image, with a uniform in [0, 1], its centre is uniform, and
+    what lies beyond the border is cut off. Half of the masks are inverted, as in U-Net GAN.
     """
 
     def uniform(*shape: int) -> Tensor:
@@ -31,11 +31,11 @@ def box_masks(n: int, size: int, rng: torch.Generator) -> Float[Tensor, "{n} 1 {
     half = (1 - uniform(n)).sqrt() * size / 2  # (n,) half of the box's side
     centre = uniform(n, 2) * size
     at = torch.arange(size, device=rng.device) + 0.5
-    inside = ((at - centre[..., None]).abs() < half[:, None, None]).float()
+    inside = (at - centre[..., None]).abs() < half[:, None, None]
     rows, columns = inside.unbind(1)  # (n, size) each
-    box = rows[:, :, None] * columns[:, None, :]
-    invert = (uniform(n) < 0.5).float()[:, None, None]
-    return (invert * box + (1 - invert) * (1 - box))[:, None]
+    box = rows[:, :, None] & columns[:, None, :]
+    invert = (uniform(n) < 0.5)[:, None, None]
+    return (box == invert).float()[:, None]
 
 
 def mix(x: Images, fake: Images, M: Maps) -> Images:
@@ -83,7 +83,10 @@ def mixed_labels(M: Maps, A: Maps | None, alpha: float = 0.5) -> Labels:
 
 @dataclass
 class Mixed:
-    """Hold one batch of AttnMix as D was trained on it; images in [-1, 1]."""
+    """Hold one batch of AttnMix as D was trained on it.
+
+    T has moved the images and their map, and values may leave [-1, 1].
+    """
 
     fake: Images
     real: Images

@@ -72,21 +72,21 @@ class Experiment(own_folder.OwnFolder):
         0.0, "share kept from training: patients, volumes or blocks", "ours", low=0, high=0.9
     )
     n_train: int = choice(0, "images to train on at most; 0: all that are not held out", low=0)
-    flips: bool = choice(False, "mirror real images and shift them by up to 1/16", "IV-A")
+    flips: bool = choice(False, "mirror real images, shift them by up to 1/16", "IV-A; open")
     border: str = choice("edge", "what a shift of `flips` brings in", one_of=("edge", "black"))
     # networks
-    width: int = choice(32, "channels at the first level", "Table I: 64", low=1)
+    width: int = choice(32, "channels at the first level", "64, inferred from Table I", low=1)
     z_dim: int = choice(100, "numbers in z, uniform in [-1, 1]", "IV-A: 100 and 1000", low=1)
     attention: bool = choice(True, "give the generator SAGAN's self-attention", "III-B, IV-A")
     skip: str = choice(
-        "ema", "what flows back to G; see generator.py", "III-D", one_of=("ema", "instance", "off")
+        "ema", "what flows back: generator.py", "open; III-D", one_of=("ema", "instance", "off")
     )
     pixel_branch: bool = choice(True, "let D judge every pixel too", "III-C, Eq. 6")
     # A 1x1 branch sees single grey values only.
     pixel_kernel: int = choice(3, "kernel of the pixel branch", one_of=(1, 3))
     # AttnMix and T
     mix: str = choice(
-        "attnmix", "the label of mixed images", "Eq. 1-4", one_of=("attnmix", "cutmix", "off")
+        "attnmix", "label of mixed images", "Eq. 1-4; open", one_of=("attnmix", "cutmix", "off")
     )
     # The paper's Figure 7 fits better with "output": notebook 16.
     saliency: str = choice(
@@ -107,13 +107,13 @@ class Experiment(own_folder.OwnFolder):
     beta2: float = choice(1.0, "weight of the consistency terms in D's loss", "Eq. 7; open", low=0)
     mixed_weight: float = choice(0.5, "weight of the mixed image's own adversarial loss", low=0)
     feature_loss: str = choice(
-        "off", "contrastive term: distance or InfoNCE", "III-E; open", one_of=("off", "l2", "nce")
+        "off", "contrast: distance, or InfoNCE at 0.1", "III-E; open", one_of=("off", "l2", "nce")
     )
     # training
     steps: int = choice(800, "updates of G", low=1)
     batch_size: int = choice(32, "real images a step", "IV-A: 32 and 2", low=1)
     phase_two: int | None = choice(
-        None, "first step with T and AttnMix; None: after a fifth", "IV-A: 100 epochs", low=0
+        None, "first step with T and AttnMix; None: after a fifth", "IV-A; open", low=0
     )
     fresh_noise: bool = choice(False, "new noise for G's update, not the images D has judged")
     ramp: int = choice(0, "steps after phase_two in which beta2 grows from 0 to its weight", low=0)

@@ -20,7 +20,7 @@ class Judgement(NamedTuple):
 
     image: Scores
     pixel: Float[Tensor, "B 1 H W"] | None  # None without a pixel branch
-    features: Levels  # the image branch's maps [(B, C, H/2, W/2), ... (B, 8w, 4, 4)]
+    features: Levels  # the image branch's maps [(B, w, H/2, W/2), ... at most (B, 8w, 4, 4)]
 
     def split(self, *sizes: int) -> "list[Judgement]":
         """Return one judgement per part of a concatenated batch."""
@@ -73,7 +73,7 @@ class PixelBranch(nn.Sequential):
 
 
 class Discriminator(nn.Module):
-    """Judge images in [-1, 1]. The two branches share nothing ("decoupled")."""
+    """Judge images in [-1, 1], or T's of them. The two branches share nothing ("decoupled")."""
 
     def __init__(self, size=64, channels=1, width=32, pixel_branch=True, pixel_kernel=3) -> None:
         super().__init__()

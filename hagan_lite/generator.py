@@ -25,7 +25,8 @@ class SelfAttention(nn.Module):
     """Apply SAGAN's self-attention: A = softmax(q^T k), out = x + gamma * (v A^T).
 
     The logits are not divided by sqrt(d). `gamma` starts at 0: until it moves, q and k get no
-    gradient and A is that of random weights. N = H W is the number of pixels.
+    gradient and A is that of random weights. N = H W is the number of pixels. v is one convolution
+    of full width, as Table I's counts need it; the published layer narrows it and widens it again.
     """
 
     def __init__(self, channels: int) -> None:
@@ -100,13 +101,14 @@ class Generator(nn.Module):
     and ReLU; self-attention at 16x16 and 32x32. 3,603,509 parameters at 3 channels, width 64, 64x64
     (Table I).
 
-    Reverse skip connection: at each level, h <- h + skip_gate[level] * S. The paper feeds "feature
-    maps under the true discriminant path" back, and is silent on where they come from when there is
-    no real image. `skip` chooses:
+    Reverse skip connection: at each level, h <- h + skip_gate[level] * S. The gate, a number that
+    starts at 0, is ours; the paper adds "feature maps under the true discriminant path", and is
+    silent on where they come from when there is no real image. `skip` chooses:
 
-    - ``ema`` (ours): S is a running mean, over batches, of D's features of real images, kept in a
-      buffer as BatchNorm keeps its statistics. G stays a function of z alone.
-    - ``instance`` (the literal reading): S are D's features of given real images; G may copy them.
+    - ``ema`` (ours): S is a running mean, over batches, of D's features of what it judges, real
+      images after T, kept in a buffer as BatchNorm keeps its statistics. G stays a function of z.
+    - ``instance`` (the literal reading, but for the gate): S are D's features of given real images
+      as they are; G may copy them.
     - ``off``: none.
     """
 

@@ -71,7 +71,7 @@ class Hagan(Model):
             fake, _ = self._generate(x, want_map=False)
         logs |= self._update_g(fake, self.is_phase_two(t))
         if self.e.skip == "ema":
-            # The running mean covers some 320 images whatever the batch size. Where it covered
+            # The running mean covers some 320 images, for batches of up to 32. Where it covered
             # only 20 (momentum 0.1, batches of 2), G drew the same image for every z.
             self.G.update_skip(real_features, min(0.1, len(x) / 320))
         return logs

@@ -2,7 +2,8 @@
 
 `hagan_lite/model.py` says what a file must have. All are trained by the same loop on the same
 images, with the paper's "basic" augmentation, flips and shifts of the real ones (Section IV-A),
-and none has a part of HAGAN's.
+and none has T, AttnMix's label or the reverse skip. Where a file says nothing else, the
+adversarial loss is HAGAN's least squares.
 """
 
 import importlib

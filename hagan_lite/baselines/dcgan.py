@@ -1,6 +1,8 @@
 """DCGAN (Radford et al. 2016) as Table I counts it: SAGAN's networks without self-attention.
 
-HAGAN with every part switched off. Without `flips` too, it is the base model of Table IV.
+Its D has spectral norm where the source's has BatchNorm, and its loss is least squares where the
+source's is cross-entropy. It is HAGAN with every part switched off. Without `flips` too, it is the
+base model of Table IV.
 """
 
 from dataclasses import dataclass

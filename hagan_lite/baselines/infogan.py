@@ -3,9 +3,9 @@
 The latent is z, a category k of K and C continuous codes c in [-1, 1]. D's trunk has two more
 heads, which guess k and c from G(z, k, c). How well they do bounds the mutual information of code
 and image from below, and both networks make that bound large. With H the cross-entropy, minus the
-bound is, up to a constant,
+bound is, up to a constant, for info_continuous = C, which is the source's,
 
-    L_info = info [ H(k, guess) + info_continuous ||c - guess||^2 / 2 ]
+    L_info = info [ H(k, guess) + info_continuous mean_j (c_j - guess_j)^2 / 2 ]
     L_D = L(D) + L_info
     L_G = L(D(G)) + L_info
 """
@@ -36,7 +36,7 @@ class Choices(Experiment):
     codes: int = choice(2, "continuous codes C", "InfoGAN", low=1)
     info: float = choice(1.0, "weight of the information loss", "InfoGAN", low=0)
     info_continuous: float = choice(
-        0.1, "weight of the continuous codes within it", "InfoGAN", low=0
+        0.1, "weight of the continuous codes within it", "ours; InfoGAN: C", low=0
     )
 
     # Latent, loss and rates are the source's. With least squares and BatchNorm in D the scores ran

@@ -1,7 +1,8 @@
 """U-Net GAN (Schönfeld et al. 2020) on SAGAN's trunk: D judges the image and every pixel.
 
-D is a U-Net. With D_enc the image score at the bottleneck, D_dec the map, M a CutMix mask and w a
-warm-up weight (their Eq. 3-8):
+The losses L are HAGAN's least squares, where the source has cross-entropy. D is a U-Net. With D_enc
+the image score at the bottleneck, D_dec the map, M a CutMix mask and w a warm-up weight (their
+Eq. 3-8):
 
     L_D = L(D_enc) + L(D_dec) + w [ L(D_enc(i), fake) + L(D_dec(i), M) + beta2 L_cons ]
     L_G = L(D_enc(G(z)), real) + L(D_dec(G(z)), real)

@@ -1,12 +1,15 @@
 """WGAN (Arjovsky et al. 2017), with the multilayer perceptrons that Table I's counts belong to.
 
-A critic f with no sigmoid, 1-Lipschitz, estimates the Wasserstein distance; G makes it small:
+A critic f with no sigmoid, whose slope is bounded, estimates a multiple of the Wasserstein
+distance; G makes it small:
 
     max_f  E f(x) - E f(G(z)),    min_G  -E f(G(z))
 
-`lipschitz` says how f is held: `clip` cuts its weights to [-c, c] after each update, with RMSprop
-(the source); `penalty` adds  penalty * (||grad f(u)|| - 1)^2  at points u between real and fake,
-with Adam (WGAN-GP, Gulrajani et al. 2017).
+`lipschitz` says how the slope is bounded: `clip` cuts f's weights to [-c, c] after each update,
+with RMSprop (the source), which bounds it by some K; `penalty` adds
+penalty * (||grad f(u)|| - 1)^2  at points u between real and fake, with Adam, which holds it near 1
+(WGAN-GP, Gulrajani et al. 2017; its own rates are lr_g = lr_d = 1e-4, adam_beta1 = 0 and
+adam_beta2 = 0.9, to be set).
 """
 
 from dataclasses import dataclass
@@ -27,7 +30,7 @@ class Choices(Experiment):
     """Add how the critic is held, and how often it moves; defaults are the sources'."""
 
     lipschitz: str = choice(
-        "clip", "how the critic is held 1-Lipschitz", "WGAN; WGAN-GP", one_of=("clip", "penalty")
+        "clip", "how the critic's slope is bounded", "WGAN; WGAN-GP", one_of=("clip", "penalty")
     )
     clip: float = choice(0.01, "largest weight of a clipped critic", "WGAN", low=1e-6)
     penalty: float = choice(10.0, "weight of the gradient penalty", "WGAN-GP", low=0)

@@ -1,4 +1,4 @@
-"""Measure how well each branch of D separates real from fake (Section III-C, Figure 4).
+"""Measure how well each branch of D separates real from fake (Section III-C, Figure 2).
 
 A branch that cannot tell real from fake has no gradient worth following to give to G.
 """
@@ -34,9 +34,10 @@ class MixBatch(NamedTuple):
 
 @torch.inference_mode()
 def branch_auc(D: Discriminator, batches: Sequence[Mixed | MixBatch]) -> BranchAUC:
-    """Return how well D's branches tell real from fake in batches, without T.
+    """Return how well D's branches tell real from fake in batches.
 
-    The image branch gets whole images, the pixel branch mixed ones (Eq. 1-2).
+    The image branch gets whole images, the pixel branch mixed ones (Eq. 1-2), both as they are: the
+    images of a Mixed have been through T.
 
     Raises ValueError for a D without a pixel branch.
     """

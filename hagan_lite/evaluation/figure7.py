@@ -15,6 +15,7 @@ from hagan_lite.attnmix import Labels, box_masks, mixed_labels, to_image_size
 from hagan_lite.config import Experiment
 from hagan_lite.model import device_of, model_of
 from hagan_lite.paper import EXAMPLES
+from hagan_lite.system.runtime import release_heap
 
 READINGS = ("output", "received")
 """The two readings of "the attention map", values of Experiment.saliency."""
@@ -24,17 +25,17 @@ READINGS = ("output", "received")
 def label_shifts(
     G: nn.Module, e: Experiment, saliency: str, images: int = 64, masks: int = 20_000, seed: int = 0
 ) -> Labels:
-    """Return the labels (masks,) of random masks over the maps of `images` fakes, on the CPU.
+    """Return the labels of random masks over the maps of `images` fakes, on the CPU.
 
-    Maps are read as `saliency`.
-
-    Each map serves masks // images masks. G needs attention, and no features of real images
+    Maps are read as `saliency`. Each map serves n = masks // images masks, so that there are
+    n * images labels. G needs attention, and no features of real images
     (skip="instance").
     """
     rng = torch.Generator().manual_seed(seed)
     z = model_of(e).latent(images, e, rng).to(device_of(G))
     A = torch.cat([G.with_saliency(part, saliency=saliency)[1] for part in z.split(16)])
     A = to_image_size(A, e.size).cpu()  # (images, 1, H, W)
+    release_heap()
     parts = []
     for own in A:
         M = box_masks(masks // images, e.size, rng)

@@ -29,11 +29,30 @@ def keep_heap() -> None:
     glibc hands large blocks back after every training step and every batch of features, and the
     page faults of fetching them again cost as much as the convolutions, or more.
     """
-    if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    if libc := _glibc():
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def release_heap() -> None:
+    """Undo keep_heap, best before a few very large blocks. Does nothing without glibc.
+
+    Kept memory is in pieces of the sizes that training needs. Where new blocks do not fit into
+    them, the heap grows instead, to several times what is in use.
+    """
+    if libc := _glibc():
+        libc.mallopt(_M_MMAP_MAX, 65536)  # both are glibc's own
+        libc.mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
+        libc.malloc_trim(0)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """Return the C library where it is glibc."""
+    here = platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
+    return ctypes.CDLL(None) if here else None
 
 
 def pick_device(device: str = "auto") -> torch.device:
