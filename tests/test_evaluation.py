@@ -8,7 +8,6 @@ from helpers import hagan, stop_at, tiny
 from PIL import Image
 
 from hagan_lite import datasets, evaluation, runs, train
-from hagan_lite.attnmix import Mixed
 from hagan_lite.discriminator import Discriminator, Judgement
 from hagan_lite.evaluation import branches, features, generalization, metrics
 
@@ -169,7 +168,7 @@ def test_each_branch_is_asked_for_itself(image, pixel):
     """Real images are bright and fake ones dark, so that brightness tells them apart."""
     real, mask = torch.full((3, 1, 32, 32), 0.5), torch.zeros(3, 1, 32, 32)
     mask[:, :, :10] = 1
-    batch = Mixed(-real, real, mask, mask, *[torch.full((3,), 0.3)] * 3)
+    batch = branches.MixBatch(real, -real, mask)
     found = branches.branch_auc(brightness_judged(image, pixel), [batch, batch])
     right = {1.0: 1.0, 0.0: 0.5, -1.0: 0.0}
     assert found == (right[image], right[pixel])

@@ -7,9 +7,13 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from hagan_lite import runs
+from hagan_lite.attnmix import box_masks
+from hagan_lite.datasets.loading import load_for
+from hagan_lite.datasets.pixels import from_uint8
 from hagan_lite.evaluation import branches
 from hagan_lite.evaluation.figure7 import READINGS, p_value
 from hagan_lite.lessons.pretrained import load_pretrained
@@ -303,11 +307,15 @@ def test_d_in_hagan_nearly_guesses_pixels_and_t_keeps_it_unsure(records, present
     assert max(abs(apart[name] - apart[FULL]) for name in like[1:]) < 0.015
 
 
-def test_the_shipped_pixel_branch_guesses_and_its_image_branch_does_not():
+def test_the_shipped_pixel_branch_is_right_in_six_of_ten_pairs_and_its_image_branch_in_nearly_all():
     """Results: "What D says"; lesson 15."""
     shipped = load_pretrained(device="cpu")
-    seen = branches.branch_auc(shipped.D, [mixed for _, mixed in runs.load_snapshots(shipped.run)])
-    assert seen.image > 0.95 and abs(seen.pixel - 0.5) < 0.05
+    real = load_for(shipped.experiment).images
+    fake = runs.sample(shipped.run, len(real), device="cpu")
+    masks = box_masks(len(real), shipped.experiment.size, torch.Generator().manual_seed(0))
+    of_tensors = (from_uint8(torch.tensor(part)) for part in (real, fake))
+    seen = branches.branch_auc(shipped.D, [branches.MixBatch(*of_tensors, masks)])
+    assert seen.image > 0.9 and abs(seen.pixel - 0.6) < 0.05
 
 
 def test_on_few_images_d_knows_them_and_hagan_is_nowhere_clearly_ahead(records):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hagan_lite.attnmix import Mixed, mix
+from hagan_lite.attnmix import mix
 from hagan_lite.discriminator import Discriminator
 from hagan_lite.evaluation.metrics import chance_above
 from hagan_lite.model import device_of
@@ -33,11 +33,10 @@ class MixBatch(NamedTuple):
 
 
 @torch.inference_mode()
-def branch_auc(D: Discriminator, batches: Sequence[Mixed | MixBatch]) -> BranchAUC:
+def branch_auc(D: Discriminator, batches: Sequence[MixBatch]) -> BranchAUC:
     """Return how well D's branches tell real from fake in batches.
 
-    The image branch gets whole images, the pixel branch mixed ones (Eq. 1-2), both as they are: the
-    images of a Mixed have been through T.
+    The image branch gets whole images, the pixel branch mixed ones (Eq. 1-2), both without T.
 
     Raises ValueError for a D without a pixel branch.
     """
