@@ -15,6 +15,9 @@ from pydicom.data import get_testdata_file
 
 from hagan_lite import runs
 from hagan_lite.cli import app, options
+from hagan_lite.config import Experiment
+from hagan_lite.report import models
+from hagan_lite.report.experiments import WITH_T
 from hagan_lite.system.paths import ROOT
 from hagan_lite.system.storage import read_json
 
@@ -179,6 +182,19 @@ def test_runs_are_compared_in_one_picture(smoke_run, tmp_path):
     with Image.open(out) as picture:
         # Three blocks in a row: real, and both runs, under names of their own.
         assert picture.width > picture.height > 100
+
+
+def test_compared_runs_are_named_by_what_differs():
+    at_256 = dict(size=256, batch_size=2, z_dim=1000, steps=2000)
+    of_t = at_256 | WITH_T
+    made = [Experiment.make("hagan", "acdc", **at_256)]
+    made += [Experiment.make(model, "acdc", **of_t) for model in ("sagan", "dcgan")]
+    made += [Experiment.make("ddpm", "acdc", size=256, batch_size=2, steps=2000, seed=1)]
+    names, common = models.names_side_by_side(made)
+    seeds = ["seed 0", "seed 0", "seed 0", "seed 1"]
+    called = ["hagan", "sagan with T", "base with T", "ddpm"]
+    assert names == [f"{name}, {seed}" for name, seed in zip(called, seeds, strict=True)]
+    assert common == "z_dim=1000, batch_size=2, 2,000 steps"
 
 
 def test_too_few_images_are_refused_before_the_training(tmp_path):

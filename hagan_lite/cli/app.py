@@ -172,8 +172,7 @@ def compare(
     from hagan_lite import datasets, drawing, runs
     from hagan_lite.datasets.sources import titled
     from hagan_lite.drawing.evaluation import models_side_by_side
-    from hagan_lite.report.experiments import WITH_T
-    from hagan_lite.runs.record import changes_in_words
+    from hagan_lite.report.models import names_side_by_side
 
     experiments = [runs.experiment_of(folder) for folder in folders]
     n, tiles = (12, (3, 4)) if experiments[0].size <= 128 else (4, (2, 2))
@@ -181,20 +180,13 @@ def compare(
     for folder in folders:
         runs.check_data(folder, images)
     blocks = {"real images": drawing.spread(images.images, n)}
-    seeds = {e.seed for e in experiments}
-    for folder, e in zip(folders, experiments, strict=True):
-        name, said = e.model, {"steps"}
-        if WITH_T.items() <= e.changes.items():
-            name, said = f"{name} with T", said | WITH_T.keys()
-        changes = changes_in_words({k: v for k, v in e.changes.items() if k not in said})
-        name = ", ".join(filter(None, (name, changes, f"{e.steps} steps")))
-        if len(seeds) > 1:
-            name += f", seed {e.seed}"
-        if name in blocks:
-            name = folder.name
-        blocks[name] = runs.sample(folder, n, seed, device, images)
+    names, common = names_side_by_side(experiments)
+    for folder, name in zip(folders, names, strict=True):
+        block = folder.name if name in blocks else name
+        blocks[block] = runs.sample(folder, n, seed, device, images)
     side = images.images.shape[-1]
-    title = titled(f"{images.name}, {side}x{side}", images.name)
+    about = ", ".join(filter(None, (f"{images.name}, {side}x{side}", common)))
+    title = titled(about, images.name)
     typer.echo(short(drawing.save_figure(models_side_by_side(blocks, title, tiles), out)))
 
 

@@ -6,8 +6,8 @@ from hagan_lite.config import Experiment
 from hagan_lite.drawing import ModelRow
 from hagan_lite.paper import PAPER, paper_name
 from hagan_lite.report.effects import interval_of_mean
-from hagan_lite.report.experiments import FAIR_RIVALS, with_rivals
-from hagan_lite.runs.record import by_row, distance_of
+from hagan_lite.report.experiments import FAIR_RIVALS, WITH_T, with_rivals
+from hagan_lite.runs.record import by_row, changes_in_words, distance_of
 
 FEWEST = 3
 """Runs that an interval of a mean takes."""
@@ -27,6 +27,46 @@ def model_rows(records: list[dict[str, Any]], data: str, preset: str = "cpu") ->
         interval = interval_of_mean(tuple(scores)) if len(scores) >= FEWEST else None
         rows.append(ModelRow(name, bool(e.augment), scores, interval, printed.get(name, "")))
     return rows
+
+
+def names_side_by_side(experiments: list[Experiment]) -> tuple[list[str], str]:
+    """Return a name for each experiment that says in what it differs, and what all have in common.
+
+    Models with HAGAN's augmentation are called as in FAIR_RIVALS. A field that a model does not
+    use does not differ.
+    """
+    names, changes = [], []
+    for e in experiments:
+        own = e.changes | dict(steps=e.steps, seed=e.seed)
+        own.pop("size", None)  # runs on the same images have one size
+        name = e.model
+        if WITH_T.items() <= own.items():
+            rivals = {model: rival for rival, (model, _) in FAIR_RIVALS.items()}
+            name = rivals.get(e.model, f"{e.model} with T")
+            own = {field: value for field, value in own.items() if field not in WITH_T}
+        names.append(name)
+        changes.append(own)
+    common = {
+        field: value
+        for own in changes
+        for field, value in own.items()
+        if all(
+            other.get(field) == value or field in e.REFUSED
+            for e, other in zip(experiments, changes, strict=True)
+        )
+    }
+    for i, own in enumerate(changes):
+        differs = {field: value for field, value in own.items() if field not in common}
+        names[i] = ", ".join(filter(None, (names[i], _in_words(differs))))
+    return names, _in_words(common)
+
+
+def _in_words(changes: dict[str, Any]) -> str:
+    """Return changes as a picture shows them: 'batch_size=2, 2,000 steps, seed 1'."""
+    rest = {field: value for field, value in changes.items() if field not in ("steps", "seed")}
+    steps = f"{changes['steps']:,} steps" if "steps" in changes else ""
+    seed = f"seed {changes['seed']}" if "seed" in changes else ""
+    return ", ".join(filter(None, (changes_in_words(rest), steps, seed)))
 
 
 def _rows(data: str, preset: str) -> list[tuple[str, Experiment]]:
