@@ -57,14 +57,19 @@ def free_of_cost(part: str) -> Finding:
 
     `part` is "label", compared with G's pass, or "images", compared with a whole step. The label
     needs the mean over channels of what the last attention layer has computed anyway
-    (Experiment.saliency "output"). The mixed images are one batch more for D to judge and to learn
-    from: complexity.training_flops with and without them.
+    (Experiment.saliency "output"); the map of attention received would need that layer's N x N
+    products of queries and keys once more. The mixed images are one batch more for D to judge and
+    to learn from: complexity.training_flops with and without them.
     """
     if part == "label":
         channels, side = 64, 32  # of the last attention layer at width 64
-        additions = channels * side**2
-        share = additions / _costs("hagan")["G"].macs
-        because = f"{additions:,} additions per image, {share:.2%} of G's pass, and no N x N matrix"
+        additions, products = channels * side**2, channels // 8 * side**4
+        of_g = _costs("hagan")["G"].macs
+        share = additions / of_g
+        because = (
+            f"{additions:,} additions per image, {share:.2%} of G's pass, and no N x N matrix; "
+            f"the received map takes {products / of_g:.0%} of G's pass, and that matrix"
+        )
     else:
         mixing = Experiment.make("hagan", "covid-ct", "paper", channels=3, phase_two=0)
         plain = Experiment.make("hagan", "covid-ct", "paper", channels=3, mix="off")
