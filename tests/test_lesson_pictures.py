@@ -1,11 +1,22 @@
 """Pictures of the lessons: one scale where panels are compared, legends off the data."""
 
+import forked
 import numpy as np
+import pytest
 import torch
+from matplotlib.text import Text
 
-from hagan_lite import drawing
+from hagan_lite import attnmix, drawing
 from hagan_lite.drawing import style
-from hagan_lite.drawing.lessons import Lines, Panel, intensities, lines, panels, scores_of_rows
+from hagan_lite.drawing.lessons import (
+    Lines,
+    Panel,
+    figure_3,
+    intensities,
+    lines,
+    panels,
+    scores_of_rows,
+)
 
 
 def test_ratios_that_are_compared_share_one_scale():
@@ -77,6 +88,17 @@ def test_no_legend_of_the_evaluation_lies_on_data():
         assert legend.get_window_extent().y1 < lowest
 
 
+def test_legends_say_what_bars_and_ellipses_are():
+    cloud = torch.randn(9, 2, generator=torch.Generator().manual_seed(0))
+    scores = {25: [3.0, 4.0, 5.0], 50: [1.0, 2.0, 3.0]}
+    for figure, words in (
+        (drawing.gaussians([(cloud, cloud + 1, "a")]), "two standard deviations"),
+        (drawing.over_n(scores, "a", 25, "FD"), "mean of 3 scores; bars: one standard deviation"),
+    ):
+        (legend,) = figure.legends
+        assert any(words in text.get_text() for text in legend.get_texts())
+
+
 def test_axes_without_data_show_the_reason_and_no_ticks():
     log = [dict(step=step, d=1.0, g=1.0, d_img=1.0, d_real=0.5, d_fake=0.5) for step in (1, 2)]
     figure = drawing.training_curves(log, 1)
@@ -99,3 +121,63 @@ def test_the_palette_is_seaborns_for_the_colour_blind():
     import seaborn as sns
 
     assert list(sns.color_palette("colorblind")) == style.COLOURS
+
+
+def test_a_picture_has_as_many_dots_per_inch_as_the_variable_says(monkeypatch):
+    monkeypatch.delenv("HAGAN_DPI", raising=False)
+    drawn = "from hagan_lite import drawing as d; print(d.bars([d.Bars({'a': 1.0}, '', '')]).dpi)"
+    for given, dots in ((None, 80), ("", 80), ("160", 160)):
+        if given is not None:
+            monkeypatch.setenv("HAGAN_DPI", given)
+        assert style.dots_per_inch() == dots
+    done = forked.run("-c", drawn)
+    assert float(done.stdout) == 160, done.stderr
+
+
+@pytest.mark.parametrize("given", ["large", "0", "-80", "nan", "inf"])
+def test_dots_per_inch_that_are_no_positive_number_are_refused_by_name(given, monkeypatch):
+    monkeypatch.setenv("HAGAN_DPI", given)
+    with pytest.raises(ValueError, match=f"HAGAN_DPI is '{given}'"):
+        style.dots_per_inch()
+
+
+def test_a_curve_that_leaves_the_picture_says_where_it_ends():
+    curves = {"flat": ([-6, 6], [0, 1]), "steep": ([-6, 6], [14, -10])}
+    axis = lines([Lines(curves, "", "s", "push", limits=(-3, 4))]).axes[0]
+    assert axis.get_ylim() == (-3, 4)
+    assert [text.get_text() for text in axis.texts] == ["↑ 14 at -6", "↓ -10 at 6"]
+    assert axis.lines[1].get_ydata().tolist() == [14, -10]  # the axes cut it off, not the data
+
+
+def test_labels_of_marks_stand_above_the_axes_and_lie_on_nothing():
+    three = [(0.2, "a longer label"), (-0.1, "another label"), (-0.11, "and a third")]
+    values = {"title": {"a": np.linspace(-1, 1, 99), "b": np.linspace(-1, 1, 99)}}
+    curves = {"a": ([-1, 1], [0, 1])}
+    parts = [Lines(curves, "title", "x", "y", mark=(0.9, "phase two begins"))]
+    for figure, marks in ((intensities(values, "x", marks=three), 3), (lines(parts), 1)):
+        figure.draw_without_rendering()
+        axis = figure.axes[0]
+        edge = axis.get_window_extent()
+        boxes = [Text.get_window_extent(label) for label in axis.texts]  # without its line
+        assert len(boxes) == marks and all(box.y0 > edge.y1 for box in boxes)
+        assert all(box.x0 > 0 and box.x1 < figure.bbox.x1 for box in boxes)
+        boxes.append(axis.title.get_window_extent())
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_figure_3_shows_what_the_mask_takes_away_even_where_the_map_is_low():
+    r = torch.Generator().manual_seed(0)
+    x, fake, A = (torch.rand(1, 1, 16, 16, generator=r) for _ in range(3))
+    M = torch.ones(1, 1, 16, 16)
+    M[..., 4:9, 6:12] = 0
+    mixed = attnmix.Mixed(fake, x, M, A, *attnmix.mixed_labels(M, A))
+    maps = [a for a in figure_3(mixed).axes if a.images and "A" in a.get_title()]
+    assert len(maps) == 2 and len({a.images[0].get_clim() for a in maps}) == 1
+    hatched = [any(any(c.hatches or ()) for c in a.collections) for a in maps]
+    outlined = [len(a.collections) >= 2 for a in maps]
+    assert hatched == [False, True] and all(outlined)
+
+
+def test_the_legend_names_the_bar_of_a_mean():
+    (legend,) = scores_of_rows({"a": [1.0, 2.0]}, {"a": "with T"}, "FD", floor=0.5).legends
+    assert [text.get_text() for text in legend.texts] == ["with T", "mean", "real halves"]

@@ -1,5 +1,7 @@
 """Every notebook runs, is clean as committed, and prints what it printed when it was committed."""
 
+import base64
+import io
 import json
 import os
 import re
@@ -11,10 +13,12 @@ from functools import cache
 
 import forked
 import nbformat
+import numpy as np
 import pytest
 from jupyter_client import launcher
 from jupyter_client.manager import start_new_kernel
 from jupyter_client.provisioning import local_provisioner
+from PIL import Image
 
 from hagan_lite.batch import notebooks
 from hagan_lite.system.paths import BUILD, ROOT
@@ -140,6 +144,18 @@ def test_a_checked_cell_that_prints_something_else_is_named_here_and_by_nbval(tm
     )
     failed = re.findall(r"^FAILED (\w+)\.ipynb::(?:.*)Cell (\d)", done.stdout, re.M)
     assert failed == [("committed1", "1")], done.stdout[:6000]
+
+
+def test_a_stored_picture_keeps_rare_colours():
+    """A dozen pixels of a blue title beside slices in every grey, as in lesson 00."""
+    pixels = np.repeat(np.arange(65536).reshape(256, 256, 1) % 256, 3, axis=2).astype(np.uint8)
+    blue = [[1, 115, 178], [112, 176, 211], [189, 218, 235]]  # antialiased on white
+    pixels[:4, :3] = blue
+    drawn, png = Image.fromarray(pixels), io.BytesIO()
+    drawn.save(png, "png")
+    stored = hygiene._palette(base64.b64encode(png.getvalue()).decode())
+    kept = np.asarray(Image.open(io.BytesIO(base64.b64decode(stored))).convert("RGB"))
+    assert np.abs(kept.astype(int) - pixels).max() <= 20
 
 
 def test_every_lesson_links_to_solutions_that_exist():

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgb
@@ -23,7 +24,14 @@ from hagan_lite.drawing.style import (
 )
 
 LARGE, SMALL = 11, 9
-"""Font sizes, in points: legible from the last row of a class room, and that of a colour bar."""
+"""Font sizes, in points: of titles, axes and legends, and of colour bars.
+
+At 80 dots per inch LARGE is 12 pixels high: enough at one's own desk, too small for the last row of
+a class room. HAGAN_DPI=160 doubles every text (style.dots_per_inch).
+"""
+
+MARK = 15
+"""Height of a label above the axes, in points."""
 
 DASHES = ("-", "--", ":", "-.")
 
@@ -169,7 +177,8 @@ def _colour_bar(
 def figure_3(mixed: Mixed, i: int = 0) -> Figure:
     """Draw the paper's Figure 3 with live numbers of image i of a batch (Eq. 1-4).
 
-    Real and fake become the mixed image, mask and saliency become lambda.
+    Real and fake become the mixed image, mask and saliency become lambda. Hatched is what the mask
+    sets to 0.
     """
     real, fake, M, A = mixed.real[i], mixed.fake[i], mixed.mask[i, 0], mixed.saliency[i, 0]
     composed = mix(mixed.real, mixed.fake, mixed.mask)[i]
@@ -181,21 +190,26 @@ def figure_3(mixed: Mixed, i: int = 0) -> Figure:
         Panel(M, "mask M, white = real", "mask"),
         Panel(composed, "i = M x + (1-M) G(z)"),
     ]
+    scale = dict(unit="A / mean(A)", outline=M, most=float(ratio.max()))
     maps = [
-        Panel(ratio, "saliency A", "ratio", "A / mean(A)", M),
-        Panel(on_real, "M A: what falls on real", "ratio", "A / mean(A)"),
+        Panel(ratio, "saliency A", "ratio", **scale),
+        Panel(on_real, "M A: 0 where hatched", "ratio", **scale),
     ]
-    figure, axes = new_figure(2, 4, 9.6, 5.0)
+    figure, axes = new_figure(2, 4, 9.6, 5.4)
     for axis in axes.flat:
         axis.set_axis_off()
     for row, line in zip(axes, (images, maps), strict=True):
         for axis, panel in zip(row, line, strict=False):
             _panel(axis, panel)
-            if panel.kind == "ratio":
-                _colour_bar(figure, axis, panel)
-    right_half = figure.add_subplot(axes[1, 2].get_gridspec()[1, 2:])
+    hidden = axes[1, 1]  # M A is 0 there, which by its colour alone could be a small A
+    with matplotlib.rc_context({"hatch.color": "white", "hatch.linewidth": 0.8}):
+        hidden.contourf(1 - M, levels=[0.5, 1.5], colors="none", hatches=["///"])
+    _colour_bar(figure, axes[1, 0], maps[0], below=axes[1, :2], shrink=0.6, aspect=24)
+    # In a grid of its own, so that the names of the bars take no room from the pictures.
+    right_half = axes[1, 2].get_gridspec()[1, 2:].subgridspec(1, 1)
     labels = (mixed.lambda_0, mixed.lambda_1, mixed.lam)
-    _label_bars(right_half, *(float(label[i]) for label in labels))
+    numbers = (float(label[i]) for label in labels)
+    _label_bars(figure.add_subplot(right_half[0, 0]), *numbers)
     return figure
 
 
@@ -283,12 +297,19 @@ def _arrows(axis: Axes, starts: np.ndarray, arrows: np.ndarray, reach: float) ->
 
 
 class Lines(NamedTuple):
-    """Describe one set of axes with curves, {label: (x, y)}."""
+    """Describe one set of axes with curves, {label: (x, y)}.
+
+    `limits` are the least and the greatest y shown. A curve that ends beyond them leaves the
+    picture, and the value at its end is written there. `mark` is (x, label): a dashed vertical
+    line, whose label stands above the axes.
+    """
 
     curves: dict[str, tuple[Any, Any]]
     title: str
     x: str
     y: str
+    limits: tuple[float, float] | None = None
+    mark: tuple[float, str] | None = None
 
 
 def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -> Figure:
@@ -301,13 +322,19 @@ def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -
     then.
     """
     one_quantity = legend_below and len({part.y for part in parts}) == 1
+    marked = any(part.mark for part in parts)
     figure, axes = new_figure(1, len(parts), 4.0 * len(parts), height, sharey=one_quantity)
     for axis, part in zip(axes[0], parts, strict=True):
         for i, (label, (x, y)) in enumerate(part.curves.items()):
             how = dict(ls=DASHES[i % 4], marker="o" if len(x) <= 8 else None, ms=5)
             axis.plot(np.asarray(x), np.asarray(y), **how, color=COLOURS[i], label=label)
         axis.axhline(0, color="0.85", lw=0.8, zorder=0)
-        axis.set(title=part.title, xlabel=part.x)
+        if part.limits:
+            _limit(axis, part)
+        if part.mark:
+            _marks(axis, [part.mark])
+        axis.set_title(part.title, pad=6 + MARK * marked)
+        axis.set_xlabel(part.x)
         if axis is axes[0, 0] or not one_quantity:
             axis.set_ylabel(part.y)
         if len(part.curves) > 1 and not legend_below:
@@ -319,20 +346,62 @@ def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -
     return figure
 
 
+def _limit(axis: Axes, part: Lines) -> None:
+    """Show y within the part's limits; write the value of a curve that ends beyond them."""
+    low, high = part.limits
+    axis.set_ylim(low, high)
+    for i, (x, y) in enumerate(part.curves.values()):
+        for end, side, edge in ((0, "left", 0.02), (-1, "right", 1.0)):
+            words = f"{float(y[end]):.3g} at {float(x[end]):g}"
+            how = dict(ha=side, color=COLOURS[i], fontsize=LARGE, transform=axis.transAxes)
+            if y[end] > high:
+                axis.text(edge, 1, f"\N{UPWARDS ARROW} {words}", va="top", **how)
+            elif y[end] < low:
+                axis.text(edge, 0, f"\N{DOWNWARDS ARROW} {words}", va="bottom", **how)
+
+
+def _marks(axis: Axes, marks: Sequence[tuple[float, str]]) -> None:
+    """Draw a dashed vertical line at the x of each (x, label), and the labels above the axes.
+
+    There no label lies on data. Each has a row of its own, MARK points high, and begins at its
+    line, or ends there where the line is far to the right. The title needs a pad of as many rows.
+    """
+    how = dict(color="0.25", ls="--", lw=1.3)
+    for x, _ in marks:
+        axis.axvline(x, **how)
+    left, right = axis.get_xlim()
+    for row, (x, label) in enumerate(sorted(marks, reverse=True)):
+        fits = x < left + 0.6 * (right - left)
+        side, corner = ("left", (0, 0)) if fits else ("right", (1, 0))
+        place = dict(xycoords=axis.get_xaxis_transform(), textcoords="offset points")
+        place |= dict(xytext=(0, 2 + MARK * row), ha=side, va="bottom", fontsize=LARGE)
+        line = dict(arrowstyle="-", relpos=corner, shrinkA=0, shrinkB=0, **how)
+        axis.annotate(label, (x, 1), arrowprops=line, **place)
+
+
 def _legible(axes: np.ndarray) -> None:
-    """Set every text of the axes to a size that a projector shows."""
+    """Set every text of the axes to LARGE."""
     for axis in axes.flat:
         axis.tick_params(labelsize=LARGE)
         for text in (axis.title, axis.xaxis.label, axis.yaxis.label):
             text.set_fontsize(LARGE)
 
 
-def intensities(parts: dict[str, dict[str, Any]], x: str, bins: int = 40) -> Figure:
+def intensities(
+    parts: dict[str, dict[str, Any]],
+    x: str,
+    bins: int = 40,
+    marks: Sequence[tuple[float, str]] = (),
+) -> Figure:
     """Draw histograms: a set of axes per part, with {label: values} laid over one another.
 
-    Each histogram has area one, a colour and a dash; `x` names the quantity.
+    Each histogram has area one, a colour and a dash; `x` names the quantity. `marks` are
+    (x, label): dashed vertical lines in every part, whose labels stand above the axes. Parts are
+    wider then.
     """
-    figure, axes = new_figure(1, len(parts), 4.0 * len(parts), 3.4)
+    width = 7.0 if marks else 4.0  # so that marks close together are seen apart
+    above = MARK * len(marks)
+    figure, axes = new_figure(1, len(parts), width * len(parts), 3.4 + above / 72)
     for axis, (title, groups) in zip(axes[0], parts.items(), strict=True):
         flat = {label: np.asarray(values).ravel() for label, values in groups.items()}
         edges = np.histogram_bin_edges(np.concatenate(list(flat.values())), bins)
@@ -342,7 +411,9 @@ def intensities(parts: dict[str, dict[str, Any]], x: str, bins: int = 40) -> Fig
                 axis.stairs(density, edges, fill=True, color=COLOURS[i], alpha=0.25)
             how = dict(ls=DASHES[i % 4], lw=1.6, color=COLOURS[i], label=label)
             axis.stairs(density, edges, **how)
-        axis.set(title=title, xlabel=x, ylabel="density")
+        _marks(axis, marks)
+        axis.set_title(title, pad=6 + above)
+        axis.set(xlabel=x, ylabel="density")
         if len(flat) > 1:
             below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.24), borderaxespad=0)
             axis.legend(**below, ncols=3, fontsize=SMALL, frameon=False)
@@ -394,6 +465,7 @@ def scores_of_rows(
         how = dict(color=colours[kind], ms=8, alpha=0.8, label=kind)
         axis.plot(scores, [y] * len(scores), "o", **how)
         axis.plot([np.mean(scores)] * 2, [y - 0.32, y + 0.32], color="black", lw=2.5)
+    axis.plot([], [], "|", color="black", ms=14, mew=2.5, label="mean")
     axis.axvline(floor, color=PHASE, ls="--", label="real halves")
     axis.set_yticks(range(len(rows)), rows)
     axis.set(xlabel=x, xlim=(0, None))

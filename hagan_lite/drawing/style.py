@@ -1,5 +1,7 @@
 """Hold what every plot shares: palette, grey window, sizes, and how a figure is saved."""
 
+import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,31 @@ COLOURS = [
 ]
 """Seaborn's palette "colorblind"; seaborn itself takes a second to import."""
 REAL, FAKE, MIXED, PHASE = COLOURS[0], COLOURS[1], COLOURS[2], "0.5"
+
+
+def dots_per_inch() -> float:
+    """Return HAGAN_DPI, the dots per inch of a picture in a notebook, or 80 where it is not set.
+
+    At 160 every text is twice as large, for a projector. A variable that is set to nothing counts
+    as unset; ValueError is raised where it is no positive number.
+    """
+    text = os.environ.get("HAGAN_DPI", "").strip() or "80"
+    try:
+        dots = float(text)
+    except ValueError:
+        dots = math.nan
+    if not 0 < dots < math.inf:
+        what = "dots per inch of pictures in notebooks, a positive number such as 160"
+        raise ValueError(f"HAGAN_DPI is {text!r}: give {what}, or unset it")
+    return dots
+
+
 STYLE = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "image.cmap": "gray",
-    "figure.dpi": 80,
+    "figure.dpi": dots_per_inch(),  # of pictures in notebooks; save_figure has a number of its own
 }
 
 
@@ -85,35 +106,44 @@ def say_why_empty(axis: Axes, why: str) -> None:
 def _over_steps(axes: Iterable[Axes], phase_two: int | None, columns: int = 3) -> None:
     """Label axes over training steps, mark the start of phase two, and put legends below them.
 
-    A curve may run anywhere, so that a legend inside the axes would cover data. Axes in which
-    nothing is drawn stay empty.
+    All axes show the same steps, so that the start of phase two is at one place in each. A curve
+    may run anywhere, so that a legend inside the axes would cover data. Axes in which nothing is
+    drawn stay empty.
     """
-    for axis in axes:
-        if not axis.axison:
-            continue
+    drawn = [axis for axis in axes if axis.axison]
+    for axis in drawn:
         axis.set_xlabel("training step")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         if phase_two is not None:
             axis.axvline(phase_two, color=PHASE, ls=":", lw=1, label="phase two starts")
-        below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.19), borderaxespad=0)
-        axis.legend(**below, ncols=columns, fontsize=8, frameon=False)
+        below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.2), borderaxespad=0)
+        how = dict(fontsize=9, frameon=False, handlelength=3.4, columnspacing=1.2)
+        axis.legend(**below, ncols=columns, **how)
+    limits = np.array([axis.get_xlim() for axis in drawn])
+    for axis in drawn:
+        axis.set_xlim(limits.min(), limits.max())
 
 
-def _legend_below(figure: Figure, axis: Axes, size: float, columns: int = 0) -> None:
-    """Draw the legend of one set of axes below the whole figure, off the data.
+def _legend_below(
+    figure: Figure, axes: Axes | Iterable[Axes], size: float, columns: int = 0
+) -> None:
+    """Draw the legend of one set of axes, or of several, below the whole figure, off the data.
 
     Entries of one name are shown once. `columns` is the number of columns; 0: as many as entries.
     """
-    handles, labels = axis.get_legend_handles_labels()
-    once = dict(zip(labels, handles, strict=True))
+    once = {}
+    for axis in [axes] if isinstance(axes, Axes) else axes:
+        handles, labels = axis.get_legend_handles_labels()
+        once |= dict(zip(labels, handles, strict=True))
     how = dict(loc="outside lower center", ncols=columns or max(1, len(once)), frameon=False)
     figure.legend(once.values(), once.keys(), fontsize=size, **how)
 
 
 def _dots_and_mean(axis: Axes, y: float, scores: list[float], mean: float, **how: Any) -> None:
-    """Draw at height y each run's score as a dot, and their mean as a bar."""
+    """Draw at height y each run's score as a dot, and the mean of several as a bar."""
     axis.plot(scores, [y] * len(scores), "o", ms=5.5, alpha=0.85, **how)
-    axis.plot([mean] * 2, [y - 0.25, y + 0.25], color="black", lw=2)
+    if len(scores) > 1:
+        axis.plot([mean] * 2, [y - 0.25, y + 0.25], color="black", lw=2)
 
 
 def saliency_scale(largest: float) -> Normalize:
