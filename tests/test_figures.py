@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -58,6 +60,35 @@ def test_recipes_draws_each_run_of_a_row_and_nothing_where_nothing_was_measured(
     assert all(part in measured.get_title() for part in ("d,", "64x64", "1,234 steps"))
     dots = [line for line in measured.lines if line.get_marker() == "o"]
     assert [list(line.get_xdata()) for line in dots] == [[10.0, 20.0]]
+    assert "no run" in {text.get_text() for text in measured.texts}
+
+
+def test_parts_of_the_ladder_stand_apart_and_a_printed_number_is_written_once():
+    names = ["base", "+ reverse skip", "+ reverse skip, no T yet", "sagan"]
+    fids = [240.0, 115.9, 115.9, np.nan]
+    rows = [
+        {"row": name, "our FD (x)": 15.0, "FD of real halves": 5.0, "paper's FID": fid}
+        for name, fid in zip(names, fids, strict=True)
+    ]
+    run = dict(experiment=dict(augment="", size=64, steps=9), data=dict(name="d"))
+    of_row = {name: [run | dict(metrics=dict(fd=15.0))] for name in names}
+    measured, paper = drawing.recipes(pd.DataFrame(rows), of_row).axes
+    heads = [label.get_text() for label in measured.get_yticklabels(minor=True)]
+    assert heads == ["The ladder, T from row 2 on", "The ladder, T in row 5 alone", "Controls"]
+    first, second, other, control = measured.get_yticks()
+    assert second - first == 1 and min(other - second, control - other) > 2
+    squares = [line for line in paper.lines if line.get_marker() == "s"]
+    assert [line.get_markerfacecolor() == "white" for line in squares] == [False, False, True]
+    assert {text.get_text() for text in paper.texts} == {"240.0", "115.9"}
+    bars = [line for line in measured.lines if line.get_color() == "black"]
+    assert not bars  # a single run is no mean
+
+
+def test_every_gate_has_a_line_of_its_own_and_all_panels_show_the_same_steps(made):
+    losses, scores, gates, shifts = made["curves"].axes
+    assert {axis.get_xlim() for axis in (losses, scores, gates, shifts)} == {losses.get_xlim()}
+    skips = [line for line in gates.lines if line.get_label().startswith("skip")]
+    assert len({str(line._dash_pattern) for line in skips}) == len(skips) > 1
 
 
 def test_one_bar_serves_maps_of_one_scale_only():
@@ -148,6 +179,16 @@ def test_a_forest_plot_shows_effect_interval_and_whether_it_is_decided():
     assert axis.get_ylim()[0] > axis.get_ylim()[1]  # the first row is on top
 
 
+def test_the_interval_of_three_runs_is_dashed_and_that_of_four_is_not():
+    rows = [
+        drawing.ForestRow("few", 20.0, (10.0, 30.0), False, False, fewest=3),
+        drawing.ForestRow("more", 20.0, (11.0, 31.0), False, False, fewest=4),
+    ]
+    lines = drawing.forest(rows).axes[0].lines
+    intervals = {line.get_xdata()[0]: line.is_dashed() for line in lines if line.get_lw() > 1}
+    assert intervals[10.0] and not intervals[11.0]
+
+
 def test_every_run_of_a_model_is_a_point_and_a_model_without_runs_is_named():
     rows = [
         drawing.ModelRow("a", True, [10.0, 20.0], (10.0, 20.0), "88.9 (1)"),
@@ -157,6 +198,21 @@ def test_every_run_of_a_model_is_a_point_and_a_model_without_runs_is_named():
     dots = [line for line in axis.lines if line.get_marker() == "o"]
     assert [list(line.get_xdata()) for line in dots] == [[10.0, 20.0]]
     assert {"88.9 (1)", "no run"} <= {text.get_text() for text in axis.texts}
+
+
+def test_the_papers_three_examples_are_three_marks_inside_the_axes(made):
+    axis = made["shift"].axes[0]
+    marks = [line for line in axis.lines if line.get_label().startswith("the paper's")]
+    places = [line.get_xdata()[0] for line in marks]
+    assert len(set(places)) == 3 and max(places) < axis.get_xlim()[1]
+
+
+def test_a_sample_stands_above_its_nearest_training_image_and_their_difference():
+    dark, light = (np.full((1, 1, 8, 8), grey, np.uint8) for grey in (10, 30))
+    audit = SimpleNamespace(samples=[2.5], nearest=[0], closest=lambda n: [0])
+    figure = drawing.pairs(dark, light, audit)
+    assert [float(axis.images[0].get_array().max()) for axis in figure.axes] == [10, 30, 20]
+    assert {axis.images[0].get_clim() for axis in figure.axes} == {(0, 255)}
 
 
 def test_few_images_has_a_line_per_model_through_the_means_of_its_runs_and_marks_chance():

@@ -144,7 +144,7 @@ def shift_over_training(log: list[dict[str, Any]], phase_two: int, title: str = 
     """Draw what lies behind Figure 7 over a training, from the lines of its log.
 
     Four panels: the label's shift with the paper's examples, the attention's gamma, the entropy of
-    A, and how wide the shift is at which entropy.
+    the attention matrix, and how wide the shift is at which entropy.
     """
     figure, axes = new_figure(2, 2, 10.5, 7.2)
     shifts, gamma, entropy, together = axes.flat
@@ -171,17 +171,18 @@ def _gamma(axis: Axes, log: list[dict[str, Any]]) -> None:
 
 
 def _entropy(axis: Axes, log: list[dict[str, Any]]) -> None:
-    """Draw the entropy of the last layer's A over the steps; each line of the log has it."""
+    """Draw the entropy of the last attention matrix over the steps; each line of the log has it."""
     step = [line["step"] for line in log]
     axis.plot(step, [line["entropy"] for line in log], color=COLOURS[0])
-    axis.set(title="Entropy of A's rows, last layer", ylabel="entropy / log N", ylim=(0, 1.02))
+    axis.set(title="Entropy of the last attention matrix's rows")
+    axis.set(ylabel="entropy / log N", ylim=(0, 1.02))
     axis.axhline(1, color="0.7", lw=0.8, ls="--", label="uniform attention")
 
 
 def _width_at_entropy(axis: Axes, log: list[dict[str, Any]]) -> None:
     """Draw the width of the shift at each entropy, coloured by the step; each line has both."""
     axis.set(title="The shift, as the attention learns", ylabel="width of the shift, 5 to 95 %")
-    axis.set(xlabel="entropy / log N, 1 at the left: flat maps first", xlim=(1.02, 0))
+    axis.set(xlabel="entropy / log N of the attention matrix (1: uniform)")
     if not log:
         say_why_empty(axis, "no AttnMix in this run")
         return

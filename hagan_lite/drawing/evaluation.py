@@ -32,7 +32,8 @@ from hagan_lite.runs.record import DISTANCES, distance_of
 def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
     """Draw 2D clouds (n, 2), two to a panel, each with the Gaussian that is fitted to it.
 
-    Its ellipse is at two standard deviations. `pairs` are (real, generated, title).
+    Its ellipse is at two standard deviations, as the legend says. `pairs` are (real, generated,
+    title).
     """
     figure, axes = new_figure(1, len(pairs), 3 * len(pairs), 3.2, sharex=True, sharey=True)
     for axis, (a, b, title) in zip(axes[0], pairs, strict=True):
@@ -41,6 +42,7 @@ def gaussians(pairs: list[tuple[Tensor, Tensor, str]]) -> Figure:
             axis.add_patch(_ellipse(cloud, colour))
         axis.set(title=title, xlabel="feature 1", aspect="equal")
     axes[0, 0].set_ylabel("feature 2")
+    axes[0, 0].plot([], [], color="0.3", lw=2, label="fitted Gaussian, at two standard deviations")
     _legend_below(figure, axes[0, 0], 10)
     return figure
 
@@ -89,10 +91,11 @@ def over_n(
 
     `scores` holds them by that number; a dashed line stands at `marked`; `unit` names the score.
     """
-    figure, axes = new_figure(1, 1, 6, 3.2)
+    figure, axes = new_figure(1, 1, 6, 3.4)
     axis, values = axes[0, 0], np.array(list(scores.values()))
     mean, sd = values.mean(1), values.std(1, ddof=1)
-    axis.errorbar(scores.keys(), mean, sd, fmt="o-", color=REAL, capsize=3)
+    label = f"mean of {values.shape[1]} scores; bars: one standard deviation up and down"
+    axis.errorbar(scores.keys(), mean, sd, fmt="o-", color=REAL, capsize=3, label=label)
     axis.axvline(marked, color=PHASE, ls="--", lw=1)
     axis.annotate(
         f" n = {marked}", (marked, 0.96), xycoords=("data", "axes fraction"), fontsize=10, va="top"
@@ -107,6 +110,7 @@ def over_n(
         axis.yaxis.set_minor_formatter(NullFormatter())
     else:
         axis.axhline(0, color=PHASE, lw=1)
+    _legend_below(figure, axis, 10)
     return figure
 
 
@@ -156,21 +160,29 @@ def audited(audits: dict[str, Any], unit: str = "distance to the nearest trainin
 
 
 def pairs(
-    samples: np.ndarray, training: np.ndarray, audit: Any, title: str = "", n: int = 8
+    samples: np.ndarray, training: np.ndarray, audit: Any, title: str = "", n: int = 6
 ) -> Figure:
     """Draw the n samples that lie nearest to a training image, above that image.
 
-    Images are uint8 (N, C, H, W), drawn in one grey window; `audit` is their audit.Audit.
+    Below both is how far they differ, pixel by pixel: 0 is black. Images are uint8 (N, C, H, W),
+    all drawn in one grey window; `audit` is their audit.Audit.
     """
     chosen = audit.closest(n)
-    figure, axes = new_figure(2, len(chosen), len(chosen), 2.7)
+    side = 1.6
+    figure, axes = new_figure(3, len(chosen), side * len(chosen) + 1.1, 3 * side + 0.7)
     for column, i in enumerate(chosen):
-        show_image(axes[0, column], samples[i], f"{audit.samples[i]:.1f}")
-        show_image(axes[1, column], training[audit.nearest[i]])
-    how = dict(ha="right", va="center", fontsize=8)
-    for axis, label in zip(axes[:, 0], ("sample", "its nearest\ntraining image"), strict=True):
-        axis.text(-0.1, 0.5, label, transform=axis.transAxes, **how)
-    figure.suptitle(title, fontsize=10)
+        sample, nearest = samples[i], training[audit.nearest[i]]
+        difference = np.abs(sample.astype(int) - nearest).astype(np.uint8)
+        title_of_column = f"distance {audit.samples[i]:.1f}"
+        show_image(axes[0, column], sample, title_of_column)
+        show_image(axes[1, column], nearest)
+        show_image(axes[2, column], difference)
+        axes[0, column].title.set_fontsize(11)
+    rows = ("sample", "its nearest\ntraining\nimage", "difference,\nabsolute,\nsame window")
+    how = dict(ha="right", va="center", fontsize=11)
+    for axis, label in zip(axes[:, 0], rows, strict=True):
+        axis.text(-0.08, 0.5, label, transform=axis.transAxes, **how)
+    figure.suptitle(title, fontsize=12)
     return figure
 
 
@@ -183,43 +195,95 @@ def recipes(
 ) -> Figure:
     """Draw a line per row of tables.of_rows: each run's score a dot, their mean a bar.
 
-    Blue runs were trained with T, orange ones without, as in the forest plots.
+    Blue runs were trained with T, orange ones without, as in the forest plots. The ladder, the
+    ladder without T and the controls stand apart, each under a head (:func:`_parts`).
 
     `of_row` holds the records of each row that has any (record.by_row), at least one. Beside it
     stands the paper's FID of the table `printed`, on a scale of its own: our distance and the
-    paper's FID cannot be compared.
+    paper's FID cannot be compared. A number that the paper prints once is written once; squares of
+    further readings of its row are hollow.
     """
     column = next(name for name in table if name.startswith("our "))
     kind = column.split()[1]
     digits = next(distance.digits for distance in DISTANCES.values() if distance.label == kind)
     floor = table[f"{kind} of real halves"].mean()
-    size = (10, 0.3 * len(table) + 0.9)
+    heads, places = _parts(list(table["row"]))
+    size = (10, 0.29 * (len(table) + len(heads)) + 1.3)
     figure, (axes,) = new_figure(1, 2, *size, sharey=True, width_ratios=[2, 1])
     measured, paper = axes
-    for y, row in enumerate(table.to_dict("records")):
+    for y, row in zip(places, table.to_dict("records"), strict=True):
         if row["row"] in of_row:
             scores = [round(distance_of(r), digits) for r in of_row[row["row"]]]  # as printed
             with_T = of_row[row["row"]][0]["experiment"]["augment"]
             how = _WITH_T if with_T else _WITHOUT_T
             _dots_and_mean(measured, y, scores, row[column], **how)
-        paper.plot(row["paper's FID"], y, "s", color=MIXED, ms=6)
-    measured.axvline(floor, color=PHASE, ls="--", lw=1)
-    top = dict(xycoords=("data", "axes fraction"), fontsize=8, va="top", color=PHASE)
-    measured.annotate(" real halves", (floor, 0.99), **top)
-    measured.set_yticks(range(len(table)), table["row"])
+        else:
+            where = dict(transform=measured.get_yaxis_transform(), ha="center", va="center")
+            where |= dict(bbox=dict(color="white", pad=1))  # off the grid's line
+            measured.text(0.5, y, "no run", fontsize=9, color="0.5", **where)
+    _printed_fids(paper, places, table["paper's FID"])
+    measured.axvline(floor, color=PHASE, ls="--", lw=1, label=f"{kind} of real halves")
+    measured.set_yticks(places, table["row"])
+    measured.set_yticks(list(heads), heads.values(), minor=True, weight="bold")
+    for axis in axes:
+        axis.tick_params(axis="y", which="both", length=0)
+        for y in list(heads)[1:]:
+            axis.axhline(y - 0.6, color="0.6", lw=1)
     measured.set_xlabel(f"{column.removeprefix('our ')}, lower is better")
     record = next(iter(of_row.values()))[0]
     e, data = record["experiment"], record["data"]["name"]
     where = f"{data}, {e['size']}x{e['size']}, {e['steps']:,} steps"
-    measured.set_title(f"{where}: each run, and the mean")
-    largest = table["paper's FID"].max()
-    paper.set(xlabel="FID", title=f"printed in {printed}", xlim=(0, 1.1 * largest))
-    measured.invert_yaxis()
+    measured.set_title(f"{where}: each run, and their mean")
+    paper.set(xlabel="FID", title=f"printed in {printed}")
+    measured.set_ylim(places[-1] + 0.7, min([*heads, *places]) - 0.7)
     for axis in axes:
         axis.grid(axis="y", color="0.92")
         axis.set_axisbelow(True)
-    _legend_below(figure, measured, 10)
+    _legend_below(figure, axes, 10, columns=3)
     return figure
+
+
+def _parts(rows: list[str]) -> tuple[dict[float, str], list[float]]:
+    """Return the heads of the parts of a table by their heights, and the height of every row.
+
+    Between parts there is a gap. Rows that are all of one part have no head.
+    """
+    parts = [_part_of(row) for row in rows]
+    heads, places, y = {}, [], 0.0
+    for i, part in enumerate(parts):
+        if len(set(parts)) > 1 and (i == 0 or part != parts[i - 1]):
+            y += 0.4 if i else 0
+            heads[y] = part
+            y += 1
+        places.append(y)
+        y += 1
+    return heads, places
+
+
+def _part_of(row: str) -> str:
+    """Return which part of experiments.ladder a row belongs to; rows of other tables are alike."""
+    if row.endswith(", no T yet"):
+        return "The ladder, T in row 5 alone"
+    if row == "base" or row.startswith("+ "):
+        return "The ladder, T from row 2 on"
+    return "Controls"
+
+
+def _printed_fids(axis: Axes, places: list[float], fids: pd.Series) -> None:
+    """Draw the paper's FIDs at the heights `places`, and write each number at its first row."""
+    seen: set[float] = set()
+    for y, fid in zip(places, fids, strict=True):
+        if pd.isna(fid):
+            continue
+        if fid in seen:
+            how = dict(mfc="white", label="the same number, for another reading of its row")
+        else:
+            how = dict(mfc=MIXED, label="the paper's FID")
+            place = dict(xytext=(7, 0), textcoords="offset points", va="center", fontsize=9)
+            axis.annotate(f"{fid:.1f}", (fid, y), **place)
+        axis.plot(fid, y, "s", color=MIXED, ms=6, **how)
+        seen.add(fid)
+    axis.set_xlim(0, 1.3 * fids.max())
 
 
 def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") -> Figure:

@@ -1,6 +1,7 @@
 """Draw a training: grids of images, samples over time, losses, scores, gates and shifts."""
 
 import math
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -132,25 +133,33 @@ def _scores(axis: Axes, log: list[dict[str, Any]]) -> None:
         axis.axhline(label, color="0.85", lw=0.8, zorder=0)
 
 
+_DASHES = ["--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (9, 3)), (0, (2, 1))]
+
+
 def _gates(axis: Axes, log: list[dict[str, Any]]) -> None:
-    """Draw the attention's gamma and the reverse skip's gates, level by level."""
+    """Draw the attention's gamma and the reverse skip's gates, level by level.
+
+    Gammas are solid; every gate has a dash of its own, for their colours are much alike.
+    """
     axis.set(title="Gates (all start at 0)", ylabel="value of the gate")
     step = [line["step"] for line in log]
     keys = [key for key in log[-1] if key.startswith(("gamma_", "skip_"))]
     if not keys:
         say_why_empty(axis, "this model has no gates")
+    dashes = cycle(_DASHES)
     for i, key in enumerate(keys):
         kind, level = key.split("_")
-        name, style = ("attention's gamma", "-") if kind == "gamma" else ("skip_gate", "--")
+        name, style = ("gamma", "-") if kind == "gamma" else ("skip gate", next(dashes))
         values = [line[key] for line in log]
         label = f"{name}, {level}x{level}"
-        axis.plot(step, values, style, color=COLOURS[i], label=label, lw=1.2)
+        axis.plot(step, values, ls=style, color=COLOURS[i], label=label, lw=1.6)
 
 
 def shift_band(axis: Axes, log: list[dict[str, Any]], paper: bool = False) -> None:
     """Draw quantiles of lambda - lambda_0 per logged batch, with `paper` Figure 7's examples, too.
 
-    Light: 5 to 95 %, dark: 25 to 75 %; the median is a line.
+    Light: 5 to 95 %, dark: 25 to 75 %; the median is a line. The examples belong to no step and
+    stand side by side after the last one.
     """
     mixed = [line for line in log if "shift" in line]
     axis.axhline(0, color="0.85", lw=0.8, zorder=0)
@@ -165,6 +174,7 @@ def shift_band(axis: Axes, log: list[dict[str, Any]], paper: bool = False) -> No
     axis.fill_between(step, lower, upper, alpha=0.5, label="25-75 %", **band)
     axis.plot(step, median, color=MIXED, lw=1.2, label="median")
     if paper:
-        for (area, adjusted), marker in zip(EXAMPLES.values(), "osv", strict=True):
-            axis.plot(step[-1], adjusted - area, marker, color="black", ms=5, clip_on=False)
-        axis.plot([], [], "o", color="black", ms=5, label="the paper's three examples")
+        apart = 0.05 * (step[-1] - step[0])
+        for i, (name, (area, adjusted)) in enumerate(EXAMPLES.items(), 1):
+            how = dict(ls="", marker="osv"[i - 1], ms=7, mfc="white", mec="black", mew=1.4)
+            axis.plot(step[-1] + i * apart, adjusted - area, **how, label=f"the paper's {name}")

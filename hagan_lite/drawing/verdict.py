@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from hagan_lite.drawing.lessons import LARGE
 from hagan_lite.drawing.style import (
@@ -24,6 +26,8 @@ from hagan_lite.drawing.style import (
 BOTH_WITH_T, NOT_BOTH = COLOURS[0], COLOURS[1]
 """Colours of comparisons in which both sides were trained with T, and of others."""
 MARKERS = "osD^vP"
+FEW = 3
+"""Runs of which a bootstrap interval is far too narrow: it covers the mean in 70 % of cases."""
 
 
 class ForestRow(NamedTuple):
@@ -31,6 +35,8 @@ class ForestRow(NamedTuple):
 
     `interval` is None where a side has a single run. `decided` fills the marker; `control` moves
     the name to the right, under the claim that it controls. `notes` are texts in columns beside it.
+    `fewest` is the number of runs of the smallest group behind the effect: an interval of FEW runs
+    or fewer is dashed.
     """
 
     name: str
@@ -40,12 +46,14 @@ class ForestRow(NamedTuple):
     decided: bool
     control: bool = False
     notes: tuple[str, ...] = ()
+    fewest: int = FEW + 1
 
 
 def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = "") -> Figure:
     """Draw effects with their 95 % intervals, one line a comparison; `columns` head the notes.
 
-    Right of 0 the runs go the way of the claim. The colour says whether both sides have T.
+    Right of 0 the runs go the way of the claim. The colour says whether both sides have T. Dashed
+    intervals are those of too few runs.
     """
     wrapped = [_wrapped(row) for row in rows]
     heights = [0.16 + 0.21 * len(lines) for lines in wrapped]
@@ -61,7 +69,8 @@ def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = ""
     for row, place in zip(rows, places, strict=True):
         colour = BOTH_WITH_T if row.both_with_t else NOT_BOTH
         if row.interval:
-            axis.plot(row.interval, [place] * 2, color=colour, lw=2.5, solid_capstyle="butt")
+            line = _TOO_NARROW if row.fewest <= FEW else _INTERVAL
+            axis.plot(row.interval, [place] * 2, color=colour, **line)
         size = 7 if row.control else 10
         face = colour if row.decided else "white"
         axis.plot(row.effect, place, "o", ms=size, mec=colour, mfc=face, mew=2)
@@ -82,6 +91,10 @@ def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = ""
     figure.suptitle(title, fontsize=LARGE + 1)
     _forest_legend(figure)
     return figure
+
+
+_INTERVAL = dict(lw=2.5, solid_capstyle="butt")
+_TOO_NARROW = dict(lw=1.5, ls=(0, (4, 2)))
 
 
 def _wrapped(row: ForestRow) -> list[str]:
@@ -108,9 +121,17 @@ def _forest_legend(figure: Figure) -> None:
         dot(NOT_BOTH, NOT_BOTH, "not both have T"),
         dot("black", "black", "decided (corrected p < 0.05)"),
         dot("black", "white", "undecided"),
-        Line2D([], [], color="black", lw=2.5, label="95 % interval over runs"),
+        Line2D([], [], color="black", label="95 % interval over runs", **_INTERVAL),
+        Line2D(
+            [],
+            [],
+            color="black",
+            label="too narrow: two or three runs on a side, or on one of its data sets",
+            **_TOO_NARROW,
+        ),
     ]
-    figure.legend(handles=entries, loc="outside lower center", ncols=5, fontsize=9, frameon=False)
+    where = dict(loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles=entries, fontsize=10, handlelength=3, **where)
 
 
 class ModelRow(NamedTuple):
@@ -128,30 +149,40 @@ class ModelRow(NamedTuple):
 def runs_by_model(panels: dict[str, list[ModelRow]], unit: str = "FD") -> Figure:
     """Draw each model's runs as points with their mean, one panel a data set.
 
-    All panels list the same models. Beside a row stands what the paper prints.
+    All panels list the same models. A shaded column at a panel's right holds what the paper prints.
     """
     names = [row.name for row in next(iter(panels.values()))]
     size = (4.3 * len(panels) + 1, 0.42 * len(names) + 1.6)
     figure, axes = new_figure(1, len(panels), *size, sharey=True)
+    figure.get_layout_engine().set(wspace=0.06)  # a column belongs to the panel at its left
     for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
         for y, row in enumerate(rows):
             _model_row(axis, y, row)
         axis.set_xlabel(f"{unit}, lower is better", fontsize=LARGE)
         axis.set_title(title, fontsize=LARGE + 2)
         if any(row.printed for row in rows):
-            right = dict(transform=axis.transAxes, ha="left", va="bottom", fontsize=9)
-            axis.text(1.01, 1.0, "paper's FID\n(place)", **right)
-        axis.grid(axis="x", color="0.92")
+            above = dict(transform=axis.transAxes, ha="center", va="bottom", fontsize=10)
+            axis.text(_COLUMNS_MIDDLE, 1.01, "paper's FID\n(place)", **above)
+            shape = dict(transform=axis.transAxes, color="0.93", lw=0, clip_on=False, zorder=0)
+            axis.add_patch(Rectangle((_COLUMN, 0), _COLUMNS_WIDTH, 1, **shape))
+        axis.grid(color="0.92")
         axis.set_axisbelow(True)
+        axis.tick_params(axis="y", length=0)
     axes[0, 0].set_yticks(range(len(names)), names, fontsize=LARGE)
     axes[0, 0].set_ylim(len(names) - 0.5, -0.7)
     entries = [
         Line2D([], [], marker="o", ls="", color=BOTH_WITH_T, label="with T"),
         Line2D([], [], marker="o", ls="", color=NOT_BOTH, label="without T"),
-        Line2D([], [], color="black", lw=2, label="mean, 95 % interval (three runs or more)"),
+        Line2D([], [], ls="", marker="|", ms=14, mew=2, color="black", label="mean of several"),
+        Line2D([], [], color="black", lw=1.2, label="95 % interval, of three runs or more"),
     ]
     figure.legend(handles=entries, loc="outside lower center", ncols=4, fontsize=10, frameon=False)
     return figure
+
+
+_COLUMN, _COLUMNS_WIDTH = 1.02, 0.27
+"""Where the column of printed FIDs begins, and how wide it is, as shares of the axes' width."""
+_COLUMNS_MIDDLE = _COLUMN + _COLUMNS_WIDTH / 2
 
 
 def _model_row(axis: Axes, y: int, row: ModelRow) -> None:
@@ -163,7 +194,7 @@ def _model_row(axis: Axes, y: int, row: ModelRow) -> None:
         axis.plot(row.interval, [y] * 2, color="black", lw=1.2, zorder=3)
     beside = dict(transform=axis.get_yaxis_transform(), va="center")
     if row.printed:
-        axis.text(1.01, y, row.printed, ha="left", fontsize=10, **beside)
+        axis.text(_COLUMNS_MIDDLE, y, row.printed, ha="center", fontsize=10, **beside)
     if not row.scores:
         axis.text(0.5, y, "no run", ha="center", fontsize=9, color="0.6", **beside)
 
@@ -219,6 +250,7 @@ _CHANCES = {
     "image": (FAKE, "-.", "below: a held-out image over a generated one"),
     "pixel": (MIXED, "-.", "below: a real pixel over a generated one, in mixed images"),
 }
+_GUESS = "below: a guess"
 
 
 def d_over_training(groups: dict[str, list[dict[str, list[float]]]], title: str = "") -> Figure:
@@ -233,7 +265,8 @@ def d_over_training(groups: dict[str, list[dict[str, list[float]]]], title: str 
         figure, axes = new_figure(1, 1, 7.5, 5)
         say_why_empty(axes[0, 0], "no record of D: hagan run --curve --set heldout=0.2")
         return figure
-    figure, axes = new_figure(2, len(groups), 3.1 * len(groups), 6.4, sharex=True, sharey="row")
+    width = max(3.1 * len(groups), 8.0)  # the legend needs as much
+    figure, axes = new_figure(2, len(groups), width, 6.6, sharex=True, sharey="row")
     for (upper, lower), (name, runs) in zip(axes.T, groups.items(), strict=True):
         for axis, kinds in ((upper, _SCORES), (lower, _CHANCES)):
             for kind, (colour, dash, label) in kinds.items():
@@ -245,16 +278,31 @@ def d_over_training(groups: dict[str, list[dict[str, list[float]]]], title: str 
                     axis.plot(steps, lines.mean(0), dash, color=colour, lw=2.5, label=label)
             axis.tick_params(labelsize=LARGE)
             axis.grid(color="0.92")
-        lower.axhline(0.5, color=PHASE, ls=":", lw=1.5, label="below: a guess")
+        lower.axhline(0.5, color=PHASE, ls=":", lw=1.5, label=_GUESS)
         runs_in_words = f", {len(runs)} runs" if len(runs) > 1 else ""
         upper.set_title(f"{name}{runs_in_words}", fontsize=LARGE + 1)
         lower.set_xlabel("training step", fontsize=LARGE + 1)
     axes[0, 0].set_ylabel("mean score of D's image\nbranch (real is 1, fake is 0)", fontsize=LARGE)
     axes[1, 0].set_ylabel("chance that D scores\none image over another", fontsize=LARGE)
     figure.suptitle(title, fontsize=LARGE + 2)
-    entries = {}
-    for axis in axes.flat:  # a model without a pixel branch lacks one of them
-        entries |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-    where = dict(loc="outside lower center", ncols=3, frameon=False, fontsize=LARGE - 1)
-    figure.legend(entries.values(), entries.keys(), **where)
+    _d_legend(figure, axes, thin=any(len(runs) > 1 for runs in groups.values()))
     return figure
+
+
+def _d_legend(figure: Figure, axes: np.ndarray, thin: bool) -> None:
+    """Draw the legend of :func:`d_over_training`: at the left what is above, then what is below.
+
+    `thin` says whether thin lines are drawn anywhere.
+    """
+    drawn = {}
+    for axis in axes.flat:  # a model without a pixel branch lacks one of them
+        drawn |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    entries = {label: drawn[label] for _, _, label in _SCORES.values() if label in drawn}
+    if thin:
+        pair = tuple(Line2D([], [], color="black", lw=lw) for lw in (0.8, 2.5))
+        entries["thin: a run, thick: the mean of the runs"] = pair
+    names = [label for _, _, label in _CHANCES.values()] + [_GUESS]
+    entries |= {label: drawn[label] for label in names if label in drawn}
+    where = dict(loc="outside lower center", ncols=2, frameon=False, fontsize=LARGE - 1)
+    how = dict(handlelength=4, handler_map={tuple: HandlerTuple(ndivide=None)})
+    figure.legend(entries.values(), entries.keys(), **where, **how)

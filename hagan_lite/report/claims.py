@@ -90,7 +90,7 @@ def corrected(found: list[Judged]) -> list[Judged]:
 def forest_rows(found: list[Judged]) -> list[ForestRow]:
     """Return the lines of a forest plot: each claim that compares runs, its controls below it.
 
-    A claim to be ahead of several is drawn by the rival that decides it. The notes say how many
+    A claim to be ahead of several is drawn by its weakest comparison. The notes say how many
     runs each side has, the corrected p, and whether the claim, with the amount that it names,
     agrees with what the paper itself prints: direction and amount are judged apart.
     """
@@ -104,7 +104,7 @@ def forest_rows(found: list[Judged]) -> list[ForestRow]:
             control = finding is not one.ours
             text = f"control: {name}" if control else f"{one.number}. {name}"
             if len(finding.comparisons) > 1:
-                text += f" (decided by {deciding.name.split(' against ')[1]})"
+                text += f" (weakest: {_in_short(finding)})"
             runs = f"{deciding.runs[0]} and {deciding.runs[1]}"
             notes = (runs, in_short(deciding.corrected_p), "" if control else amount)
             lines.append(
@@ -116,9 +116,18 @@ def forest_rows(found: list[Judged]) -> list[ForestRow]:
                     (finding.verdict if control else one.verdict) in (HELD, NOT),
                     control,
                     notes,
+                    deciding.fewest,
                 )
             )
     return lines
+
+
+def _in_short(finding: Finding) -> str:
+    """Return what the deciding comparison is against, and whose it is where several models lead."""
+    sides = [comparison.name.split(" against ")[0] for comparison in finding.comparisons]
+    models = {side.split(" on ")[0] for side in sides}
+    side, rival = finding.deciding.name.split(" against ")
+    return f"against {rival}" if len(models) == 1 else f"{side.split(' on ')[0]} against {rival}"
 
 
 def ledger(records: list[dict[str, Any]], preset: str = "cpu") -> pd.DataFrame:

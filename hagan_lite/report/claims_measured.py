@@ -86,6 +86,7 @@ def compared(name: str, sides: list[tuple[Records, Records]], rival: str = "") -
         numbers,
         found.interval,
         both_with_t=all(r["experiment"]["augment"] for group in groups for r in group),
+        fewest=min(map(len, groups)),
     )
 
 

@@ -19,6 +19,7 @@ class Comparison:
     """Hold one statistical test of a claim: two sides of runs, the effect and its p.
 
     `effect` is positive where the runs agree with the claim; `interval` holds its 95 % interval.
+    `fewest` is the number of runs of the smallest group: a side, or its part on one data set.
     `p` is None where the runs have no spread, and nothing can then be decided. `key` says what was
     compared: a test that two claims share is one test for :func:`holm`.
     """
@@ -33,6 +34,7 @@ class Comparison:
     of_distance: bool = True  # the effect is a difference of FD
     both_with_t: bool = False  # both sides were trained with the augmentation T
     corrected_p: float | None = None
+    fewest: int = 0
 
     @property
     def verdict(self) -> str:
