@@ -209,7 +209,8 @@ class Experiment(own_folder.OwnFolder):
     def second_phase(self) -> int | None:
         """Return the step at which phase two starts; None where it would bring nothing.
 
-        It brings T and mixed images (Section III-E). A baseline without T has one phase.
+        It brings T and mixed images (Section III-E). A baseline without T has one phase; in U-Net
+        GAN, which mixes from the first step on, phase_two ends a warm-up.
         """
         return self.phase_two if self.policy or self.mix != "off" else None
 

@@ -11,6 +11,7 @@ import ast
 import base64
 import functools
 import io
+import os
 import re
 import sys
 from pathlib import Path
@@ -162,6 +163,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("notebooks", nargs="*", type=Path)
     arguments = parser.parse_args()
+    os.environ.pop("HAGAN_DPI", None)  # committed pictures have 80 dots per inch
     paths = arguments.notebooks or [
         *sorted(NOTEBOOKS.glob("*.ipynb")),
         *sorted(NOTEBOOKS.glob("solutions/*.ipynb")),

@@ -195,6 +195,9 @@ def test_compared_runs_are_named_by_what_differs():
     called = ["hagan", "sagan with T", "base with T", "ddpm"]
     assert names == [f"{name}, {seed}" for name, seed in zip(called, seeds, strict=True)]
     assert common == "z_dim=1000, batch_size=2, 2,000 steps"
+    made = [Experiment.make("hagan", "acdc", augment=""), Experiment.make("wgan", "acdc")]
+    names, common = models.names_side_by_side(made)
+    assert names == ["hagan, augment=", "wgan"] and common == "800 steps, seed 0"
 
 
 def test_too_few_images_are_refused_before_the_training(tmp_path):

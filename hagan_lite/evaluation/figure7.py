@@ -28,8 +28,9 @@ def label_shifts(
     """Return the labels of random masks over the maps of `images` fakes, on the CPU.
 
     Maps are read as `saliency`. Each map serves n = masks // images masks, so that there are
-    n * images labels. G needs attention, and no features of real images
-    (skip="instance").
+    n * images labels. G needs attention, and no features of real images (skip="instance").
+
+    Masks of large images are large blocks: the heap that was kept is given back before.
     """
     rng = torch.Generator().manual_seed(seed)
     z = model_of(e).latent(images, e, rng).to(device_of(G))

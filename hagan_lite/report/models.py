@@ -39,6 +39,8 @@ def names_side_by_side(experiments: list[Experiment]) -> tuple[list[str], str]:
     for e in experiments:
         own = e.changes | dict(steps=e.steps, seed=e.seed)
         own.pop("size", None)  # runs on the same images have one size
+        if len({other.preset for other in experiments}) > 1:
+            own = dict(preset=e.preset) | own
         name = e.model
         if WITH_T.items() <= own.items():
             rivals = {model: rival for rival, (model, _) in FAIR_RIVALS.items()}
@@ -50,7 +52,8 @@ def names_side_by_side(experiments: list[Experiment]) -> tuple[list[str], str]:
         field: value
         for own in changes
         for field, value in own.items()
-        if all(
+        if sum(other.get(field) == value for other in changes) >= min(2, len(changes))
+        and all(
             other.get(field) == value or field in e.REFUSED
             for e, other in zip(experiments, changes, strict=True)
         )

@@ -41,12 +41,15 @@ def release_heap() -> None:
     them, the heap grows instead, to several times what is in use.
     """
     if libc := _glibc():
-        libc.mallopt(_M_MMAP_MAX, 65536)  # both are glibc's own
-        libc.mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
+        libc.mallopt(_M_MMAP_MAX, 65536)  # glibc's own
+        # Thresholds that were set once no longer grow by themselves, as glibc's do, up to 32 MiB.
+        # With these most tensors stay in the heap, and what is larger is mapped and given back.
+        libc.mallopt(_M_MMAP_THRESHOLD, 8 * 2**20)
+        libc.mallopt(_M_TRIM_THRESHOLD, 16 * 2**20)
         libc.malloc_trim(0)
 
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # malloc.h
 
 
 def _glibc() -> ctypes.CDLL | None:
