@@ -96,3 +96,21 @@ def test_the_upsampled_map_keeps_its_place_and_is_detached():
     assert up.shape == (1, 1, 64, 64)
     assert not up.requires_grad
     assert divmod(int(up.argmax()), 64) in {(8, 40), (8, 41), (9, 40), (9, 41)}
+
+
+def test_boxes_are_cutmixs(rng):
+    """The side is sqrt(v) of the image's, v uniform; the centre is anywhere in the image."""
+    M = box_masks(20_000, 32, rng)
+    half = torch.rand(20_000, 1, generator=rng).sqrt() / 2
+    centre = torch.rand(20_000, 2, generator=rng)
+    box = ((centre + half).clamp(max=1) - (centre - half).clamp(min=0)).prod(1)
+    spreads = [(share - 0.5).square().mean() for share in (M.mean((1, 2, 3)), box)]
+    assert abs(spreads[0] - spreads[1]) < 0.003  # inverted or not
+    assert (M.mT != M).flatten(1).any(1).float().mean() > 0.9  # not on the diagonal alone
+
+
+def test_the_upsampled_map_is_bilinear():
+    A = torch.zeros(1, 32, 32)
+    A[0, 4, 20] = 1
+    up = to_image_size(A, 64)
+    assert up.max() == 0.75**2 and up.sum() == 4

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from hagan_lite import datasets
-from hagan_lite.evaluation.audit import audit, audit_by_folds
+from hagan_lite.evaluation.audit import Audit, audit, audit_by_folds
 
 
 def cloud(n, seed=0, d=8):
@@ -146,3 +146,13 @@ def test_samples_that_are_no_numbers_are_never_cleared(broken):
         audit(cloud(100), samples, cloud(50, 2))
     with pytest.raises(ValueError, match="NaN or an infinity"):
         audit_by_folds(cloud(100), samples, np.arange(100) % 10)
+
+
+@pytest.mark.parametrize(
+    ("p", "power", "said"),
+    [(0.009, 0.5, "suspicious"), (0.011, 0.81, "no sign"), (0.011, 0.79, "cannot tell")],
+)
+def test_the_verdict_changes_at_one_percent_and_at_a_power_of_eight_tenths(p, power, said):
+    distances = np.ones(9)
+    found = Audit(distances, distances, distances.astype(int), p / 2, 1.0, 0.5, power)
+    assert found.p == p and found.verdict.startswith(said)

@@ -70,3 +70,21 @@ def test_a_shift_frames_no_image_unless_asked(rng):
     assert torch.equal(flips_and_shifts(x, rng), x)
     framed = flips_and_shifts(x, rng, border="black")
     assert (framed == -1).any((1, 2, 3)).float().mean() > 0.8
+
+
+def test_brightness_and_contrast_use_all_of_their_range():
+    T = draw(5_000, 64, AUGMENTATIONS, torch.Generator().manual_seed(0))
+    for drawn, low, high in ((T.brightness, -0.5, 0.5), (T.contrast, 0.5, 1.5)):
+        assert low <= drawn.min() < low + 0.01 and high - 0.01 < drawn.max() <= high
+
+
+def test_contrast_is_about_each_images_own_mean():
+    x = torch.stack([torch.full((1, 2, 2), value) for value in (-0.5, 0.25)])
+    assert torch.equal(Augmentation(None, None, torch.tensor([0.5, 1.5]))(x), x)
+
+
+def test_real_images_are_shifted_by_up_to_a_sixteenth(rng):
+    x = torch.full((256, 1, 32, 32), -1.0)
+    x[:, :, 16, 16] = 1
+    rows = flips_and_shifts(x, rng).amax((1, 3)).argmax(1)
+    assert (rows.min(), rows.max()) == (14, 18)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import CPU, Watch, real, without_times
 
-from hagan_lite import datasets, runs, train
+from hagan_lite import attnmix, datasets, losses, runs, train
 from hagan_lite.baselines import infogan, unetgan, wgan
 from hagan_lite.config import MODELS, Experiment, choices_of
 from hagan_lite.datasets import pixels
@@ -311,3 +311,44 @@ def test_a_model_is_added_by_adding_a_file(tmp_path):
     (copy / "baselines" / "rgan.py").write_text(example)
     done = forked.run("-c", TRAINS_RGAN, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_u_net_gans_encoder_calls_a_mixed_image_fake_and_its_decoder_knows_each_pixel(monkeypatch):
+    masks, asked, d_loss, mixed = [], [], losses.d_loss, attnmix.mix
+    trained = model_of(e := helpers.tiny("unetgan", phase_two=2))(e, CPU)
+
+    def noted(score, target, kind):
+        asked.append(target)
+        return d_loss(score, target, kind)
+
+    monkeypatch.setattr(attnmix, "mix", lambda x, fake, M: masks.append(M) or mixed(x, fake, M))
+    monkeypatch.setattr(losses, "d_loss", noted)
+    trained.step(real(), 4)  # the warm-up is over
+    *labels, pixels = asked[:6]
+    assert labels == [1, 0, 1, 0, 0] and torch.equal(pixels, masks[0])
+
+
+def test_u_net_gans_warm_up_ends():
+    e = helpers.tiny("unetgan", phase_two=4, flips=False)
+    one, other = (model_of(e)(e, CPU).step(real(), t)["d"] for t in (4, 11))
+    assert one == other  # the same networks and draws
+
+
+def test_the_penalty_is_taken_between_real_and_fake():
+    trained = model_of(e := helpers.tiny("wgan", lipschitz="penalty"))(e, CPU)
+    seen = []
+    trained.D = lambda u: seen.append(u.detach()) or u.flatten(1).square().sum(1)
+    x = real()
+    trained._penalty(x, torch.full_like(x, 2.0))
+    share = (seen[0] - x) / (2 - x)
+    assert 0 < share.amin() < share.amax() < 1 and share.flatten(1).std(1).max() < 1e-4
+
+
+def test_diffusion_learns_at_every_level_of_noise(monkeypatch):
+    trained, levels = model_of(e := helpers.tiny("ddpm", batch_size=64))(e, CPU), []
+    monkeypatch.setattr(trained, "descend", lambda *_: None)
+    trained._G = lambda noisy, s: levels.append(s) or torch.zeros_like(noisy)
+    for t in range(4):
+        trained.step(real(64), t)
+    quarters = torch.cat(levels).div(250).floor().long().bincount()
+    assert len(quarters) == 4 and quarters.min() > 32  # of 64 on average

@@ -503,3 +503,56 @@ def test_the_same_seed_on_other_threads_or_with_another_end_is_another_run_and_r
     assert len(claims.by_name([one, evaluated_again], "cpu")["base"]) == 1
     elsewhere = one | dict(metrics=one["metrics"] | dict(fd=210))
     assert len(claims.by_name([one, elsewhere], "cpu")["base"]) == 2
+
+
+def test_a_comparison_says_whether_both_sides_have_t():
+    records = runs_of(FULL, 200, 201) + runs_of("base", 300, 301) + runs_of("base with T", 300, 301)
+    judged = decide(records, better=dict(row=FULL, than=["base", "base with T"]))
+    assert [comparison.both_with_t for comparison in judged.comparisons] == [False, True]
+
+
+def test_steadier_is_two_sided():
+    """Variances of 2500 and 10000: F(2, 2) is above 4 in one case of five, on either side."""
+    records = runs_of("+ reverse skip", 150, 200, 250)
+    records += runs_of("+ AttnMix generator", 100, 200, 300)
+    test = dict(row="+ reverse skip", than="+ AttnMix generator")
+    assert decide(records, steadier=test).comparisons[0].p == pytest.approx(2 / 5)
+
+
+def test_sooner_is_below_the_others_last_score_not_its_best():
+    mine, other = dict(step=[400, 800], fd=[240.0, 230.0]), dict(step=[400, 800], fd=[200.0, 250.0])
+    records = runs_of("+ reverse skip", *[230] * 3, curve=mine)
+    records += runs_of("+ AttnMix generator", *[250] * 3, curve=other)
+    test = dict(row="+ reverse skip", than="+ AttnMix generator")
+    assert decide(records, sooner=test).verdict == verdicts.HELD
+
+
+def test_growths_are_told_apart_by_the_spread_of_means_at_each_size():
+    """Standard deviations of 1 and 2, three runs each: 2 (1/3) + 2 (4/3), with 4 degrees each."""
+    records = at_both_sizes("dcgan", (200, 201, 202), (221, 223, 225))
+    records += at_both_sizes("wgan", (100, 101, 102), (120, 122, 124))
+    (growth,) = decide(records, loses_more=LOSES | dict(of=["dcgan", "wgan"])).comparisons
+    small, large = 2 / 3, 8 / 3
+    freedom = (small + large) ** 2 / (small**2 / 4 + large**2 / 4)
+    expected = 2 * scipy.stats.t.sf(1 / (small + large) ** 0.5, freedom)
+    assert growth.effect == 1 and growth.p == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("fd", "verdict"), [(39, verdicts.HELD), (40, verdicts.NOT)])
+def test_as_near_as_real_is_judged_at_the_floors_n_and_two_deviations(fd, verdict):
+    """At the floor's n FD is 5 higher; the floor is 40 and a deviation 2."""
+    assert decide(runs_of(FULL, fd), as_near_as_real=dict(row=FULL)).verdict == verdict
+
+
+def test_runs_that_differ_by_half_a_percent_are_two():
+    (one,) = runs_of("base", 200)
+    other = one | dict(metrics=one["metrics"] | dict(fd=201.0))
+    assert len(claims.by_name([one, other], "cpu")["base"]) == 2
+
+
+@pytest.mark.parametrize("other", [dict(resize="another"), dict(n_fake=8), dict(n_real=8)])
+def test_runs_that_were_measured_otherwise_never_get_into_a_mean(other):
+    mine = runs_of("base", 200, 210, 205)
+    others = [r | dict(metrics=r["metrics"] | other) for r in runs_of("base", 1, 2)]
+    of_base = claims.by_name(mine + others, "cpu")["base"]
+    assert [runs.distance_of(r) for r in of_base] == [200, 210, 205]

@@ -253,3 +253,33 @@ def test_a_d_that_has_learnt_its_images_by_heart_is_told(monkeypatch):
     judged = generalization.judged(D.image, known, others, others)
     expected = dict(training=1.0, heldout=0.0, generated=0.0, auc=1.0, image=0.5)
     assert judged == expected
+
+
+def test_scores_against_held_out_images_are_against_those(monkeypatch, tmp_path):
+    images = datasets.load("mni152", 32)
+    done = train.train(tiny(heldout=0.3), tmp_path / "run", images)
+    monkeypatch.setattr(metrics, "evaluate", lambda real, fake, *_: dict(real=real, fake=fake))
+    found = evaluation.on_heldout(done, images)["metrics"]
+    _, held = images.split(0.3)
+    assert np.array_equal(found["real"], images.images[held])
+    assert len(found["fake"]) == len(held)
+
+
+def test_each_step_is_judged_by_its_own_networks(tmp_path):
+    e, images = tiny(heldout=0.3), datasets.load("mni152", 32)
+    done = train.train(e, tmp_path / "run", images, history=True)
+    over = evaluation.over_training(done, images)
+    training, held = (images.images[part] for part in images.split(0.3))
+    D, G = runs.load_discriminator(done, step=5), runs.load_generator(done, step=5)
+    first = generalization.judged(D.image, training, held, runs.generate(G, e, len(held)))
+    assert {kind: over[kind][0] for kind in first} == first
+
+
+def test_a_run_is_scored_against_its_training_images_alone(monkeypatch):
+    monkeypatch.setattr(metrics, "evaluate", lambda real, *_: dict(real=real))
+    monkeypatch.setattr("hagan_lite.evaluation.evaluate._audited", lambda *_: "not audited")
+    images = datasets.load("mni152", 32)
+    fake, how = images.images[:4], dict(device="cpu", heldout=0.3, n_train=20)
+    found = evaluation.of_images(images, fake, "efficientnet-lite0", **how)
+    training, _ = images.split(0.3, 20)
+    assert np.array_equal(found.metrics["real"], images.images[training])

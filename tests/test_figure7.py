@@ -4,8 +4,10 @@ import torch
 
 from hagan_lite import runs
 from hagan_lite.attnmix import Labels
+from hagan_lite.config import Experiment
 from hagan_lite.evaluation import figure7
 from hagan_lite.lessons.pretrained import load_pretrained
+from hagan_lite.paper import EXAMPLES
 
 
 def test_shifts_belong_to_masks_of_every_area_and_to_the_map_that_is_asked_for():
@@ -56,3 +58,31 @@ def test_a_run_whose_labels_no_attention_moves_has_no_chance(monkeypatch, smoke_
         runs, "experiment_of", lambda run: type(e).make(preset="smoke", mix="cutmix")
     )
     assert figure7.chances(smoke_run, "cpu") == {}
+
+
+def test_a_label_that_moves_either_way_counts():
+    areas = torch.linspace(0, 1, 1001)
+    assert figure7.chance_of_the_papers_shifts(Labels(areas, areas, areas - 0.1)) == 0
+
+
+def test_only_masks_of_the_figures_areas_count():
+    areas = torch.linspace(0, 1, 1001)
+    of_figure = [(areas - area).abs() <= 0.05 for area, _ in EXAMPLES.values()]
+    moved = torch.where(torch.stack(of_figure).any(0), areas, areas + 0.1)
+    assert figure7.chance_of_the_papers_shifts(Labels(areas, areas, moved)) == 1
+
+
+class TwoMaps(torch.nn.Linear):
+    """Stand in for a generator: its first map is flat, its second one a corner."""
+
+    def with_saliency(self, z, saliency):
+        maps = torch.ones(2, 8, 8)
+        maps[1] = torch.eye(64)[0].view(8, 8)
+        return z, maps
+
+
+def test_each_images_own_map_moves_its_labels():
+    e = Experiment.make(preset="smoke")
+    labels = figure7.label_shifts(TwoMaps(1, 1), e, "output", images=2, masks=100)
+    of_flat, of_corner = (labels.lam - labels.lambda_0).abs().split(50)
+    assert of_flat.max() < 1e-5 and of_corner.median() > 0.05

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from hagan_lite import losses
+from hagan_lite.config import Experiment
 from hagan_lite.discriminator import Judgement
 
 KINDS = ("ls", "ns", "hinge")
@@ -48,19 +49,6 @@ def test_consistency_is_zero_for_a_D_that_says_the_same_to_everything():
     assert losses.pixel_consistency(same, same, same, M).item() == pytest.approx(0, abs=1e-12)
 
 
-def test_consistency_by_hand():
-    real, fake, mixed = (
-        judgement((1.0, 1.0), 1.0),
-        judgement((0.0, 0.0), 0.0),
-        judgement((0.5, 0.5), 0.5),
-    )
-    lam = torch.tensor([0.5, 0.8])
-    assert losses.image_consistency(mixed, real, fake, lam).item() == pytest.approx(0.09 / 2)
-    M = torch.zeros(2, 1, 16, 16)
-    M[:, :, :4] = 1
-    assert losses.pixel_consistency(mixed, real, fake, M).item() == pytest.approx(0.25)
-
-
 def test_the_gradient_flows_through_the_consistency_target():
     real, fake, mixed = judgement((1.0, 1.0)), judgement((0.0, 0.0)), judgement((0.5, 0.5))
     real.image.requires_grad_()
@@ -97,3 +85,41 @@ def test_feature_nce_prefers_the_images_own_parts():
 def test_a_loss_that_does_not_exist_is_named():
     with pytest.raises(ValueError, match="bce.*ls, ns or hinge"):
         losses.d_loss(torch.zeros(2), 1.0, "bce")
+
+
+def test_consistency_by_hand():
+    real, fake, mixed = (judgement((s, s), s) for s in (1.0, 0.0, 0.8))
+    lam = torch.tensor([0.5, 0.8])
+    assert losses.image_consistency(mixed, real, fake, lam).item() == pytest.approx(0.09 / 2)
+    M = torch.zeros(2, 1, 16, 16)
+    M[:, :, :4] = 1  # a quarter is real
+    by_hand = (0.04 + 3 * 0.64) / 4
+    assert losses.pixel_consistency(mixed, real, fake, M).item() == pytest.approx(by_hand)
+
+
+def test_equations_7_and_8_by_hand():
+    """A quarter of the mixed images is real; every weight is another number."""
+    e = Experiment.make(beta=0.1, beta1=2.0, beta2=3.0, mixed_weight=0.5)
+    real, fake, mixed = (judgement((s, s), s) for s in (1.0, 0.5, 0.75))
+    M = torch.zeros(2, 1, 16, 16)
+    M[:, :, :4] = 1
+    given = losses.MixedJudgement(mixed, M.mean((1, 2, 3)), M)
+    found = losses.discriminator_loss(real, fake, given, e, ramp=0.5)
+    image = 0 + 0.5**2 + 0.5 * 0.5**2
+    pixel = 0 + 0.5**2 + 0.5 * (0.25**2 + 3 * 0.75**2) / 4
+    consistency = (0.75 - 0.625) ** 2 + 0.25**2
+    total = image + 2 * pixel + 3 * 0.5 * consistency
+    assert list(map(float, found)) == pytest.approx([total, image, pixel, consistency])
+    found = losses.generator_loss(fake, e)
+    assert list(map(float, found)) == pytest.approx([0.25 + 0.1 * 0.25, 0.25, 0.25])
+
+
+def test_the_feature_terms_are_means_over_levels():
+    """Every level is 1 away in L2; for InfoNCE, cosines of 1 and 0 are divided by 0.1."""
+    ones, zeros = ([torch.full((2, 4, s, s), v) for s in (8, 4)] for v in (1.0, 0.0))
+    real, fake, mixed = (Judgement(torch.zeros(2), None, f) for f in (zeros, zeros, ones))
+    assert losses.feature_l2(mixed, real, fake, torch.zeros(2, 1, 16, 16)).item() == 1
+    axis = torch.eye(4)[:, :, None, None]  # four unit vectors: two reals, then two fakes
+    real, fake = (Judgement(torch.zeros(2), None, [part] * 2) for part in (axis[:2], axis[2:]))
+    found = losses.feature_nce(real, real, fake, torch.ones(2))
+    assert found.item() == pytest.approx(math.log(1 + 3 * math.exp(-10)), rel=1e-3)

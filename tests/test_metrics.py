@@ -148,3 +148,52 @@ def test_the_one_quantisation():
     assert pixels.to_uint8(x).tolist() == [0, 0, 128, 255, 255]
     every = np.arange(256, dtype=np.uint8)
     assert np.array_equal(pixels.to_uint8(torch.from_numpy(pixels.to_tensor_range(every))), every)
+
+
+def flat(images, name, device):
+    """Stand in for a network's features."""
+    return torch.from_numpy(images).flatten(1).double()
+
+
+def test_at_the_floors_n_is_the_mean_over_subsets_without_repeats(monkeypatch):
+    monkeypatch.setattr(metrics, "features", flat)
+    pairs, distance = [], metrics.frechet_distance
+
+    def noted(a, b):
+        pairs.append((b, distance(a, b)))
+        return pairs[-1][1]
+
+    monkeypatch.setattr(metrics, "frechet_distance", noted)
+    real, fake = np.random.default_rng(0).integers(0, 256, (2, 40, 1, 2, 2), np.uint8)
+    score = metrics.evaluate(real, fake, extractor="efficientnet-lite0")
+    subsets, distances = zip(*pairs[: metrics.SUBSETS], strict=True)
+    assert score["fd_at_floor_n"] == pytest.approx(np.mean(distances))
+    assert score["fd_at_floor_n_sd"] == pytest.approx(np.std(distances, ddof=1))
+    assert all(len(subset.unique(dim=0)) == score["n_floor"] == 20 for subset in subsets)
+
+
+def test_samples_that_are_all_alike_are_precise_and_recall_little(monkeypatch):
+    monkeypatch.setattr(metrics, "features", flat)
+    rng = np.random.default_rng(0)
+    real = rng.integers(0, 256, (60, 1, 2, 2), np.uint8)
+    fake = real[:1] // 2 + 64 + rng.integers(0, 4, (60, 1, 2, 2), np.uint8)
+    score = metrics.evaluate(real, fake, extractor="efficientnet-lite0")
+    assert score["precision"] > 0.9 and score["recall"] < 0.2
+
+
+def test_halves_for_the_floor_are_random(monkeypatch):
+    """Images of one volume lie side by side: halves by place would be two kinds."""
+    monkeypatch.setattr(metrics, "features", flat)
+    real = np.random.default_rng(0).integers(0, 100, (60, 1, 2, 2), np.uint8)
+    real[30:] += 150
+    score = metrics.evaluate(real, real, extractor="efficientnet-lite0")
+    assert score["floor"] < 150**2
+
+
+def test_kids_error_is_that_of_a_mean_over_subsets():
+    def se(subsets):
+        a = torch.randn(200, 16, generator=torch.Generator().manual_seed(0)).double()
+        b = torch.randn(200, 16, generator=torch.Generator().manual_seed(1)).double()
+        return metrics.kid(a, b, subsets=subsets)[1]
+
+    assert se(400) == pytest.approx(se(100) / 2, rel=0.3)

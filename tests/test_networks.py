@@ -243,3 +243,34 @@ def test_a_wrong_shape_or_type_is_refused_in_tests():
 def test_a_map_that_does_not_exist_is_named():
     with pytest.raises(ValueError, match="recieved.*output or received"):
         Generator(width=8).with_saliency(torch.zeros(1, 100), saliency="recieved")
+
+
+def test_each_level_of_the_skip_has_its_own_gate():
+    G, D, seen = Generator(width=8).eval(), Discriminator(width=8), []
+    G.update_skip(D(torch.randn(4, 1, 64, 64)).features)
+    G.blocks[1].register_forward_pre_hook(lambda block, h: seen.append(h[0].clone()))
+    with torch.no_grad():
+        for gate in (0.0, 0.5):
+            G.skip_gate[0] = gate
+            G(torch.ones(1, 100))
+    torch.testing.assert_close(seen[1] - seen[0], 0.5 * G.skip_mean_0[None])
+
+
+def test_one_batch_moves_the_running_mean_by_its_momentum():
+    G, D = Generator(width=8), Discriminator(width=8)
+    features = D(torch.randn(4, 1, 64, 64)).features
+    G.update_skip(features, 0.1)
+    torch.testing.assert_close(G.skip_mean_3, 0.1 * features[0].mean(0).detach())
+
+
+def test_the_image_branchs_slope_below_zero_is_a_tenth():
+    branch, seen = Discriminator(width=8).image, []
+    branch.blocks[0][0].register_forward_hook(lambda conv, x, out: seen.append(out.clone()))
+    _, features = branch(torch.randn(1, 1, 64, 64))
+    assert torch.equal(features[0], torch.maximum(seen[0], 0.1 * seen[0]))
+
+
+def test_pixel_scores_are_unbounded():
+    D = Discriminator(width=8)
+    D.pixel[-1].bias.data.fill_(3.0)
+    assert D(torch.zeros(1, 1, 64, 64)).pixel.min() > 2

@@ -1,6 +1,7 @@
 import copy
 import functools
 import json
+import math
 
 import nbformat
 import numpy as np
@@ -407,3 +408,11 @@ def test_the_committed_lessons_show_the_records_as_they_are():
             if "data" in o
         ]
         assert any(tables.markdown(table) in text for text in shown), lesson
+
+
+def test_rank_agreements_interval_is_bonett_and_wrights():
+    paper, ours = pd.Series([1.0, 2, 3, 4, 5, 6, 7]), pd.Series([2.0, 1, 4, 3, 7, 5, 6])
+    found = claims_measured.rank_agreement(paper, ours)
+    half = 1.96 * math.sqrt((1 + found["rho"] ** 2 / 2) / (7 - 3))
+    ends = [math.atanh(found[end]) for end in ("low", "high")]
+    assert ends == pytest.approx([math.atanh(found["rho"]) + s * half for s in (-1, 1)])

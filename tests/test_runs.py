@@ -1,10 +1,14 @@
+import json
+
 import numpy as np
 import pytest
 import torch
+from helpers import tiny
 from PIL import Image
 
 from hagan_lite import datasets, runs, train
 from hagan_lite.config import Experiment
+from hagan_lite.runs import sampling
 
 
 def test_the_same_seed_gives_the_same_images(smoke_run):
@@ -93,3 +97,33 @@ def test_sample_grids_are_pictures(smoke_run):
 def test_a_log_cut_off_in_mid_line_is_read_up_to_there(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
     assert [line["step"] for line in runs.read_log(tmp_path)] == [1, 2]
+
+
+def test_a_grid_is_read_row_by_row(tmp_path):
+    images = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1) * np.ones((1, 1, 8, 8), np.uint8)
+    with Image.open(runs.save_grid(tmp_path / "grid.png", images)) as grid:
+        assert np.asarray(grid)[::8, ::8].tolist() == [[0, 1], [2, 3]]
+
+
+def test_an_instance_run_draws_from_training_images_alone(monkeypatch, tmp_path):
+    e, images = tiny(skip="instance", heldout=0.3, steps=2), datasets.load("mni152", 32)
+    run = train.train(e, tmp_path / "run", images)
+    given = []
+    drawer = sampling.feature_drawer
+    monkeypatch.setattr(sampling, "feature_drawer", lambda D, x: given.append(x) or drawer(D, x))
+    runs.sample(run, 2, dataset=images)
+    training, _ = images.split(0.3)
+    assert torch.equal(given[0].cpu(), torch.from_numpy(images.images[training]))
+
+
+def test_pictures_are_taken_after_every_tenth_of_the_steps():
+    assert runs.pictured_steps(Experiment.make(steps=100)) == list(range(10, 101, 10))
+    assert runs.pictured_steps(Experiment.make(steps=12)) == [5, 10, 12]
+
+
+def test_minutes_are_those_of_the_log(tmp_path):
+    images = datasets.load("mni152", 32)
+    run = train.train(tiny(steps=2), tmp_path / "run", images)
+    last = json.dumps(runs.read_log(run)[-1] | dict(seconds=150.0))
+    (run / "log.jsonl").write_text(last)
+    assert runs.make_record(run, {})["minutes"] == 2.5

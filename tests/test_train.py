@@ -1,4 +1,5 @@
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -10,8 +11,11 @@ import torch
 from helpers import CPU, TINY, Watch, real, stop_at, tiny, without_times
 
 from hagan_lite import augment, datasets, runs, train
+from hagan_lite.attnmix import mix
 from hagan_lite.config import Experiment
+from hagan_lite.datasets import pixels
 from hagan_lite.datasets.batches import batch_indices
+from hagan_lite.generator import row_entropy
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import model_of
 from hagan_lite.runs.folder import QUANTILES
@@ -281,15 +285,6 @@ def test_drawing_pictures_leaves_the_training_alone():
     assert all(torch.equal(v, before[k]) for k, v in model.D.state_dict().items())
 
 
-def test_the_averaged_generator_lags_behind():
-    model = Hagan(tiny(ema=0.5), CPU)
-    start = model.ema.to_image[0].weight.clone()
-    model.step(real(), 0)
-    torch.testing.assert_close(
-        model.ema.to_image[0].weight, (start + model.G.to_image[0].weight) / 2
-    )
-
-
 def test_the_step_never_waits_for_the_device():
     model, x = Hagan(tiny(), CPU), real()
     with Watch() as watch:
@@ -340,3 +335,118 @@ def test_experiment_json_names_no_path(tmp_path):
     run = train.train(tiny(dataset=str(folder)), None)
     assert "smith" not in (run / "experiment.json").read_text() + run.name
     assert json.loads((run / "experiment.json").read_text())["data"]["name"] == "folder"
+
+
+def test_the_ramp_ends_at_the_full_weight():
+    model = Hagan(tiny(phase_two=2, ramp=4), CPU)
+    assert [model.ramp_at(t) for t in (2, 5, 11)] == [0.25, 1, 1]
+
+
+def test_map_snapshot_and_mixed_image_agree_on_what_is_real(monkeypatch):
+    """T is drawn for the real images, for the fakes, and for G's update."""
+    shifts = [torch.tensor([[5 * i, -3 * i]] * 4) for i in range(3)]
+    drawn = [augment.Augmentation(shift, None, None) for shift in shifts]
+    seen, judged = [], []
+    for draws in ([drawn[0]] * 3, drawn):
+        rest = iter(draws)
+        monkeypatch.setattr(augment, "draw", lambda *_, rest=rest: next(rest))
+        model = Hagan(tiny(phase_two=0), CPU)
+        model.D.image.register_forward_pre_hook(lambda branch, x: judged.append(x[0].detach()))
+        logs = model.step(real(), 0)
+        seen.append(model.mixed)
+    still, moved = seen
+    assert torch.equal(moved.real, real()) and torch.equal(still.mask, moved.mask)
+    assert torch.equal(moved.fake, drawn[1](still.fake))
+    assert torch.equal(moved.saliency, drawn[1].move(still.saliency))
+    assert torch.equal(judged[2][-4:], mix(moved.real, moved.fake, moved.mask))
+    assert torch.equal(logs["shift"], moved.lam - moved.lambda_0)
+
+
+def test_in_phase_one_d_and_g_see_images_without_T(monkeypatch):
+    policies, draw = [], augment.draw
+
+    def noted(n, size, policy, *rest):
+        policies.append(policy)
+        return draw(n, size, policy, *rest)
+
+    monkeypatch.setattr(augment, "draw", noted)
+    model = Hagan(tiny(phase_two=6), CPU)
+    for t in (5, 6):
+        model.step(real(), t)
+    assert policies == [()] * 3 + [model.e.policy] * 3
+
+
+def test_the_skip_is_fed_with_real_images_and_the_log_knows_them_from_fakes():
+    """D judges real images first, in both phases; G stands still, so that D learns them."""
+    model = Hagan(tiny(phase_two=8, lr_g=0.0), CPU)
+    fed, judged = [], []
+    model.G.update_skip = lambda features, momentum: fed.append(features[-1])
+    model.D.image.register_forward_hook(lambda branch, x, out: judged.append(out[1][-1]))
+    logs = [model.step(real(), t) for t in range(12)]
+    assert all(torch.equal(a, b[:4]) for a, b in zip(fed, judged[::2], strict=True))
+    assert logs[7]["d_real"] > logs[7]["d_fake"] + 0.1
+
+
+def test_the_averaged_generator_lags_behind():
+    model = Hagan(tiny(ema=0.75), CPU)
+    start = model.ema.to_image[0].weight.clone()
+    model.step(real(), 0)
+    torch.testing.assert_close(
+        model.ema.to_image[0].weight, 0.75 * start + 0.25 * model.G.to_image[0].weight
+    )
+
+
+def test_the_averaged_generator_has_the_skips_means():
+    model = Hagan(tiny(), CPU)
+    model.step(real(), 0)
+    averaged = model.averaged()
+    assert model.G.skip_mean_0.abs().sum() > 0
+    assert torch.equal(averaged.skip_mean_0, model.G.skip_mean_0)
+
+
+def test_each_network_has_its_own_rate():
+    model = Hagan(tiny(lr_g=1e-4, lr_d=3e-4, adam_beta1=0.2, adam_beta2=0.7), CPU)
+    groups = [optimiser.param_groups[0] for optimiser in (model.opt_g, model.opt_d)]
+    assert [(g["lr"], g["betas"]) for g in groups] == [(1e-4, (0.2, 0.7)), (3e-4, (0.2, 0.7))]
+
+
+def test_a_training_sees_no_image_that_is_held_out(monkeypatch, tmp_path):
+    seen, step = set(), Hagan.step
+
+    def noted(self, x, t):
+        seen.update(image.tobytes() for image in pixels.to_uint8(x))
+        return step(self, x, t)
+
+    monkeypatch.setattr(Hagan, "step", noted)
+    images = datasets.load("mni152", 32)
+    train.train(tiny(heldout=0.3, n_train=20), tmp_path / "run", images)
+    training, _ = images.split(0.3, 20)
+    assert seen == {image.tobytes() for image in images.images[training]}
+
+
+def test_another_seed_takes_the_images_in_another_order(monkeypatch, tmp_path):
+    first, step = [], Hagan.step
+
+    def noted(self, x, t):
+        first.append(x)
+        return step(self, x, t)
+
+    monkeypatch.setattr(Hagan, "step", noted)
+    for seed in (0, 1):
+        train.train(tiny(seed=seed, steps=1), tmp_path / f"{seed}", datasets.load("mni152", 32))
+    assert not torch.equal(*first)
+
+
+@pytest.mark.parametrize("loss", [2e4, -2e4, math.nan])
+def test_a_loss_that_explodes_in_either_direction_stops_the_run(tmp_path, loss):
+    train._check(dict(step=1, d=9e3, g=-9e3), tmp_path)
+    with pytest.raises(train.Diverged, match="loss g"):
+        train._check(dict(step=1, d=1.0, g=loss), tmp_path)
+
+
+def test_the_logged_entropy_is_the_last_layers():
+    model = Hagan(tiny(size=64), CPU)
+    model.step(real(size=64), 0)
+    matrices = model.G.attention_matrices(*model.for_entropy)
+    assert set(matrices) == {16, 32}
+    assert torch.equal(model.gates()["entropy"], row_entropy(matrices[32]))
