@@ -527,12 +527,13 @@ def test_sooner_is_below_the_others_last_score_not_its_best():
     assert decide(records, sooner=test).verdict == verdicts.HELD
 
 
-def test_growths_are_told_apart_by_the_spread_of_means_at_each_size():
-    """Standard deviations of 1 and 2, three runs each: 2 (1/3) + 2 (4/3), with 4 degrees each."""
-    records = at_both_sizes("dcgan", (200, 201, 202), (221, 223, 225))
-    records += at_both_sizes("wgan", (100, 101, 102), (120, 122, 124))
+@pytest.mark.parametrize("at_256", [(221, 222, 223, 120, 121, 122), (221, 223, 225, 120, 122, 124)])
+def test_growths_are_told_apart_by_the_spread_of_means_at_each_size(at_256):
+    """Three runs each, standard deviations of 1 at 64, of 1 or 2 at 256; 4 degrees at each size."""
+    records = at_both_sizes("dcgan", (200, 201, 202), at_256[:3])
+    records += at_both_sizes("wgan", (100, 101, 102), at_256[3:])
     (growth,) = decide(records, loses_more=LOSES | dict(of=["dcgan", "wgan"])).comparisons
-    small, large = 2 / 3, 8 / 3
+    small, large = 2 / 3, 2 / 3 * (at_256[1] - at_256[0]) ** 2
     freedom = (small + large) ** 2 / (small**2 / 4 + large**2 / 4)
     expected = 2 * scipy.stats.t.sf(1 / (small + large) ** 0.5, freedom)
     assert growth.effect == 1 and growth.p == pytest.approx(expected)

@@ -293,15 +293,17 @@ def _error_of_growths(records: RecordsByRow, groups: list[Records]) -> tuple[flo
     `groups` are the four lists of runs whose means are added and subtracted. The degrees of freedom
     are Welch and Satterthwaite's. Both are 0 where a group's spread is unknown.
     """
-    variances: dict[tuple[float, int], float] = {}  # groups of one size share their pooled spread
+    variances: dict[int, float] = {}  # by size: groups of one size share their pooled spread
+    degrees: dict[int, float] = {}
     for runs in groups:
         sd, freedom = spread(records, runs[0])
         if not freedom:
             return 0.0, 0.0
-        pooled = variances.get((sd, freedom), 0.0)
-        variances[sd, freedom] = pooled + sd**2 / len(runs)
+        size = runs[0]["experiment"]["size"]
+        degrees[size] = freedom
+        variances[size] = variances.get(size, 0.0) + sd**2 / len(runs)
     total = sum(variances.values())
-    terms = [variance**2 / freedom for (_, freedom), variance in variances.items()]
+    terms = [variance**2 / degrees[size] for size, variance in variances.items()]
     return math.sqrt(total), total**2 / sum(terms)
 
 
