@@ -58,8 +58,8 @@ def forest_rows(budgets: list[Budget]) -> list[ForestRow]:
         runs = f"{c.runs[0]} and {c.runs[1]}"
         decided = c.verdict in (HELD, NOT)
         notes = (runs, in_short(c.p), in_short(c.corrected_p))
-        row = ForestRow(name, c.effect, c.interval, c.both_with_t, decided, notes=notes)
-        rows.append(row._replace(fewest=c.fewest))
+        about = dict(notes=notes, fewest=c.fewest)
+        rows.append(ForestRow(name, c.effect, c.interval, c.both_with_t, decided, **about))
     return rows
 
 

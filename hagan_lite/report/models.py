@@ -35,15 +35,15 @@ def names_side_by_side(experiments: list[Experiment]) -> tuple[list[str], str]:
     Models with HAGAN's augmentation are called as in FAIR_RIVALS. A field that a model does not
     use does not differ.
     """
+    rivals = {model: rival for rival, (model, _) in FAIR_RIVALS.items()}
+    several_presets = len({e.preset for e in experiments}) > 1
     names, changes = [], []
     for e in experiments:
-        own = e.changes | dict(steps=e.steps, seed=e.seed)
+        own = dict(preset=e.preset) if several_presets else {}
+        own |= e.changes | dict(steps=e.steps, seed=e.seed)
         own.pop("size", None)  # runs on the same images have one size
-        if len({other.preset for other in experiments}) > 1:
-            own = dict(preset=e.preset) | own
         name = e.model
         if WITH_T.items() <= own.items():
-            rivals = {model: rival for rival, (model, _) in FAIR_RIVALS.items()}
             name = rivals.get(e.model, f"{e.model} with T")
             own = {field: value for field, value in own.items() if field not in WITH_T}
         names.append(name)
