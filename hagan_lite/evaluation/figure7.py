@@ -44,21 +44,25 @@ def label_shifts(
     return Labels(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def chance_of_the_papers_shifts(labels: Labels, width: float = 0.05) -> float:
-    """Return the chance that three masks move their labels by as little as Figure 7 prints.
+def chance_of_an_example(
+    labels: Labels, area: float, adjusted: float, width: float = 0.05
+) -> float:
+    """Return the share of masks that move their labels by as little as one of Figure 7's examples.
 
-    The masks have the areas of the figure's.
-
-    For each example: the share of masks whose area is within `width` of its own and whose label
-    moves by at most as much. The examples are independent, so that the chance is the product of the
-    three shares.
+    `area` and `adjusted` are the labels that the figure prints, before saliency and after. Masks
+    count whose area is within `width` of the example's; up or down does not matter.
     """
     shift = (labels.lam - labels.lambda_0).abs()
-    chance = 1.0
-    for area, adjusted in EXAMPLES.values():
-        alike = (labels.lambda_0 - area).abs() <= width
-        chance *= (shift[alike] <= abs(adjusted - area)).float().mean().item()
-    return chance
+    alike = (labels.lambda_0 - area).abs() <= width
+    return (shift[alike] <= abs(adjusted - area)).float().mean().item()
+
+
+def chance_of_the_papers_shifts(labels: Labels) -> float:
+    """Return the chance that three masks move their labels by as little as Figure 7 prints.
+
+    The examples are independent, so that it is the product of their three shares.
+    """
+    return math.prod(chance_of_an_example(labels, *example) for example in EXAMPLES.values())
 
 
 def p_value(chance: float) -> float:
