@@ -38,8 +38,9 @@ def test_true_and_false_are_words_and_a_word_that_is_not_offered_is_no_answer(sa
         assert exercises.check("06.3", word) == exercises.check("06.3", np.bool_(value))
     assert exercises.check("06.3", True) != exercises.check("06.3", False)
     assert exercises.check("05.4", False) == exercises.check("05.4", "no")
+    assert exercises.check("06.3", "Yes ") == exercises.check("06.3", "true")
     said()
-    for other in ("yes", "maybe", 1):
+    for other in ("maybe", 1):
         assert exercises.check("06.3", other) is None
         assert '"true" or "false"' in said()
 
@@ -47,9 +48,30 @@ def test_true_and_false_are_words_and_a_word_that_is_not_offered_is_no_answer(sa
 def test_where_a_number_is_asked_for_a_word_is_no_answer(said):
     assert exercises.check("06.1", "0.4")
     said()
-    for other in ("two fifths", [0.4], torch.tensor([0.4, 0.4])):
+    for other in ("two fifths", [0.4], torch.tensor([0.4, 0.4]), True, "nan"):
         assert exercises.check("06.1", other) is None
         assert "a number" in said()
+
+
+def test_a_right_number_with_too_few_digits_is_asked_for_more(store, said):
+    store("98.1", "0.984", "--digits", "3")
+    said()
+    for rounded in (0.98, "0.98"):
+        assert exercises.check("98.1", rounded) is None
+        assert "3 decimals" in said()
+    # One digit may be a guess, and other numbers are wrong.
+    for wrong in (1.0, 0.97, 0.99, 0.985):
+        assert exercises.check("98.1", wrong) is False
+    assert exercises.check("98.1", 0.9841)
+
+
+def test_where_a_whole_number_is_asked_for_another_is_no_answer(store, said):
+    store("98.1", "99", "--digits", "0")
+    said()
+    assert exercises.check("98.1", 0.99 / 0.01)
+    said()
+    assert exercises.check("98.1", 98.7) is None
+    assert "whole number" in said()
 
 
 @pytest.fixture
@@ -100,6 +122,7 @@ def half_and_mean():
         (lambda x: (x / 2, "3"), "str"),
         (lambda x: (x / 0, x.mean()), "infinity"),
         (lambda x: (torch.tensor([1.0, 7.0]), x.mean()), "50% of the values"),
+        (lambda x: (torch.tensor([1.0, 7.0]), x.mean()), "[1, 7] and should give [1, 2]"),
         (lambda x: (x / 2, x.sum()), "6 and should give 3"),
         (lambda x: x.nothing, "AttributeError"),
     ],
@@ -123,10 +146,27 @@ def test_a_function_that_returns_nothing_for_a_later_case_is_wrong(said):
     assert "True and should give False" in said()
 
 
+def test_of_many_wrong_values_the_first_is_shown(said):
+    wanted = torch.zeros(4, 3)
+    given = wanted.clone()
+    given[1, 2] = given[2, 0] = 5
+    assert exercises.check_function("a", lambda: given, [Case("a map", (), wanted)]) is False
+    assert "at [1, 2] it gives 5 and should give 0" in said()
+
+
 def test_a_function_that_changes_its_argument_cannot_spoil_a_case():
     cases = half_and_mean()
     exercises.check_function("a", lambda x: (x.zero_(), 0.0), cases)
     assert exercises.check_function("a", lambda x: (x / 2, x.mean()), cases)
+
+    cases = [Case("a list and a dict", ([3, 1], {"a": [1]}), 4)]
+    assert exercises.check_function("a", lambda x, y: x.sort() or y["a"].append(1), cases) is None
+    assert exercises.check_function("a", lambda x, y: x[0] + len(y["a"]), cases)
+
+
+def test_without_cases_nothing_is_right():
+    with pytest.raises(ValueError, match="no cases"):
+        exercises.check_function("a", lambda: 1, [])
 
 
 def test_a_prediction_is_noted_before_the_outcome_is_told(said):
@@ -138,5 +178,10 @@ def test_a_prediction_is_noted_before_the_outcome_is_told(said):
     said()
     exercises.outcome("b", "up")
     assert "'down'" in (printed := said()) and "'up'" in printed
-    with pytest.raises(ValueError, match="choose one of up, down"):
-        exercises.predict("b", "left", "up", "down")
+    exercises.predict("b", "left", "up", "down")
+    assert "'up' or 'down'" in said()
+    exercises.outcome("b", "up")
+    assert "noted nothing" in said()
+    exercises.predict("b", " UP", "up", "down")
+    exercises.predict("c", 800, "25", "800")
+    assert "'up' is noted" in (printed := said()) and "'800' is noted" in printed

@@ -3,9 +3,12 @@
 No answer stands in a file.
 """
 
+import copy
 import hashlib
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,10 +25,12 @@ def check(name: str, answer: Any) -> bool | None:
     """Return whether `answer` to exercise `name` ("03.1") is right, and print it.
 
     None means "not answered yet", and gives None. So does an answer of the wrong kind: a word that
-    the exercise does not offer, or none where it asks for a number; then it prints what to write.
+    the exercise does not offer, none where it asks for a number, or too few digits of the right
+    one; then it prints what to write.
 
-    A number is compared after rounding, a word in lower case; True and False stand for "true" and
-    "false", or "yes" and "no". Raises KeyError, listing the exercises, where none has that name.
+    A number is compared after rounding, a word in lower case; True and "yes" stand for "true",
+    False and "no" for "false", and the other way round. Raises KeyError, listing the exercises,
+    where none has that name.
     """
     exercises = json.loads(FILE.read_text())
     if name not in exercises:
@@ -38,25 +43,43 @@ def check(name: str, answer: Any) -> bool | None:
     if given is None:
         wanted = " or ".join(f'"{word}"' for word in offered) or "a number"
         return _say(name, None, f"write {wanted}, not {answer!r}")
+    if not offered and exercise["digits"] == 0 and abs(given - round(given)) > 1e-3:
+        return _say(name, None, f"write a whole number, not {answer!r}")
     right = digest(name, given, exercise["digits"]) in exercise["digests"]
+    if not right and not offered and _is_rounded(name, given, exercise):
+        decimals = exercise["digits"]
+        return _say(name, None, f"write {decimals} decimal{'s' * (decimals > 1)}")
     return _say(name, right, f"Hint: {exercise['hint']}")
 
 
-def _word(answer: Any, offered: list[str]) -> str | None:
-    """Return the offered word that an answer is, or None; True is "true" or "yes"."""
-    if isinstance(answer, bool | np.bool_) and set(offered) in ({"true", "false"}, {"yes", "no"}):
-        meant = ("true", "yes") if answer else ("false", "no")
-        return next(word for word in offered if word in meant)
-    word = answer.strip().lower() if isinstance(answer, str) else None
-    return word if word in offered else None
+def _word(answer: Any, offered: Iterable[str]) -> str | None:
+    """Return the offered word that an answer is, or None; True, "true" and "yes" are the same."""
+    word = str(answer).strip().lower()
+    alike = next((pair for pair in (("true", "yes"), ("false", "no")) if word in pair), (word,))
+    return next((own for own in offered if own.lower() in alike), None)
 
 
 def _number(answer: Any) -> float | None:
-    """Return an answer as a number, or None where it is none; text such as "0.5" is one."""
+    """Return an answer as a finite number, or None; text such as "0.5" is one, True is none."""
+    if isinstance(answer, bool | np.bool_):
+        return None
     try:
-        return float(answer)
+        return float(answer) if math.isfinite(float(answer)) else None
     except (TypeError, ValueError, RuntimeError):
         return None
+
+
+def _is_rounded(name: str, given: float, exercise: dict[str, Any]) -> bool:
+    """Return whether `given` is the answer with too few decimals, but with two digits or more."""
+    own = Decimal(str(given)).normalize()
+    decimals = max(0, -own.as_tuple().exponent)
+    missing = exercise["digits"] - decimals
+    if missing < 1 or len(own.as_tuple().digits) < 2:
+        return False
+    step = 10.0 ** -exercise["digits"]
+    half = 10**missing // 2
+    near = (given + step * k for k in range(-half, half + 1))
+    return any(digest(name, value, exercise["digits"]) in exercise["digests"] for value in near)
 
 
 def digest(name: str, answer: Any, digits: int) -> str:
@@ -88,16 +111,19 @@ def check_function(
     """Return whether `mine` gives what every case expects; print the first thing that is wrong.
 
     None means that `mine` returned None in the first case, "not written yet". Values may differ by
-    `tolerance`.
+    `tolerance`. Each call gets copies of a case's arguments, so that `mine` may change them. Raises
+    ValueError without a case, as after a cell that made the cases and was interrupted.
     """
+    if not cases:
+        raise ValueError(f"exercise {name} has no cases: run the cells above, then this one")
     for number, (words, arguments, expected) in enumerate(cases):
-        own = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
+        own = copy.deepcopy(arguments)
         try:
             returned = mine(*own)
         except Exception as error:
             return _say(name, False, f"For {words}, it raises {type(error).__name__}: {error}")
         if returned is None and number == 0:
-            return _say(name, None)
+            return _say(name, None, "no answer yet: the function returns None")
         if returned is None:
             return _say(name, False, f"For {words}, it returns nothing.")
         if wrong := _difference(returned, expected, tolerance):
@@ -136,8 +162,18 @@ def _wrong_values(got: Tensor, wanted: Tensor, tolerance: float) -> str:
         return ""
     if got.ndim == 0:
         return f"it gives {got:.4g} and should give {wanted:.4g}"
-    wrong = (error > tolerance).double().mean()
-    return f"{wrong:.0%} of the values are wrong, by up to {error.max():.3g}"
+    wrong = error > tolerance
+    share = f"{wrong.double().mean():.0%} of the values are wrong"
+    if got.ndim == 1 and len(got) <= 6:
+        return f"{share}: it gives {_row(got)} and should give {_row(wanted)}"
+    first = tuple(wrong.nonzero()[0].tolist())
+    values = f"it gives {got[first]:.4g} and should give {wanted[first]:.4g}"
+    return f"{share}: at {list(first)} {values}"
+
+
+def _row(values: Tensor) -> str:
+    """Return a short tensor (n,) as text, with four digits of each number."""
+    return "[" + ", ".join(f"{value:.4g}" for value in values.tolist()) + "]"
 
 
 def _say(name: str, right: bool | None, why: str = "") -> bool | None:
@@ -152,16 +188,18 @@ def _say(name: str, right: bool | None, why: str = "") -> bool | None:
 def predict(name: str, choice: str | None, *offered: str) -> None:
     """Note a prediction, one of the `offered`, before a cell shows what happens.
 
-    None means that nothing was chosen yet. Raises ValueError for a choice that is not offered.
+    None means that nothing was chosen yet, or no longer. A choice that is not offered is not noted;
+    then it prints what to write.
     """
+    _predictions.pop(name, None)
+    words = " or ".join(map(repr, offered))
     if choice is None:
-        words = " or ".join(map(repr, offered))
         print(f"Prediction {name}: write {words} in place of None, and run this cell.")
-        return
-    if choice not in offered:
-        raise ValueError(f"{choice!r} is not offered; choose one of {', '.join(offered)}")
-    _predictions[name] = choice
-    print(f"Prediction {name}: {choice!r} is noted. Now run the next cell.")
+    elif (word := _word(choice, offered)) is None:
+        print(f"Prediction {name}: write {words}, not {choice!r}.")
+    else:
+        _predictions[name] = word
+        print(f"Prediction {name}: {word!r} is noted. Now run the next cell.")
 
 
 def outcome(name: str, happened: str) -> None:
