@@ -30,7 +30,7 @@ from hagan_lite.report import (
     watched,
 )
 from hagan_lite.report.experiments import AT_256, EARLIER, FULL, LONGER, ladder, tried, with_rivals
-from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED
+from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED, UNTRAINED
 
 Records = list[dict[str, Any]]
 Rows = list[tuple[str, Experiment]]
@@ -160,17 +160,22 @@ def differences(rows: Rows, records: Records) -> str:
 
 
 def untrained(records: Records) -> str:
-    """Return the distance of images of a generator that no step has changed (lr_g = 0)."""
-    rows = [
-        {"untrained": r["experiment"]["model"], "FD": runs.distance_of(r)}
-        for r in records
-        if _is_untrained(r)
-    ]
+    """Return the distance of images of HAGAN's generator that no step has changed (lr_g = 0)."""
+    rows = []
+    for r in runs.load_records(UNTRAINED):
+        size, also = r["experiment"]["size"], r["also"]["inception-768"]
+        rows.append(
+            {
+                "data": r["data"]["name"],
+                "size": f"{size}x{size}",
+                "FD": runs.distance_of(r),
+                "FD of real halves": r["metrics"]["floor"],
+                "FID-768": also["fid768"],
+                "FID-768 of real halves": also["floor"],
+            }
+        )
+    rows.sort(key=lambda row: (row["data"], len(row["size"]), row["size"]))
     return tables.markdown(pd.DataFrame(rows)) if rows else NOTHING
-
-
-def _is_untrained(record: dict[str, Any]) -> bool:
-    return record["experiment"]["lr_g"] == 0
 
 
 def label_chances(records: Records) -> str:
@@ -368,7 +373,7 @@ def where_run(records: Records) -> str:
     seeds: dict[tuple[Any, ...], set[int]] = {}
     for r in records:
         e = Experiment.from_dict(r["experiment"])
-        if e.preset in runs.COMPARABLE and not _is_untrained(r):
+        if e.preset in runs.COMPARABLE:
             data = r["data"]["name"] + (", a part held out" if e.heldout else "")
             what = (e.preset, e.size, e.steps, data, _protocol(e), r["device"])
             seeds.setdefault(what, set()).add(e.seed)

@@ -191,7 +191,10 @@ _WITHOUT_T = dict(label="without T", color=COLOURS[1])
 
 
 def recipes(
-    table: pd.DataFrame, of_row: dict[str, list[dict[str, Any]]], printed: str = "Table IV"
+    table: pd.DataFrame,
+    of_row: dict[str, list[dict[str, Any]]],
+    printed: str = "Table IV",
+    start: float | None = None,
 ) -> Figure:
     """Draw a line per row of tables.of_rows: each run's score a dot, their mean a bar.
 
@@ -201,7 +204,8 @@ def recipes(
     `of_row` holds the records of each row that has any (record.by_row), at least one. Beside it
     stands the paper's FID of the table `printed`, on a scale of its own: our distance and the
     paper's FID cannot be compared. A number that the paper prints once is written once; squares of
-    further readings of its row are hollow.
+    further readings of its row are hollow. `start` is where a training starts: the distance of an
+    untrained generator's images.
     """
     column = next(name for name in table if name.startswith("our "))
     kind = column.split()[1]
@@ -223,6 +227,8 @@ def recipes(
             measured.text(0.5, y, "no run", fontsize=9, color="0.5", **where)
     _printed_fids(paper, places, table["paper's FID"])
     measured.axvline(floor, color=PHASE, ls="--", lw=1, label=f"{kind} of real halves")
+    if start is not None:
+        measured.axvline(start, color=PHASE, ls=":", lw=1.5, label="an untrained generator")
     measured.set_yticks(places, table["row"])
     measured.set_yticks(list(heads), heads.values(), minor=True, weight="bold")
     for axis in axes:
