@@ -158,7 +158,7 @@ class Experiment(OwnFolder):
         `changes` are fields. The preset `paper` takes batches of 32 and 100 numbers in z up to 64
         pixels a side, 2 and 1000 above; its epoch is the paper's number of images, or 396. Raises
         ValueError for a model, preset or field that does not exist, and for a field that the model
-        does not use.
+        does not use, apart from `width` and `phase_two`: presets give them to every model.
         """
         if preset not in PRESETS:
             raise ValueError(f"preset={preset!r}: choose one of {', '.join(PRESETS)}")
