@@ -89,7 +89,7 @@ def test_the_ladder_of_the_earlier_protocol_has_no_row_twice():
     ("words", "said"),
     [
         (["table9"], "choose one of table2"),
-        (["table2", "--models", "vae"], "vae: choose of hagan"),
+        (["table2", "--models", "nosuchmodel"], "nosuchmodel: choose of hagan"),
         (["table2", "--seeds", "one"], "--seeds one: give whole numbers"),
         (["table2", "--datasets", "covid-ct"], "covid-ct: no folder"),
         (["table2", "--datasets", "mni152", "--set", "stepps=3"], "stepps=3: not FIELD=VALUE"),

@@ -114,7 +114,7 @@ def test_values_are_parsed_as_fields():
     [
         (["run", "--dataset", "no-such-folder", "--preset", "smoke"], "neither a data set"),
         (["run", "--preset", "huge"], "choose one of smoke"),
-        (["run", "--model", "vae"], "choose one of hagan"),
+        (["run", "--model", "nosuchmodel"], "choose one of hagan"),
         (["run", "--set", "critic_steps=3"], "critic_steps"),
         (["run", "--set", "adam_beta1"], "adam_beta1=VALUE"),
         (["run", "--set", "model=dcgan"], "--model"),
