@@ -53,8 +53,9 @@ class Experiment(OwnFolder):
     """Name every choice of one run. Make one with :meth:`make`; the defaults are HAGAN's at `cpu`.
 
     Raises ValueError, naming the field and what it may be, for a value that no code path
-    understands; :meth:`make` also for a field that the model does not use. A baseline's file has a
-    subclass of it, `Choices`, with what that model sets otherwise and the fields that it alone has.
+    understands; :meth:`make` also for a field that the model does not use. A baseline's file, whose
+    name is the model's, has one subclass of it: `Choices`, with what that model sets otherwise and
+    the fields that it alone has.
     """
 
     SETS: ClassVar[dict[str, Any]] = {}  # fields that the model sets otherwise, at every preset
