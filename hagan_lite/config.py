@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hagan_lite.paper import PAPER_IMAGES, paper_name
-from hagan_lite.system import own_folder
-from hagan_lite.system.choices import check_limits, check_types, choice, field_names
+from hagan_lite.system.choices import check_names, check_values, choice, field_names, recorded
+from hagan_lite.system.own_folder import OwnFolder
 
 DATASETS = {
     "mni152": "axial slices of the MNI152 T1 template (embedded: nilearn ships it)",
@@ -49,12 +49,13 @@ AUGMENTATIONS = ("brightness", "contrast", "translation")
 
 
 @dataclass(frozen=True)
-class Experiment(own_folder.OwnFolder):
+class Experiment(OwnFolder):
     """Name every choice of one run. Make one with :meth:`make`; the defaults are HAGAN's at `cpu`.
 
     Raises ValueError, naming the field and what it may be, for a value that no code path
-    understands; :meth:`make` also for a field that the model does not use. A baseline's file has a
-    subclass of it, `Choices`, with what that model sets otherwise and the fields that it alone has.
+    understands; :meth:`make` also for a field that the model does not use. A baseline's file, whose
+    name is the model's, has one subclass of it: `Choices`, with what that model sets otherwise and
+    the fields that it alone has.
     """
 
     SETS: ClassVar[dict[str, Any]] = {}  # fields that the model sets otherwise, at every preset
@@ -71,7 +72,7 @@ class Experiment(own_folder.OwnFolder):
     heldout: float = choice(
         0.0, "share kept from training: patients, volumes or blocks", "ours", low=0, high=0.9
     )
-    n_train: int = choice(0, "images to train on at most; 0: all that are not held out", low=0)
+    n_train: int = choice(0, "images to train on at most; 0: all not held out", low=0, later=True)
     flips: bool = choice(False, "mirror real images, shift them by up to 1/16", "IV-A; open")
     border: str = choice("edge", "what a shift of `flips` brings in", one_of=("edge", "black"))
     # networks
@@ -132,8 +133,7 @@ class Experiment(own_folder.OwnFolder):
         CHOICES[cls.__module__.rpartition(".")[2]] = cls
 
     def __post_init__(self) -> None:
-        check_types(self)
-        check_limits(self)
+        check_values(self)
         if self.model in MODELS and type(self) is not choices_of(self.model):
             make = f"Experiment.make({self.model!r})"
             raise ValueError(f"model={self.model!r}: {make} makes its experiments")
@@ -159,7 +159,7 @@ class Experiment(own_folder.OwnFolder):
         `changes` are fields. The preset `paper` takes batches of 32 and 100 numbers in z up to 64
         pixels a side, 2 and 1000 above; its epoch is the paper's number of images, or 396. Raises
         ValueError for a model, preset or field that does not exist, and for a field that the model
-        does not use.
+        does not use, apart from `width` and `phase_two`: presets give them to every model.
         """
         if preset not in PRESETS:
             raise ValueError(f"preset={preset!r}: choose one of {', '.join(PRESETS)}")
@@ -187,17 +187,11 @@ class Experiment(own_folder.OwnFolder):
     def from_dict(cls, fields: dict[str, Any]) -> "Experiment":
         """Return the Experiment of a run folder or a record, from what `to_dict` gave.
 
-        Raises ValueError for a field too many and for one too few: another version wrote that file.
+        A `later` field that the file lacks has its default. Raises ValueError for a field too many
+        and for another one too few: another version wrote that file.
         """
         kind = choices_of(fields.get("model"))
-        names, given = field_names(kind), set(fields) | own_folder.OMIT_IF_UNSET
-        wrong = [f"no field {name}" for name in sorted(given - names)]
-        wrong += [f"a field {name}, which is missing" for name in sorted(names - given)]
-        if wrong:
-            raise ValueError(
-                f"{fields['model']} has {', '.join(wrong)}: another version of hagan_lite wrote "
-                "this; use the commit that the file names, or delete it and run again"
-            )
+        check_names(kind, fields)
         return kind(**fields)
 
     @property
@@ -242,8 +236,11 @@ class Experiment(own_folder.OwnFolder):
         return given
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields, with the path of a user's own folder left out."""
-        return own_folder.only_where_set(dataclasses.asdict(self) | {"dataset": self.data_label})
+        """Return the fields that a record holds: all but `later` ones that have their defaults.
+
+        The path of a user's own folder is left out, too.
+        """
+        return recorded(self) | {"dataset": self.data_label}
 
     @property
     def _silent(self) -> set[str]:

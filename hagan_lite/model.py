@@ -1,11 +1,11 @@
 """What train.py drives: networks, optimisers, an average to sample from, one step.
 
-HAGAN and every baseline is a Model. A file in baselines/ has two names: `Choices`, its Experiment,
-and `Model`, a subclass of the class below, which says
+HAGAN and every baseline is a Model. A file in baselines/ gives its name to one model and has two
+names: `Choices`, its Experiment, and `Model`, a subclass of the class below, which says
 
 - `networks(e)`: G, whose running average is sampled, and D (None where there is none);
 - `update(x, t)`: step t on real images x; returns what is logged, as tensors;
-- `latent` and `draw`, where z is not uniform noise or an image is not G(z).
+- `latent`, `inputs` and `draw`, where z is not uniform noise or an image is not G(z).
 """
 
 import copy
@@ -29,6 +29,9 @@ def draw_z(n: int, e: Experiment, rng: torch.Generator) -> Tensor:
 
 class Model:
     """Hold one training's networks, optimisers and random state; `step` moves them by a batch.
+
+    A subclass is registered under the name of its file, so a file has one; a second one in the same
+    file takes its place.
 
     `ema` is the average of G's parameters that is sampled. torch.optim.swa_utils.AveragedModel is
     not used for it: it reads its counter back from the device twice in every step, which makes the
@@ -59,6 +62,11 @@ class Model:
     def latent(n: int, e: Experiment, rng: torch.Generator) -> Tensor:
         """Draw what G makes n images from, on the device of `rng`."""
         return draw_z(n, e, rng)
+
+    @classmethod
+    def inputs(cls, e: Experiment, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """Return what G takes for two images: by it complexity.py counts what an image costs."""
+        return (cls.latent(2, e, rng),)
 
     @classmethod
     def draw(cls, G: nn.Module, n: int, e: Experiment, rng: torch.Generator) -> Tensor:
@@ -120,7 +128,10 @@ class Model:
         return self.fakes(len(fake)) if self.e.fresh_noise else fake
 
     def judge_fakes(self, fake: Tensor) -> Any:
-        """Return D's judgement of fakes for G's update: D's weights get no gradient."""
+        """Return D's judgement of fakes for G's update: D's weights get no gradient.
+
+        Afterwards all of D's parameters require a gradient, also those that did not before.
+        """
         self.D.requires_grad_(False)
         with self.autocast():
             judgement = self._D(fake)

@@ -89,7 +89,7 @@ def test_the_ladder_of_the_earlier_protocol_has_no_row_twice():
     ("words", "said"),
     [
         (["table9"], "choose one of table2"),
-        (["table2", "--models", "vae"], "vae: choose of hagan"),
+        (["table2", "--models", "nosuchmodel"], "nosuchmodel: choose of hagan"),
         (["table2", "--seeds", "one"], "--seeds one: give whole numbers"),
         (["table2", "--datasets", "covid-ct"], "covid-ct: no folder"),
         (["table2", "--datasets", "mni152", "--set", "stepps=3"], "stepps=3: not FIELD=VALUE"),
@@ -248,8 +248,10 @@ def test_one_process_writes_in_a_run_folder_and_the_other_is_told_where(monkeypa
     assert runs.finished(train.train(tiny(), tmp_path / "run"))
 
 
-def test_every_model_can_be_in_a_grid():
-    assert set(experiments.PAPERS_MODELS) == set(MODELS)
+def test_the_papers_models_are_in_a_grid_and_any_model_can_be_asked_for():
+    assert set(experiments.PAPERS_MODELS) <= set(MODELS)
+    asked = experiments.experiments("table2", "cpu", [0], list(MODELS), ["mni152"], {})
+    assert [e.model for e in asked] == list(MODELS)
 
 
 def test_what_was_tried_is_compared_on_a_seed_that_no_table_reports():

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hagan_lite.config import MODELS, Experiment
 from hagan_lite.evaluation import complexity, stopwatch
 from hagan_lite.evaluation.complexity import costs, training_flops
-from hagan_lite.model import model_of
+from hagan_lite.model import REGISTERED, Model, model_of
 from hagan_lite.report import table1, tables
 from hagan_lite.system.paths import ROOT
 
@@ -90,6 +91,22 @@ def test_attention_costs_what_its_equation_says():
     counted = complexity.cost(net, torch.zeros(2, channels, side, side))
     convolutions = N * channels * (2 * d + channels)
     assert counted.macs == convolutions + N * N * (d + channels)
+
+
+def test_a_model_without_a_discriminator_is_counted_by_what_its_generator_takes(monkeypatch):
+    """Diffusion is not the only such model: a decoder makes an image of z in one pass."""
+
+    class Decoder(Model):
+        @staticmethod
+        def networks(e):
+            shape = (e.channels, e.size, e.size)
+            layer = nn.Linear(e.z_dim, math.prod(shape))
+            return nn.Sequential(layer, nn.Unflatten(1, shape)), None
+
+    monkeypatch.setitem(REGISTERED, "dcgan", Decoder)
+    e = Experiment.make("dcgan", size=32, width=7)  # costs are counted once: a width of its own
+    products = e.z_dim * 32**2
+    assert costs(e) == {"all": complexity.Cost(products + 32**2, products)}
 
 
 def test_counting_leaves_the_network_as_it_was():

@@ -1,13 +1,15 @@
 import dataclasses
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 
 import hagan_lite.baselines  # noqa: F401  (it registers their experiments)
+from hagan_lite import config
 from hagan_lite.cli import fields
 from hagan_lite.config import MODELS, PRESETS, Experiment, choices_of
-from hagan_lite.system.choices import about_of
+from hagan_lite.system.choices import about_of, check_values, choice
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -113,7 +115,7 @@ def test_the_hash_is_stable_across_versions_of_python():
         (dict(alpha=0.9), "alpha"),
         (dict(stepps=3), "stepps"),
         (dict(preset="huge"), "huge"),
-        (dict(model="vae"), "vae"),
+        (dict(model="nosuchmodel"), "nosuchmodel"),
         (dict(phase_two=900), r"phase_two=900: must be in \[0, 800\]"),
         (dict(preset="paper", steps=1000), "phase_two"),
         (dict(ramp=-1), "ramp"),
@@ -193,14 +195,47 @@ def test_changes_are_what_an_ablation_changed():
     assert Experiment.make(mix="cutmix", steps=300).changes == {"mix": "cutmix", "steps": 300}
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_without_limits_is_finite(value):
+    @dataclass(frozen=True)
+    class Some:
+        shift: float = choice(0.0, "a number without limits")
+
+    with pytest.raises(ValueError, match="shift"):
+        check_values(Some(value))
+    check_values(Some(-1e30))
+
+
 def test_a_field_that_does_not_exist_or_is_missing_is_named():
     written = Experiment().to_dict()
     assert Experiment.from_dict(written) == Experiment()
-    with pytest.raises(ValueError, match="hagan has no field beta_1.*another version.*run again"):
+    with pytest.raises(ValueError, match="hagan has no field beta_1.*commit.*later=True"):
         Experiment.from_dict(written | {"beta_1": 0.5})
     del written["border"]
     with pytest.raises(ValueError, match="border, which is missing"):
         Experiment.from_dict(written)
+
+
+def test_a_later_field_leaves_records_and_hashes_as_they_were(monkeypatch):
+    """A default that is true shows that it is compared, not asked whether it is empty."""
+    monkeypatch.setattr(config, "CHOICES", dict(config.CHOICES))
+    before = Experiment()
+
+    @dataclass(frozen=True)
+    class WithMore(Experiment):
+        clever: bool = choice(True, "added after records were committed", "ours", later=True)
+
+    config.CHOICES["hagan"] = WithMore
+    after = WithMore.from_dict(before.to_dict())
+    assert after.clever and (after.to_dict(), after.hash) == (before.to_dict(), before.hash)
+    switched = dataclasses.replace(after, clever=False)
+    assert switched.hash != before.hash and WithMore.from_dict(switched.to_dict()) == switched
+
+
+def test_every_committed_record_can_be_read_and_has_its_hash(records):
+    for record in records:
+        e = Experiment.from_dict(record["experiment"])
+        assert (e.to_dict(), e.hash) == (record["experiment"], record["hash"]), record["name"]
 
 
 @pytest.mark.parametrize("model", MODELS)

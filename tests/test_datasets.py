@@ -247,6 +247,26 @@ def test_a_data_set_is_added_by_a_file_and_a_line(root, tmp_path_factory, monkey
     assert len(datasets.load("another-2")) == 2
 
 
+@pytest.mark.parametrize("name", ["folder", "cache", "fetch"])
+def test_a_data_set_cannot_have_the_name_of_a_file_that_serves_all(root, monkeypatch, name):
+    """The data root itself would be read as a folder of one's own."""
+    monkeypatch.setitem(DATASETS, name, "pictures")
+    Image.effect_noise((40, 40), 60).save(root / "scan.png")
+    for ask in (datasets.load, datasets.where_to_get):
+        with pytest.raises(datasets.DataError, match="another name"):
+            ask(name)
+
+
+@pytest.mark.parametrize("name", ["acdc-17q8", "covid-ct-all"])
+def test_a_variant_that_is_no_number_is_named(root, monkeypatch, name):
+    monkeypatch.setitem(DATASETS, name, "a variant that nobody has")
+    layouts.acdc(root, patients=1)
+    (root / "covid-ct" / "CT_NonCOVID").mkdir(parents=True)
+    Image.effect_noise((40, 40), 60).save(root / "covid-ct" / "CT_NonCOVID" / "1.png")
+    with pytest.raises(datasets.DataError, match=name.rpartition("-")[2]):
+        datasets.load(name)
+
+
 # LGG
 
 

@@ -245,10 +245,21 @@ def test_kid_is_of_runs_of_every_seed_or_blank(record):
             r["metrics"] = {
                 k: v for k, v in (r["metrics"] | dict(kid=kid)).items() if v is not None
             }
-        return tables.table_2(made).iloc[0]
+        columns = ["KID", "KID's runs", "runs"]
+        return tables.table_2(made).reindex(columns=columns).iloc[0]
 
-    assert runs(a=None, b=0.5, c=0.25)[["KID", "KID's runs", "runs"]].tolist() == [0.375, 2, 3]
+    assert runs(a=None, b=0.5, c=0.25).tolist() == [0.375, 2, 3]
     assert runs(a=0.5, b=0.5, c=None)[["KID", "KID's runs"]].isna().all()
+
+
+def test_a_score_that_no_record_has_is_no_column(record):
+    """Older records lack some: a table of these alone shows no blank columns."""
+    old = changed(record)
+    old["metrics"] = {k: v for k, v in old["metrics"].items() if k not in ("kid", "recall")}
+    new = changed(record, metrics__kid=0.5, metrics__recall=0.25, experiment__preset="quick")
+    for records, there in (([old], False), ([old, new], True)):
+        for column in ("KID", "KID's runs", "recall"):
+            assert (column in tables.table_2(records)) == there
 
 
 def with_fid_768(record, seed, distance, floor=0.2, **fields):

@@ -6,4 +6,8 @@ PLAIN = dict(
 """What all baselines set: HAGAN's parts are off, and their own augmentation is on."""
 PARTS = ("attention", "skip", "pixel_branch", "pixel_kernel", "mix", "saliency", "alpha")
 PARTS += ("augment", "augment_shift", "beta", "beta1", "mixed_weight", "feature_loss", "ramp")
-"""Fields of HAGAN's parts. DCGAN and SAGAN take its step and may have them; the others cannot."""
+"""Fields that HAGAN's step alone reads: a model with a step of its own refuses them.
+
+DCGAN and SAGAN take HAGAN's step and may set them. `beta2`, `phase_two` and `adversarial` are not
+among them, for U-Net GAN reads these, too.
+"""

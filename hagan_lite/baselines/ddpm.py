@@ -115,6 +115,12 @@ class Model(Base):
         return scheduler
 
     @classmethod
+    def inputs(cls, e: Choices, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return two noisy images and the step that each is at: one pass of many that it takes."""
+        noisy = torch.randn(2, e.channels, e.size, e.size, generator=rng, device=rng.device)
+        return noisy, torch.zeros(2, dtype=torch.long, device=rng.device)
+
+    @classmethod
     def draw(cls, G: UNet, n: int, e: Choices, rng: torch.Generator) -> Tensor:
         """Draw n images (n, C, H, W) in [-1, 1] from pure noise, step by step."""
         scheduler, device = cls._scheduler(e.ddim_steps), device_of(G)

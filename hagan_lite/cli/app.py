@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hagan_lite import __version__
 from hagan_lite.cli import batch, data, fields
 from hagan_lite.cli.options import (
     Change,
@@ -38,6 +39,25 @@ app = typer.Typer(
 app.add_typer(batch.app)
 app.add_typer(fields.app)
 app.add_typer(data.app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hagan_lite {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="print the version and stop"
+    ),
+]
+
+
+@app.callback()
+def before_every_command(version: Version = False) -> None:
+    """Take the options that belong to no command; `version` is done when this is called."""
 
 
 @app.command()

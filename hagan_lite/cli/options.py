@@ -66,7 +66,8 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
     """
     import hagan_lite.baselines  # noqa: F401  (every model is known from here on)
 
-    names = set().union(*(used_names(choices_of(model)) for model in models)) - OPTIONS
+    asked = list(models)
+    names = set().union(*(used_names(choices_of(model)) for model in asked)) - OPTIONS
     parsed: dict[str, Any] = {}
     for change in changes:
         name, equals, value = change.partition("=")
@@ -80,7 +81,7 @@ def parse(models: Iterable[str], changes: list[str]) -> dict[str, Any]:
             meant = f"did you mean {' or '.join(alike)}? " if alike else ""
             listed = ", ".join(sorted(names))
             raise ValueError(
-                f"--set {change}: not FIELD=VALUE with a field that this model uses; {meant}"
+                f"--set {change}: not FIELD=VALUE with a field of {' or '.join(asked)}; {meant}"
                 f"There are {listed}"
             )
         try:

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from hagan_lite.datasets.folder import volume
-from hagan_lite.datasets.sources import DataError, Listing, Source
+from hagan_lite.datasets.sources import DataError, Listing, Source, number_in
 
 HELP = (
     "register at the challenge's site (Human Heart Project, CREATIS, Lyon), download the training "
@@ -25,7 +25,7 @@ HELP = (
 def find(root: Path, variant: str = "") -> Listing:
     """Return ED and ES of each patient below `root`/acdc; the variant "1798" limits the slices.
 
-    Raises DataError if there is no patient's folder.
+    Raises DataError if there is no patient's folder, and for a variant that is no number.
     """
     place = root / "acdc"
     patients = _patients(place)
@@ -36,8 +36,7 @@ def find(root: Path, variant: str = "") -> Listing:
         frames, missing = _frames(patient)
         sources += frames
         left_out += [(patient, reason) for reason in missing]
-    limit = int(variant) if variant else None
-    return Listing(place, sources, left_out, patients=True, limit=limit)
+    return Listing(place, sources, left_out, patients=True, limit=number_in(variant))
 
 
 def _patients(place: Path) -> list[Path]:

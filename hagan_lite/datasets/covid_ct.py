@@ -8,7 +8,7 @@ import dataclasses
 from pathlib import Path
 
 from hagan_lite.datasets import folder
-from hagan_lite.datasets.sources import DataError, Listing
+from hagan_lite.datasets.sources import DataError, Listing, number_in
 
 PLACE = "covid-ct/CT_NonCOVID"
 HELP = (
@@ -20,12 +20,10 @@ HELP = (
 def find(root: Path, variant: str = "") -> Listing:
     """Return the pictures below `root`/covid-ct/CT_NonCOVID; the variant limits their number.
 
-    Raises DataError where there is no such folder.
+    Raises DataError where there is no such folder, and for a variant that is no number.
     """
     place = root / PLACE
     if not place.is_dir():
         raise DataError(f"no folder {place}; {HELP} (Yang et al., arXiv:2003.13865)")
     listing = folder.find(place, masks=True)
-    if variant:
-        return dataclasses.replace(listing, sources=listing.sources[: int(variant)])
-    return listing
+    return dataclasses.replace(listing, sources=listing.sources[: number_in(variant)])

@@ -17,7 +17,7 @@ HELP = (
 )
 
 
-def find(folder: Path, variant: str = "", masks: bool = False, patient: str = "") -> Listing:
+def find(folder: Path, masks: bool = False, patient: str = "") -> Listing:
     """Return every image file below `folder`; links are followed, each folder once.
 
     A picture's group is what the pattern `patient` finds in its path below `folder`; without a

@@ -184,13 +184,20 @@ def where_to_get(name: str) -> str:
 def _file_and_variant(name: str) -> tuple[ModuleType, str]:
     """Return the file of a data set, and the variant in its name.
 
-    Of "acdc-1798" they are acdc.py and "1798", of "covid-ct" covid_ct.py and "".
+    Of "acdc-1798" they are acdc.py and "1798", of "covid-ct" covid_ct.py and "". Raises DataError
+    where there is no such file, or where it is not a data set's own.
     """
     words = name.split("-")
     for n in range(len(words), 0, -1):
         file = f"hagan_lite.datasets.{'_'.join(words[:n])}"
         if importlib.util.find_spec(file):
-            return importlib.import_module(file), "-".join(words[n:])
+            module = importlib.import_module(file)
+            if module is folder or not hasattr(module, "find"):
+                raise DataError(
+                    f"{name}: {file.rpartition('.')[2]}.py finds no data set, it serves all of "
+                    "them; give the data set another name"
+                )
+            return module, "-".join(words[n:])
     raise DataError(f"{name}: there is no file datasets/{'_'.join(words)}.py that finds its images")
 
 

@@ -31,6 +31,21 @@ class DataError(ValueError):
     """Report a data set that cannot be used; the message names what, where, and what to do."""
 
 
+def number_in(variant: str) -> int | None:
+    """Return how many images a data set's variant such as "1798" asks for; None for no variant.
+
+    Raises DataError for a variant that is no number.
+    """
+    if not variant:
+        return None
+    if not variant.isdecimal():
+        raise DataError(
+            f"variant {variant!r}: choose the data set without a variant, or a number of images as "
+            "in acdc-1798 and covid-ct-396"
+        )
+    return int(variant)
+
+
 @dataclass(frozen=True)
 class Source:
     """Name one file, whose it is, and which of its slices are wanted."""

@@ -108,10 +108,11 @@ NO_MATTER = dict(dataset="mni152", seed=0, steps=2, phase_two=0, batch_size=2)
 def _costs(e: Experiment) -> dict[str, Cost]:
     kind, rng = model_of(e), torch.Generator().manual_seed(0)
     G, D = kind.networks(e)
-    images = torch.zeros(2, e.channels, e.size, e.size)
+    of_g = cost(G, *kind.inputs(e, rng))
     if D is None:
-        return {"all": cost(G, images, torch.zeros(2, dtype=torch.long))}
-    counted = {"G": cost(G, kind.latent(2, e, rng)), "D": cost(D, images)}
+        return {"all": of_g}
+    images = torch.zeros(2, e.channels, e.size, e.size)
+    counted = {"G": of_g, "D": cost(D, images)}
     if e.pixel_branch:
         counted["D, image branch"] = cost(D.image, images)
     counted["all"] = counted["G"] + counted["D"]

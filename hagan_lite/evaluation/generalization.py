@@ -13,11 +13,12 @@ from torch import nn
 
 from hagan_lite import runs
 from hagan_lite.attnmix import box_masks
+from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import Dataset
 from hagan_lite.datasets.pixels import from_uint8
+from hagan_lite.discriminator import Discriminator
 from hagan_lite.evaluation import metrics
 from hagan_lite.evaluation.branches import MixBatch, branch_auc
-from hagan_lite.hagan import Hagan
 from hagan_lite.model import device_of, model_of
 from hagan_lite.system.runtime import pick_device
 
@@ -29,9 +30,9 @@ def on_heldout(
 
     `metrics`: metrics.evaluate of as many samples as there are held-out images, whatever the run
     was trained on, so that runs of different `n_train` compare. `gap`: :func:`gap_of` the image
-    branch after the last step; absent where the model has none. `over_training`:
-    :func:`over_training`, for a run that saved its history. Empty without held-out images; with
-    fewer than metrics.FEWEST there is no `metrics`.
+    branch after the last step; absent where D is not discriminator.py's, which has one.
+    `over_training`: :func:`over_training`, for such a D in a run that saved its history. Empty
+    without held-out images; with fewer than metrics.FEWEST there is no `metrics`.
     """
     e, where = runs.experiment_of(run), pick_device(device)
     training, held = dataset.split(e.heldout, e.n_train)
@@ -40,12 +41,18 @@ def on_heldout(
         fake = runs.sample(run, len(held), seed, device, dataset)
         real = dataset.images[held]
         found["metrics"] = metrics.evaluate(real, fake, where, seed, extractor)
-    if len(held) and issubclass(model_of(e), Hagan):
+    if len(held) and _has_image_branch(e):
         image_branch = runs.load_discriminator(run, device).image
         found["gap"] = gap_of(image_branch, dataset.images[training], dataset.images[held])
         if scores := over_training(run, dataset, device):
             found["over_training"] = scores
     return found
+
+
+def _has_image_branch(e: Experiment) -> bool:
+    """Return whether D is discriminator.py's, as it is in HAGAN and may be in any other model."""
+    _, D = model_of(e).networks(e)
+    return isinstance(D, Discriminator)
 
 
 def over_training(run: Path, dataset: Dataset, device: str = "auto") -> dict[str, list[float]]:

@@ -28,6 +28,9 @@ SHARES = ("precision", "recall")
 """Of samples among the real images, and of real images among the samples; both are best at 1."""
 FID_768 = DISTANCES["fid768"].label
 _FID_768_COLUMNS = (FID_768, f"our {FID_768}", f"{FID_768} of real halves", f"{FID_768} at their n")
+_OPTIONAL = ("KID", "KID's runs", *SHARES)
+_OPTIONAL += (FID_768, f"{FID_768}'s runs", f"{FID_768} of real halves")
+"""Columns of scores that older records lack: a table in which no row has one goes without it."""
 _DIGITS = {
     **dict.fromkeys(("paper's FID", "KID", "KID, held out", "p_value", "p_nearest", *SHARES), 3),
     **dict.fromkeys(("D's AUC", "D of training images", "D of held-out images"), 2),
@@ -82,8 +85,8 @@ def by_experiment(records: Records, size: int, printed: str) -> pd.DataFrame:
     Runs that were kept from some of the images answer another question, :func:`few_images`, and
     are left out. Records of different data fingerprints, extractors, image counts or precisions
     never share a row. Columns: the FID of the paper's table `printed` where it has one; FD with its
-    extractor, floor and numbers of images; FID-768 where any record has it. A cell without a record
-    is blank.
+    extractor, floor and numbers of images; the scores of _OPTIONAL that any record has. A cell
+    without a record is blank.
     """
     groups: dict[RowKey, Records] = {}
     for record in records:
@@ -223,12 +226,12 @@ def with_records(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tidied(table: pd.DataFrame) -> pd.DataFrame:
-    """Drop FID-768's columns where no row has it, and make counts whole numbers.
+    """Drop the columns of _OPTIONAL that are blank in all rows, and make counts whole numbers.
 
     Blanks would turn counts into floats.
     """
-    if FID_768 in table and table[FID_768].isna().all():
-        table = table.drop(columns=[FID_768, f"{FID_768}'s runs", f"{FID_768} of real halves"])
+    blank = [c for c in _OPTIONAL if c in table and table[c].isna().all()]
+    table = table.drop(columns=blank)
     return table.astype({column: "Int64" for column in _WHOLE_NUMBERS if column in table})
 
 

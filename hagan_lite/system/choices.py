@@ -19,6 +19,7 @@ class About(NamedTuple):
     low: float | None = None  # the limits of a number, both included
     high: float | None = None
     below: float | None = None  # a limit that is not included
+    later: bool = False  # added after records were committed: see `recorded`
 
     @property
     def limits(self) -> str:
@@ -47,12 +48,16 @@ class About(NamedTuple):
         return self.low <= value <= high and value < below
 
 
-def choice(default: Any, meaning: str, source: str = "open", **limits: Any) -> Any:
+def choice(
+    default: Any, meaning: str, source: str = "open", later: bool = False, **limits: Any
+) -> Any:
     """Return a dataclass field with its default and all that there is to say about it.
 
+    A field that is added after records were committed is `later`, and its default is what the code
+    did before there was such a field: then those records and their hashes stay valid (`recorded`).
     `limits` are fields of About: `one_of`, `any_of`, or `low` with `high` or `below`.
     """
-    about = About(meaning, source, **limits)
+    about = About(meaning, source, later=later, **limits)
     return dataclasses.field(default=default, metadata={"about": about})
 
 
@@ -66,16 +71,53 @@ def field_names(kind: type) -> set[str]:
     return {field.name for field in dataclasses.fields(kind)}
 
 
+def recorded(instance: Any) -> dict[str, Any]:
+    """Return the fields that a record holds: all but the `later` ones that have their defaults.
+
+    So records and hashes are what they were before a `later` field was added.
+    """
+    held = {}
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if not (about_of(field).later and value == field.default):
+            held[field.name] = value
+    return held
+
+
 def used_names(kind: type) -> set[str]:
     """Return the names of the fields that the model of an Experiment's class uses."""
     return field_names(kind) - set(kind.REFUSED)
 
 
-def check_types(instance: Any) -> None:
-    """Raise ValueError for a field whose value is not of its type; an int for a float is made one.
+def check_names(kind: type, fields: dict[str, Any]) -> None:
+    """Raise ValueError where a file's `fields` are not those of an Experiment's class.
 
-    1 and 1.0 are one value then, with one hash.
+    A `later` field may be missing: it has its default.
     """
+    names, given = field_names(kind), set(fields)
+    later = {field.name for field in dataclasses.fields(kind) if about_of(field).later}
+    wrong = [f"no field {name}" for name in sorted(given - names)]
+    wrong += [f"a field {name}, which is missing" for name in sorted(names - given - later)]
+    if wrong:
+        raise ValueError(
+            f"{fields['model']} has {', '.join(wrong)}: another version of hagan_lite wrote this. "
+            "Use the commit that the file names. If you have just added the field, give it "
+            "later=True (CONTRIBUTING.md, 'A choice'). Only a run of your own that you can do "
+            "without may be deleted and run again"
+        )
+
+
+def check_values(instance: Any) -> None:
+    """Raise ValueError, saying what is allowed, for a field of a wrong type or beyond its limits.
+
+    An int for a float is made one: 1 and 1.0 are one value then, with one hash.
+    """
+    _check_types(instance)
+    _check_limits(instance)
+
+
+def _check_types(instance: Any) -> None:
+    """Raise ValueError for a value that is not of the field's type, or a float but not finite."""
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         if field.type is float and type(value) is int:
@@ -88,9 +130,11 @@ def check_types(instance: Any) -> None:
         if is_bool_for_number or not isinstance(value, field.type):
             kind = getattr(field.type, "__name__", field.type)
             raise ValueError(f"{field.name}={value!r}: must be of type {kind}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{field.name}={value!r}: must be a finite number")
 
 
-def check_limits(instance: Any) -> None:
+def _check_limits(instance: Any) -> None:
     """Raise ValueError, saying what is allowed, for a field beyond its limits."""
     for field in dataclasses.fields(instance):
         value, about = getattr(instance, field.name), about_of(field)
