@@ -56,7 +56,9 @@ def test_recipes_draws_each_run_of_a_row_and_nothing_where_nothing_was_measured(
     empty = dict(row="b", **{"paper's FID": 8.0})
     about = dict(experiment=dict(augment="translation", size=64, steps=1234), data=dict(name="d"))
     of_row = {"a": [about | dict(metrics=dict(fd=fd)) for fd in (10.0, 20.0)]}
-    measured = drawing.recipes(pd.DataFrame([row, empty]), of_row).axes[0]
+    measured = drawing.recipes(pd.DataFrame([row, empty]), of_row, start=31.0).axes[0]
+    ends = [line for line in measured.lines if line.get_linestyle() in ("--", ":")]
+    assert [line.get_xdata()[0] for line in ends] == [5.0, 31.0]
     assert all(part in measured.get_title() for part in ("d,", "64x64", "1,234 steps"))
     dots = [line for line in measured.lines if line.get_marker() == "o"]
     assert [list(line.get_xdata()) for line in dots] == [[10.0, 20.0]]

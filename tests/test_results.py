@@ -15,7 +15,7 @@ from hagan_lite.config import Experiment
 from hagan_lite.evaluation import metrics
 from hagan_lite.report import budgets, claims, claims_measured, publish, tables
 from hagan_lite.report.experiments import few_images, ladder, tried
-from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED
+from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED, UNTRAINED
 from hagan_lite.system.storage import read_json
 from hagan_lite.train import train
 
@@ -250,6 +250,19 @@ def test_kid_is_of_runs_of_every_seed_or_blank(record):
 
     assert runs(a=None, b=0.5, c=0.25).tolist() == [0.375, 2, 3]
     assert runs(a=0.5, b=0.5, c=None)[["KID", "KID's runs"]].isna().all()
+
+
+def test_a_training_starts_where_an_untrained_generator_stands_on_the_same_images(record):
+    (untrained,) = [
+        r
+        for r in runs.load_records(UNTRAINED)
+        if (r["data"]["name"], r["experiment"]["size"]) == ("covid-ct", 64)
+    ]
+    assert untrained["experiment"]["lr_g"] == 0
+    same = changed(record, data__fingerprint=untrained["data"]["fingerprint"])
+    assert tables.start_of(same) == untrained["metrics"]["fd"]
+    assert tables.start_of(changed(same, data__fingerprint="another")) is None
+    assert tables.start_of(changed(same, experiment__size=32)) is None
 
 
 def test_a_score_that_no_record_has_is_no_column(record):

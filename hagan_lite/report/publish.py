@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ from hagan_lite.report.experiments import (
     with_rivals,
 )
 from hagan_lite.runs.record import Records, kept_log, load_records
-from hagan_lite.system.paths import SEARCHED, UNTRAINED
+from hagan_lite.system.paths import SEARCHED
 
 DATA = "covid-ct"
 """The data set of Table IV and of the pictures of Tables II and III."""
@@ -75,7 +75,7 @@ def pictures_of(records: Records, preset: str) -> dict[str, Figure]:
     pictures = {}
     for name, drawn in _drawn_tables(mine, preset).items():
         if "seeds" in drawn.table:
-            start = _start(next(iter(drawn.of_row.values()))[0])
+            start = tables.start_of(next(iter(drawn.of_row.values()))[0])
             pictures[name] = recipes(drawn.table, drawn.of_row, drawn.title, start)
     pictures |= _learning_curves(records)
     few = tables.runs_on_few_images(few_images(preset), records)
@@ -89,15 +89,6 @@ def pictures_of(records: Records, preset: str) -> dict[str, Figure]:
             figure = shift_over_training(kept_log(record), hagan.phase_two, title)
             pictures[f"{DATA}-{preset}-shift"] = figure
     return pictures
-
-
-def _start(record: dict[str, Any]) -> float | None:
-    """Return the distance of an untrained generator on a record's images; None if none is known."""
-    alike = (record["data"]["fingerprint"], record["experiment"]["size"])
-    for r in load_records(UNTRAINED):
-        if (r["data"]["fingerprint"], r["experiment"]["size"]) == alike:
-            return runs.distance_of(r)
-    return None
 
 
 class _Drawn(NamedTuple):

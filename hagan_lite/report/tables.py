@@ -20,8 +20,10 @@ from hagan_lite.runs.record import (
     changes_in_words,
     distance_of,
     each_once,
+    load_records,
     precision_of,
 )
+from hagan_lite.system.paths import UNTRAINED
 from hagan_lite.system.storage import write_atomically
 
 SHARES = ("precision", "recall")
@@ -218,6 +220,18 @@ def of_rows(
             row |= _scores(of_row[name])
         table.append(row)
     return _tidied(pd.DataFrame(table))
+
+
+def start_of(record: dict[str, Any]) -> float | None:
+    """Return the distance of an untrained HAGAN's images from a record's real images, or None.
+
+    It is that of the committed record with the same images at the same size.
+    """
+    alike = (record["data"]["fingerprint"], record["experiment"]["size"])
+    for r in load_records(UNTRAINED):
+        if (r["data"]["fingerprint"], r["experiment"]["size"]) == alike:
+            return distance_of(r)
+    return None
 
 
 def with_records(table: pd.DataFrame) -> pd.DataFrame:
