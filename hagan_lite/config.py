@@ -72,7 +72,9 @@ class Experiment(OwnFolder):
     heldout: float = choice(
         0.0, "share kept from training: patients, volumes or blocks", "ours", low=0, high=0.9
     )
-    n_train: int = choice(0, "images to train on at most; 0: all not held out", low=0, later=True)
+    n_train: int = choice(
+        0, "images to train on at most; 0: all but held-out ones", low=0, later=True
+    )
     flips: bool = choice(False, "mirror real images, shift them by up to 1/16", "IV-A; open")
     border: str = choice("edge", "what a shift of `flips` brings in", one_of=("edge", "black"))
     # networks

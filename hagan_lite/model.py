@@ -65,7 +65,7 @@ class Model:
 
     @classmethod
     def inputs(cls, e: Experiment, rng: torch.Generator) -> tuple[Tensor, ...]:
-        """Return what G takes for two images: by it complexity.py counts what an image costs."""
+        """Return what G takes for two images; complexity.py counts an image's cost with it."""
         return (cls.latent(2, e, rng),)
 
     @classmethod

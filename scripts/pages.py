@@ -160,9 +160,10 @@ def differences(rows: Rows, records: Records) -> str:
 
 
 def untrained(records: Records) -> str:
-    """Return the distance of images of HAGAN's generator that no step has changed (lr_g = 0)."""
+    """Return the distance of images of HAGAN's generator whose weights no step has moved."""
+    of_start = runs.load_records(UNTRAINED)  # none is among `records`
     rows = []
-    for r in runs.load_records(UNTRAINED):
+    for r in sorted(of_start, key=lambda r: (r["data"]["name"], r["experiment"]["size"])):
         size, also = r["experiment"]["size"], r["also"]["inception-768"]
         rows.append(
             {
@@ -174,7 +175,6 @@ def untrained(records: Records) -> str:
                 "FID-768 of real halves": also["floor"],
             }
         )
-    rows.sort(key=lambda row: (row["data"], len(row["size"]), row["size"]))
     return tables.markdown(pd.DataFrame(rows)) if rows else NOTHING
 
 

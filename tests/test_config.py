@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import pytest
 
 import hagan_lite.baselines  # noqa: F401  (it registers their experiments)
-from hagan_lite import config
+from hagan_lite import config, runs
 from hagan_lite.cli import fields
 from hagan_lite.config import MODELS, PRESETS, Experiment, choices_of
 from hagan_lite.system.choices import about_of, check_values, choice
+from hagan_lite.system.paths import SEARCHED, UNTRAINED
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -233,7 +234,9 @@ def test_a_later_field_leaves_records_and_hashes_as_they_were(monkeypatch):
 
 
 def test_every_committed_record_can_be_read_and_has_its_hash(records):
-    for record in records:
+    others = [*runs.load_records(SEARCHED), *runs.load_records(UNTRAINED)]
+    assert others
+    for record in [*records, *others]:
         e = Experiment.from_dict(record["experiment"])
         assert (e.to_dict(), e.hash) == (record["experiment"], record["hash"]), record["name"]
 

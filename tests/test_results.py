@@ -263,6 +263,7 @@ def test_a_training_starts_where_an_untrained_generator_stands_on_the_same_image
     assert tables.start_of(same) == untrained["metrics"]["fd"]
     assert tables.start_of(changed(same, data__fingerprint="another")) is None
     assert tables.start_of(changed(same, experiment__size=32)) is None
+    assert tables.start_of(changed(same, metrics__extractor="another")) is None
 
 
 def test_a_score_that_no_record_has_is_no_column(record):

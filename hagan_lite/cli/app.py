@@ -57,7 +57,7 @@ Version = Annotated[
 
 @app.callback()
 def before_every_command(version: Version = False) -> None:
-    """Take the options that belong to no command; `version` is done when this is called."""
+    """Take the options that belong to no command; `--version` has already been handled."""
 
 
 @app.command()

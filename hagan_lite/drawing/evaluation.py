@@ -204,8 +204,8 @@ def recipes(
     `of_row` holds the records of each row that has any (record.by_row), at least one. Beside it
     stands the paper's FID of the table `printed`, on a scale of its own: our distance and the
     paper's FID cannot be compared. A number that the paper prints once is written once; squares of
-    further readings of its row are hollow. `start` is where a training starts: the distance of an
-    untrained generator's images.
+    further readings of its row are hollow. `start` is where HAGAN's training starts: the distance
+    of images of its untrained generator.
     """
     column = next(name for name in table if name.startswith("our "))
     kind = column.split()[1]
@@ -228,7 +228,7 @@ def recipes(
     _printed_fids(paper, places, table["paper's FID"])
     measured.axvline(floor, color=PHASE, ls="--", lw=1, label=f"{kind} of real halves")
     if start is not None:
-        measured.axvline(start, color=PHASE, ls=":", lw=1.5, label="an untrained generator")
+        measured.axvline(start, color=PHASE, ls=":", lw=1.5, label="untrained HAGAN")
     measured.set_yticks(places, table["row"])
     measured.set_yticks(list(heads), heads.values(), minor=True, weight="bold")
     for axis in axes:

@@ -51,7 +51,8 @@ def on_heldout(
 
 def _has_image_branch(e: Experiment) -> bool:
     """Return whether D is discriminator.py's, as it is in HAGAN and may be in any other model."""
-    _, D = model_of(e).networks(e)
+    with torch.random.fork_rng(devices=[]):  # first weights are drawn
+        _, D = model_of(e).networks(e)
     return isinstance(D, Discriminator)
 
 

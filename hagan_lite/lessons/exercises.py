@@ -47,8 +47,8 @@ def check(name: str, answer: Any) -> bool | None:
         return _say(name, None, f"write a whole number, not {answer!r}")
     right = digest(name, given, exercise["digits"]) in exercise["digests"]
     if not right and not offered and _is_rounded(name, given, exercise):
-        decimals = exercise["digits"]
-        return _say(name, None, f"write {decimals} decimal{'s' * (decimals > 1)}")
+        places = f"{exercise['digits']} decimal{'s' * (exercise['digits'] > 1)}"
+        return _say(name, None, f"{answer!r} is near, but rounded: write {places}")
     return _say(name, right, f"Hint: {exercise['hint']}")
 
 
@@ -95,7 +95,7 @@ def digest(name: str, answer: Any, digits: int) -> str:
 
 
 class Case(NamedTuple):
-    """Hold one call of a function that a reader writes.
+    """Hold one call of a function that a reader writes; its arguments need no gradient.
 
     `words` complete the sentence "For ...". `expected` is a number or tensor, or a tuple of them.
     """

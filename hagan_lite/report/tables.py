@@ -225,11 +225,14 @@ def of_rows(
 def start_of(record: dict[str, Any]) -> float | None:
     """Return the distance of an untrained HAGAN's images from a record's real images, or None.
 
-    It is that of the committed record with the same images at the same size.
+    It is that of the committed record with the same images, size and extractor.
     """
-    alike = (record["data"]["fingerprint"], record["experiment"]["size"])
+
+    def measured(r: dict[str, Any]) -> tuple[Any, ...]:
+        return r["data"]["fingerprint"], r["experiment"]["size"], r["metrics"]["extractor"]
+
     for r in load_records(UNTRAINED):
-        if (r["data"]["fingerprint"], r["experiment"]["size"]) == alike:
+        if measured(r) == measured(record):
             return distance_of(r)
     return None
 

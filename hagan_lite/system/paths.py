@@ -24,8 +24,9 @@ RECORDS = BUILD / "results"
 COMMITTED = ROOT / "data" / "results"
 """Records that were committed; those of this machine are in RECORDS."""
 SEARCHED, SEARCH_SEED = COMMITTED / "search", 3
-UNTRAINED = COMMITTED / "untrained"  # records of generators that no step has changed: lr_g = 0
 """Committed records by which something was chosen, and their seed: no table of rows reports it."""
+UNTRAINED = COMMITTED / "untrained"
+"""Committed records of generators whose weights no step has moved (lr_g = 0)."""
 
 
 def short(path: Path) -> Path:
