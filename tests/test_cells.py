@@ -219,7 +219,16 @@ def test_table_2_is_printed_with_this_machines_records(monkeypatch, tmp_path, sm
     monkeypatch.setattr(progress, "RECORDS", tmp_path)
     out = hagan("table", "2").output
     assert "| covid-ct |" in out and "| 123.4 |" in out
-    assert "table 5: there are 1, 2, 3, 4" in str(hagan("table", "5").exception)
+    refused = hagan("table", "5")
+    assert refused.exit_code and "4" in refused.output
+
+
+@pytest.mark.parametrize(
+    "typed", [("table9",), ("table2", "--seeds", "a"), ("table2", "--set", "x")]
+)
+def test_a_batch_that_is_mistyped_is_refused_before_any_image_is_read(typed, monkeypatch):
+    monkeypatch.setattr(experiments, "load", lambda name: pytest.fail(f"{name} was read"))
+    assert typed.split()[-1] in str(hagan("batch", *typed.split()).exception)
 
 
 def test_the_paper_preset_reproduces_through_the_batch(monkeypatch):

@@ -309,12 +309,26 @@ def test_fid_768_stands_beside_fd_and_never_in_fids_column(record):
     assert not [c for c in without if c.startswith("FID-768")]
 
 
-@pytest.mark.parametrize("distance", ["200", float("nan"), [200.0]])
+@pytest.mark.parametrize("distance", ["200", float("nan"), [200.0], -5.0])
 def test_a_record_with_no_number_for_its_distance_is_named(record, distance, tmp_path):
     damaged = changed(record, metrics__fd=distance)
     (tmp_path / "a.json").write_text(json.dumps(damaged))
     with pytest.raises(ValueError, match=r"a\.json"):
         runs.load_records(tmp_path)
+
+
+def test_a_file_that_is_no_record_is_named(tmp_path):
+    (tmp_path / "a.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"a\.json"):
+        runs.load_records(tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["experiment", "data", "metrics"])
+def test_a_record_that_lacks_a_part_is_named_before_a_table_is_drawn(record, lost, tmp_path):
+    damaged = {part: value for part, value in record.items() if part != lost} | {"name": "a"}
+    with pytest.raises(ValueError, match=r"a\.json"):
+        publish.draw([damaged], "cpu", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_runs_in_bf16_never_get_into_a_mean_of_runs_in_fp32(record):

@@ -152,8 +152,10 @@ def test_at_256_pixels_hagan_is_ahead_of_sagan_with_t_and_behind_u_net_gan(recor
     assert high < min(map(distance_of, rivals["sagan with T"]))
     one, other = map(distance_of, rivals["base with T"])
     assert abs(mean(rivals["base with T"]) - mean(rivals["hagan"])) < 5 and one - other > 70
-    others = [fid for name in ("infogan", "base with T") for fid in fid_768(rivals[name])]
-    assert max(others) < sum(fid_768(rivals["hagan"])) / 2
+    ahead_of = sum(fid_768(rivals["hagan"])) / 2
+    means = {name: sum(fid_768(of_row)) / len(of_row) for name, of_row in rivals.items()}
+    ahead = {name for name, fid in means.items() if fid < ahead_of}
+    assert ahead == {"unetgan", "infogan", "base with T", "sagan"}
     acdc = runs.by_row(experiments.with_rivals("table3", "acdc", "cpu"), records)
     lead_too = of_pair(acdc, "hagan", "sagan with T")
     assert lead_too.verdict == verdicts.UNDECIDED and lead_too.runs == (3, 3)
@@ -197,6 +199,12 @@ def test_on_acdc_the_scores_disagree_about_t_and_on_lgg_sagan_without_it_is_far_
     assert max(with_t) < min(without)
     kids = {name: [r["metrics"]["kid"] for r in acdc[name]] for name in ("sagan", "sagan with T")}
     assert max(kids["sagan"]) < min(kids["sagan with T"])
+    for rival, least, most in (("sagan with T", 0.005, 0.01), ("base with T", 0.03, 0.05)):
+        kid, other = ([r["metrics"]["kid"] for r in acdc[name]] for name in (FULL, rival))
+        p = stats.ttest_ind(kid, other, equal_var=False).pvalue
+        assert sum(kid) < sum(other) and least < p < most
+        of_both = (fid_768(acdc[name]) for name in (FULL, rival))
+        assert stats.ttest_ind(*of_both, equal_var=False).pvalue > 0.2
     assert abs(of_pair(acdc, "sagan with T", "base with T").effect) < 15
     lgg = runs.by_row(ladder("lgg", "cpu"), records)
     models = runs.by_row(rows_of("table2", "lgg", "cpu"), records)
@@ -206,6 +214,8 @@ def test_on_acdc_the_scores_disagree_about_t_and_on_lgg_sagan_without_it_is_far_
     without.append(lgg["base"])
     assert len(without) == 7 and worst < min(distance_of(r) for of in without for r in of)
     assert of_pair(lgg, "base with T", "base").effect > 50
+    for with_it, without_it in (("base with T", "base"), ("sagan with T", "sagan")):
+        assert max(fid_768(lgg[with_it])) > min(fid_768(lgg[without_it]))
     assert abs(of_pair(lgg, "base", "base with flips").effect) < 20
     for rival in RIVALS:
         assert of_pair(lgg, FULL, rival).verdict == verdicts.UNDECIDED

@@ -54,17 +54,18 @@ def batch(
     from hagan_lite.batch.workers import run_batch
     from hagan_lite.report import experiments
 
+    # What may be mistyped is looked at first: to see which data sets are here takes reading them.
+    if not seeds.replace(",", "").isdecimal():
+        raise ValueError(f"--seeds {seeds}: give whole numbers, as in 0,1,2")
+    numbers = [int(s) for s in _split(seeds)]
+    only = _split(models)
+    fields = parse([m for m in only or MODELS if m in MODELS], changes or [])
     chosen = [located(name) for name in _split_folders(datasets)]
     if not chosen:
         chosen, missing = experiments.present(table)
         for name in missing:
             advice = f"'hagan data fetch {name}' tells what to do"
             typer.echo(f"{name} is not here and is left out; {advice}", err=True)
-    only = _split(models)
-    fields = parse([m for m in only or MODELS if m in MODELS], changes or [])
-    if not seeds.replace(",", "").isdecimal():
-        raise ValueError(f"--seeds {seeds}: give whole numbers, as in 0,1,2")
-    numbers = [int(s) for s in _split(seeds)]
     asked = experiments.experiments(table, preset, numbers, only, chosen, fields)
     grid = progress.plan(asked)
     if commands:
@@ -122,7 +123,10 @@ def status(
 @app.command()
 def table(
     number: Annotated[
-        int, typer.Argument(help="1 to 4: on the screen, this machine's records too; 0: files")
+        int,
+        typer.Argument(
+            min=0, max=4, help="1 to 4: on the screen, this machine's records too; 0: files"
+        ),
     ] = 0,
     preset: Preset = "cpu",
     out: Annotated[Path, typer.Option(help="folder for the files")] = ROOT / "figures",
@@ -137,11 +141,6 @@ def table(
 
     if number:
         drawn = publish.tables_of(progress.all_records(), preset)
-        if f"table{number}" not in drawn:
-            numbers = [
-                name[-1] for name in drawn if name.startswith("table") and name[-1].isdigit()
-            ]
-            raise ValueError(f"table {number}: there are {', '.join(numbers)}")
         typer.echo(tables.markdown(drawn[f"table{number}"]()))
         return
     for path in publish.draw(load_records(COMMITTED), preset, out):

@@ -147,8 +147,7 @@ def experiments(
     field. Raises ValueError for a table that is none of TABLES, and where the table has none of
     `models`.
     """
-    if table not in TABLES:
-        raise ValueError(f"{table}: choose one of {', '.join(TABLES)}")
+    _check(table)
     if unknown := set(models) - set(MODELS):
         raise ValueError(f"models={','.join(sorted(unknown))}: choose of {', '.join(MODELS)}")
     if table == "table3":
@@ -230,11 +229,18 @@ def few_images(preset: str, seed: int = 0) -> list[tuple[str, Experiment]]:
 def present(table: str) -> tuple[list[str], list[str]]:
     """Return the data sets of `table` that are on this machine, and those that are not.
 
-    Where none is here, the first list holds the embedded slices.
+    Where none is here, the first list holds the embedded slices. Raises ValueError for a table that
+    is none of TABLES.
     """
+    _check(table)
     wanted = ("covid-ct",) if table == "table4" else PAPERS_DATASETS
     here = [name for name in wanted if _loads(name)]
     return here or ["mni152"], [name for name in wanted if name not in here]
+
+
+def _check(table: str) -> None:
+    if table not in TABLES:
+        raise ValueError(f"{table}: choose one of {', '.join(TABLES)}")
 
 
 def _loads(name: str) -> bool:

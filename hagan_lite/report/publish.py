@@ -22,7 +22,7 @@ from hagan_lite.report.experiments import (
     tried,
     with_rivals,
 )
-from hagan_lite.runs.record import Records, kept_log, load_records
+from hagan_lite.runs.record import Records, check_complete, kept_log, load_records
 from hagan_lite.system.paths import SEARCHED
 
 DATA = "covid-ct"
@@ -151,7 +151,11 @@ def _learning_curves(records: Records) -> dict[str, Figure]:
 
 
 def draw(records: Records, preset: str, out: Path) -> list[Path]:
-    """Write tables as Markdown, CSV and LaTeX and pictures as PNG into `out`; return the files."""
+    """Write tables as Markdown, CSV and LaTeX and pictures as PNG into `out`; return the files.
+
+    Raises ValueError for a record that lacks what tables are drawn from.
+    """
+    check_complete(records)
     paths = []
     for name, make_table in tables_of(records, preset).items():
         table = make_table()

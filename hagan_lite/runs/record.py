@@ -132,22 +132,39 @@ def load_records(*folders: Path) -> list[dict[str, Any]]:
     """Return all records of the folders, sorted by name.
 
     Of two that have one name, that of the later folder counts. Raises ValueError, with the file's
-    name, for a record whose distance is no finite number.
+    name, for a file that is no record.
     """
     paths = {}
     for folder in folders:
         paths |= {path.name: path for path in Path(folder).glob("*.json")}
-    records = [read_json(paths[name]) | {"name": paths[name].stem} for name in sorted(paths)]
+    return [_read_record(paths[name]) for name in sorted(paths)]
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """Return a record with its name; raise ValueError, naming the file, if it is damaged."""
+    record = read_json(path)
+    remedy = "move it away, or fetch a committed one again with git checkout"
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} is no record, but a {type(record).__name__}: {remedy}")
+    distance = distance_of(record) if "metrics" in record else None
+    if distance is not None and not _is_distance(distance):
+        raise ValueError(f"{path} has the distance {distance!r}, no number from 0 on: {remedy}")
+    return record | {"name": path.stem}
+
+
+def check_complete(records: Records) -> None:
+    """Raise ValueError, naming it, for a record without the parts that tables are drawn from."""
     for record in records:
-        distance = distance_of(record) if "metrics" in record else None
-        if distance is not None and not (
-            isinstance(distance, int | float) and math.isfinite(distance)
-        ):
-            raise ValueError(
-                f"{paths[record['name'] + '.json']} has the distance {distance!r}, which is no "
-                "finite number: move it away, or evaluate that run again"
-            )
-    return records
+        for part, name in (("experiment", "model"), ("data", "fingerprint"), ("metrics", "n_real")):
+            if name not in (record.get(part) or {}):
+                raise ValueError(
+                    f"the record {record['name']}.json lacks {name!r} in {part!r}: move it away, "
+                    "or fetch a committed one again with git checkout"
+                )
+
+
+def _is_distance(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
 
 
 COMPARABLE = ("cpu", "paper")
