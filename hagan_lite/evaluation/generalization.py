@@ -30,7 +30,7 @@ def on_heldout(
 
     `metrics`: metrics.evaluate of as many samples as there are held-out images, whatever the run
     was trained on, so that runs of different `n_train` compare. `gap`: :func:`gap_of` the image
-    branch after the last step; absent where D is not discriminator.py's, which has one.
+    branch after the last step; absent unless D is a Discriminator, which has such a branch.
     `over_training`: :func:`over_training`, for such a D in a run that saved its history. Empty
     without held-out images; with fewer than metrics.FEWEST there is no `metrics`.
     """

@@ -140,15 +140,17 @@ def load_records(*folders: Path) -> list[dict[str, Any]]:
     return [_read_record(paths[name]) for name in sorted(paths)]
 
 
+_REMEDY = "move it away, or fetch a committed one again with git checkout"
+
+
 def _read_record(path: Path) -> dict[str, Any]:
     """Return a record with its name; raise ValueError, naming the file, if it is damaged."""
     record = read_json(path)
-    remedy = "move it away, or fetch a committed one again with git checkout"
     if not isinstance(record, dict):
-        raise ValueError(f"{path} is no record, but a {type(record).__name__}: {remedy}")
+        raise ValueError(f"{path} is no record, but a {type(record).__name__}: {_REMEDY}")
     distance = distance_of(record) if "metrics" in record else None
     if distance is not None and not _is_distance(distance):
-        raise ValueError(f"{path} has the distance {distance!r}, no number from 0 on: {remedy}")
+        raise ValueError(f"{path} has the distance {distance!r}, no number from 0 on: {_REMEDY}")
     return record | {"name": path.stem}
 
 
@@ -158,8 +160,7 @@ def check_complete(records: Records) -> None:
         for part, name in (("experiment", "model"), ("data", "fingerprint"), ("metrics", "n_real")):
             if name not in (record.get(part) or {}):
                 raise ValueError(
-                    f"the record {record['name']}.json lacks {name!r} in {part!r}: move it away, "
-                    "or fetch a committed one again with git checkout"
+                    f"the record {record['name']}.json lacks {name!r} in {part!r}: {_REMEDY}"
                 )
 
 
