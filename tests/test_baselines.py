@@ -10,7 +10,7 @@ import torch
 from helpers import CPU, Watch, real, without_times
 
 from hagan_lite import attnmix, datasets, losses, runs, train
-from hagan_lite.baselines import infogan, unetgan, wgan
+from hagan_lite.baselines import ddpm, infogan, unetgan, wgan
 from hagan_lite.config import MODELS, Experiment, choices_of
 from hagan_lite.datasets import pixels
 from hagan_lite.evaluation import features, metrics
@@ -292,6 +292,24 @@ def test_ddim_takes_fewer_steps_than_ddpm_and_both_draw_the_same_kind_of_image()
     assert len(calls) == 3
     assert (runs.generate(G, e, 2) == quick).all()
     assert (runs.generate(G, e, 2, seed=1) != quick).any()
+
+
+@pytest.mark.parametrize("ddim_steps", [3, 0])
+def test_images_drawn_a_few_at_a_time_are_those_drawn_at_once(monkeypatch, ddim_steps):
+    from diffusers import DDPMScheduler
+
+    e = tiny("ddpm", ddim_steps=ddim_steps)
+    G, passes = model_of(e).networks(e)[0].eval(), []
+    with torch.no_grad():
+        G.net.conv_out.weight.normal_()  # an untrained net guesses nearly nothing
+    set_timesteps = DDPMScheduler.set_timesteps  # three in place of a thousand
+    monkeypatch.setattr(DDPMScheduler, "set_timesteps", lambda own, _: set_timesteps(own, 3))
+    at_once = runs.generate(G, e, 5)
+    G.register_forward_hook(lambda *given: passes.append(len(given[-1])))
+    monkeypatch.setattr(ddpm, "PIXELS_AT_ONCE", 2 * e.size**2)
+    in_parts = runs.generate(G, e, 5)
+    assert passes == 3 * [2, 2, 1]
+    assert abs(in_parts.astype(int) - at_once.astype(int)).max() <= 1
 
 
 def test_ddpms_own_sampling_takes_a_thousand_steps():

@@ -25,6 +25,9 @@ from hagan_lite.system.choices import choice
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler, DDPMScheduler
 
+PIXELS_AT_ONCE = 64 * 64**2
+"""What G takes at once on a CPU: more falls out of its cache, and takes up to twice as long."""
+
 
 @dataclass(frozen=True)
 class Choices(Experiment):
@@ -125,6 +128,8 @@ class Model(Base):
         """Draw n images (n, C, H, W) in [-1, 1] from pure noise, step by step."""
         scheduler, device = cls._scheduler(e.ddim_steps), device_of(G)
         x = torch.randn(n, e.channels, e.size, e.size, generator=rng).to(device)
+        parts = PIXELS_AT_ONCE // e.size**2 if device.type == "cpu" else n
         for s in scheduler.timesteps:
-            x = scheduler.step(G(x, s.to(device)), s, x, generator=rng).prev_sample
+            noise = torch.cat([G(part, s.to(device)) for part in x.split(max(1, parts))])
+            x = scheduler.step(noise, s, x, generator=rng).prev_sample
         return x.clamp(-1, 1)
