@@ -132,7 +132,8 @@ def _pictures(run: Path, model: Model, step: int, images: torch.Tensor, history:
         runs.save_generator(run, G, step)
         if model.e.heldout and model.D is not None:
             runs.save_discriminator(run, model.D, step)
-    grid = runs.generate(G, model.e, 64, seed=0, draw_features=draw_features)
+    n = 64 if model.e.size <= 64 else 16  # 64 large images fill no screen, and take DDPM minutes
+    grid = runs.generate(G, model.e, n, seed=0, draw_features=draw_features)
     runs.save_grid(run / "samples" / f"step_{step:06d}.png", grid)
     if mixed := getattr(model, "mixed", None):
         runs.save_snapshot(run, step, mixed)

@@ -94,6 +94,13 @@ def test_sample_grids_are_pictures(smoke_run):
         assert grid.size == (512, 512) and grid.mode == "L"
 
 
+def test_a_grid_of_large_images_fits_a_screen(tmp_path):
+    e = tiny("dcgan", size=128, steps=1, batch_size=2, width=4)
+    run = train.train(e, tmp_path / "run", datasets.load("mni152", 128))
+    with Image.open(next((run / "samples").glob("*.png"))) as grid:
+        assert grid.size == (512, 512)
+
+
 def test_a_log_cut_off_in_mid_line_is_read_up_to_there(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
     assert [line["step"] for line in runs.read_log(tmp_path)] == [1, 2]
