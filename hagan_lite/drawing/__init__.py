@@ -3,6 +3,7 @@
 `style.py` holds what plots share; there is one file for each kind of picture.
 """
 
+from hagan_lite.drawing import schematics
 from hagan_lite.drawing.attnmix import (
     figure_7,
     one_of_each,
@@ -99,6 +100,7 @@ __all__ = [
     "saliency_scale",
     "sample_history",
     "save_figure",
+    "schematics",
     "shift_band",
     "shift_over_training",
     "shifts_by_area",
