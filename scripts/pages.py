@@ -1,5 +1,7 @@
 """Draw the generated parts of README.md and docs/*.md from the committed records (`make figures`).
 
+Also draws the schematic that README.md shows.
+
     python scripts/pages.py
 
 A part stands between the lines `<!-- NAME: scripts/pages.py -->` and `<!-- end of NAME -->`.
@@ -15,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from hagan_lite import runs
+from hagan_lite import drawing, runs
 from hagan_lite.config import Experiment
 from hagan_lite.evaluation.complexity import training_flops
 from hagan_lite.report import (
@@ -124,7 +126,8 @@ def means_in_short(rows: Rows, records: Records) -> str:
         return NOTHING
     measured, heading = runs.by_row(rows, records), "mean FD [95 % bootstrap interval]"
     table[heading] = [_mean_and_interval(measured[name]) for name in table["row"]]
-    return tables.markdown(table[["row", "runs", heading, "FD of real halves"]])
+    text = tables.markdown(table[["row", "runs", heading, "FD at their n", "FD of real halves"]])
+    return text.replace("FD at their n", "FD at the floor's n", 1)
 
 
 def _mean_and_interval(of_row: Records) -> str:
@@ -155,7 +158,8 @@ def differences(rows: Rows, records: Records) -> str:
     scatter = f"{sd:.1f}, with {freedom} degrees of freedom."
     return (
         tables.markdown(pd.DataFrame(lines))
-        + f"\nStandard deviation of the runs of one row, pooled over all rows: {scatter}\n"
+        + "\nStandard deviation of the runs of one row, pooled over the rows of this table: "
+        + f"{scatter}\n"
     )
 
 
@@ -170,6 +174,7 @@ def untrained(records: Records) -> str:
                 "data": r["data"]["name"],
                 "size": f"{size}x{size}",
                 "FD": runs.distance_of(r),
+                "FD at the floor's n": r["metrics"]["fd_at_floor_n"],
                 "FD of real halves": r["metrics"]["floor"],
                 "FID-768": also["fid768"],
                 "FID-768 of real halves": also["floor"],
@@ -475,6 +480,7 @@ def main() -> None:
     records = runs.load_records(COMMITTED)
     for page in pages():
         page.write_text(drawn(page.read_text(), records))
+    drawing.save_figure(drawing.schematics.hagan(), ROOT / "figures" / "hagan.png")
 
 
 if __name__ == "__main__":

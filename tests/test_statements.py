@@ -21,6 +21,7 @@ from hagan_lite.report import (
     budgets,
     claims,
     claims_measured,
+    effects,
     experiments,
     tables,
     verdicts,
@@ -172,9 +173,115 @@ def test_at_256_pixels_hagan_is_ahead_of_sagan_with_t_and_behind_u_net_gan(recor
     assert 5 < mean(acdc["hagan"]) - distance_of(infogan) < 20
     all_of_acdc = [r for of_row in acdc.values() for r in of_row]
     assert distance_of(unetgan_too) == max(map(distance_of, all_of_acdc))
-    assert fid_768([unetgan_too])[0] == max(fid_768(all_of_acdc))
+    assert fid_768(acdc["wgan"])[0] == max(fid_768(all_of_acdc))
     before = runs.by_row(rows_of("table3", "covid-ct", "cpu", **EARLIER), records)
     assert mean(before["sagan"]) - mean(before["hagan"]) > lead.effect
+
+
+def welch(of_row, rival, score):
+    return stats.ttest_ind(score(of_row), score(rival), equal_var=False)
+
+
+def test_fid_768_sees_t_in_the_base_alone_and_ranks_hagan_behind_three_variants(present):
+    """Results: "Table IV" and "FID and FID-768"."""
+    means = {name: np.mean(fid_768(of_row)) for name, of_row in present.items()}
+    shown = {name: round(means[name], 2) for name in ("base", "base with T", "base with flips")}
+    assert shown == {"base": 1.14, "base with T": 1.06, "base with flips": 1.56}
+    assert round(means["hagan without T"], 2) == 1.12 and round(means[FULL], 2) == 1.08
+    assert 0.008 < welch(present["base with T"], present["base"], fid_768).pvalue < 0.01
+    assert welch(present[FULL], present["hagan without T"], fid_768).pvalue > 0.19
+    assert welch(present["base"], present["base with flips"], fid_768).pvalue < 0.0003
+    variants = ("hagan, no pixel branch", "+ hierarchical discriminator", "hagan, received map")
+    for variant in variants:
+        assert means[variant] < means[FULL]
+        assert 0.02 < welch(present[variant], present[FULL], fid_768).pvalue < 0.05
+    several = [name for name, of_row in present.items() if len(of_row) > 1]
+    with_t = [name for name in several if present[name][0]["experiment"]["augment"]]
+    for rows, correlation in ((several, 0.91), (with_t, 0.65)):
+        ranked = [mean(present[name]) for name in rows], [means[name] for name in rows]
+        assert round(stats.spearmanr(*ranked).statistic, 2) == correlation
+
+
+def test_level_leaves_room_for_a_lead_of_about_twenty(records, present):
+    """Results: below "In short"."""
+
+    def scores(of_row):
+        return list(map(distance_of, of_row))
+
+    def room(rows, row, rival):
+        return welch(rows[rival], rows[row], scores).confidence_interval()
+
+    most = {}
+    for rival in RIVALS:
+        interval = room(present, FULL, rival)
+        most[rival] = interval.high
+        assert -24 < interval.low < -17 < 17 < interval.high < 24
+    assert round(most["base with T"]) == 18 and round(most["sagan with T"]) == 23
+    lgg = runs.by_row(ladder("lgg", "cpu"), records)
+    larger = runs.by_row(experiments.with_rivals("table3", "covid-ct", "cpu"), records)
+    for rival in RIVALS:
+        assert room(lgg, FULL, rival).high > 25
+        assert room(larger, "hagan", rival).high > 25
+
+
+def test_precision_and_recall_are_those_of_early_training(records):
+    """Results: "How to read a table"."""
+    measured = [r for r in records if "precision" in r["metrics"]]
+    early = [r for r in measured if r["experiment"]["steps"] == 800]
+    large = [r for r in measured if r["experiment"]["size"] == 256]
+    assert early and large
+    assert max(r["metrics"]["precision"] for r in early) < 0.15
+    assert max(r["metrics"]["recall"] for r in early) < 0.01
+    assert max(max(r["metrics"][name] for name in ("precision", "recall")) for r in large) == 0
+    floors = [r["metrics"][f"{name}_floor"] for r in early for name in ("precision", "recall")]
+    assert min(floors) > 0.7
+
+
+def test_t_would_be_held_with_the_shared_seeds_alone(records, present):
+    """Claims: "What to be wary of"."""
+    seeds = {name: {r["experiment"]["seed"] for r in present[name]} for name in present}
+    shared = seeds["base"] & seeds["base with T"]
+    assert len(shared) == 6
+    few = present | {"base": [r for r in present["base"] if r["experiment"]["seed"] in shared]}
+    pair = of_pair(few, "base with T", "base")
+    assert round(pair.effect, 1) == 41.1 and 0.0002 < pair.p < 0.0003
+    assert pair.p * 60 < 0.05  # Holm multiplies by at most the number of tests; they are fewer
+    findings = [f for one in claims.judged(records) for f in (one.ours, *one.controls.values())]
+    assert len({c.key for f in findings for c in f.comparisons if c.p is not None}) < 60
+
+
+def test_welchs_test_is_weak_with_two_runs(records):
+    """Results: "Table II" and "Table III"."""
+    rows = runs.by_row(experiments.with_rivals("table2", "covid-ct", "cpu"), records)
+    hagan, both = (list(map(distance_of, rows[name])) for name in ("hagan", "unetgan"))
+    assert len(hagan) == 8 and len(both) == 2 and min(both) - max(hagan) > 57
+    p = stats.ttest_ind(hagan, both, equal_var=False).pvalue
+    assert max(stats.ttest_ind(hagan, [one]).pvalue for one in both) < p
+    larger = runs.by_row(experiments.with_rivals("table3", "covid-ct", "cpu"), records)
+    assert round(of_pair(larger, "unetgan", "hagan").p, 2) == 0.26
+
+
+def test_an_interval_covers_the_difference_less_often_than_it_says():
+    """Claims: "How to read the numbers"."""
+    rng = np.random.default_rng(0)
+    for few, others, expected in ((2, 2, 0.67), (3, 3, 0.80), (4, 4, 0.86), (8, 6, 0.90)):
+        draws = [(tuple(rng.normal(size=few)), tuple(rng.normal(size=others))) for _ in range(300)]
+        intervals = [effects.effect((sides,)).interval for sides in draws]
+        covered = np.mean([low <= 0 <= high for low, high in intervals])
+        assert abs(covered - expected) < 0.06
+
+
+def test_what_held_and_what_did_not_are_mostly_counts(records):
+    """Claims: "How to read the numbers"."""
+    judged = claims.judged(records)
+    kinds = {}
+    for verdict in (verdicts.HELD, verdicts.NOT):
+        kinds[verdict] = [next(iter(j.claim["ours"])) for j in judged if j.verdict == verdict]
+    counts = {"free_of_cost", "same_discriminator", "least", "times_the_parameters"}
+    assert sum(kind in counts for kind in kinds[verdicts.HELD]) == 1
+    assert len(kinds[verdicts.HELD]) == 2
+    (other,) = [kind for kind in kinds[verdicts.NOT] if kind not in counts]
+    assert len(kinds[verdicts.NOT]) == 6 and other == "as_near_as_real"
 
 
 def test_rivals_without_t_are_up_to_143_behind(records):
@@ -322,6 +429,9 @@ def test_labels_move_as_little_as_printed_far_more_often_under_the_output_map(re
     assert below == dict(output=0, received=63)
     assert sum(c["received"] < c["output"] / 10 for c in chances) > 0.7 * len(chances)
     assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 107)
+    of_large = [r for r in records if "figure_7" in r and r["experiment"]["size"] == 256]
+    assert len(of_large) == 5 and min(r["figure_7"]["output"] for r in of_large) > 0.955
+    assert p_value(1.0) == 1  # a map that moves no label at all would pass
 
 
 def test_d_in_hagan_nearly_guesses_pixels_and_t_keeps_it_unsure(records, present):
@@ -388,6 +498,21 @@ def test_in_the_earlier_protocol_t_is_the_part_that_shows(records, earlier):
     assert mean(earlier["base with flips"]) > mean(earlier["base"])
 
 
+def test_one_pair_of_sagan_differs_in_t_alone(records):
+    """Results: "What is missing"."""
+    sides = {}
+    for r in records:
+        e = r["experiment"]
+        same = (e["model"], e["size"], e["steps"], e["preset"]) == ("sagan", 64, 800, "cpu")
+        same &= e["flips"] and e["border"] == "black" and e["fresh_noise"]
+        if same and r["data"]["name"] == "covid-ct":
+            sides.setdefault(bool(e["augment"]), []).append(distance_of(r))
+    assert {len(scores) for scores in sides.values()} == {3}
+    assert round(np.mean(sides[True]), 1) == 267.5 and round(np.mean(sides[False]), 1) == 316.1
+    p = stats.ttest_ind(sides[True], sides[False], equal_var=False).pvalue
+    assert round(p, 2) == 0.14
+
+
 def test_two_runs_of_one_seed_are_nearly_as_far_apart_as_two_seeds(earlier):
     """Results: "The earlier protocol"; p with the mean of each seed's runs."""
     of_seed: dict[str, dict[int, list[float]]] = {}
@@ -419,6 +544,22 @@ def test_of_the_seven_models_hagan_has_the_lowest_fd_and_ddpm_the_next(records):
     assert sorted(measured, key=lambda name: mean(measured[name]))[:2] == ["hagan", "ddpm"]
     assert len(measured) == 7
     assert of_pair(measured, "hagan", "ddpm").verdict == verdicts.UNDECIDED
+
+
+def test_runs_on_a_gpu_score_as_those_on_a_processor_do(records):
+    """Results: "What was run where"."""
+    apart = []
+    for dataset in ("covid-ct", "acdc", "lgg"):
+        for rows in (ladder(dataset, "cpu"), rows_of("table2", dataset, "cpu")):
+            for of_row in runs.by_row(rows, records).values():
+                sides = {True: [], False: []}
+                for r in of_row:
+                    sides["cpu" not in r["device"]].append(distance_of(r))
+                if sides[True] and sides[False]:
+                    apart.append(np.mean(sides[True]) - np.mean(sides[False]))
+    apart = sorted(set(apart))  # a row stands in the ladder and in Table II
+    assert len(apart) > 20
+    assert abs(np.mean(apart)) < 3 and stats.ttest_1samp(apart, 0).pvalue > 0.5
 
 
 def test_no_recipe_has_one_seed_on_a_processor_and_on_a_gpu(records):
