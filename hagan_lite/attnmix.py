@@ -44,7 +44,7 @@ def mix(x: Images, fake: Images, M: Maps) -> Images:
 
 
 def to_image_size(saliency: Float[Tensor, "B h w"], size: int) -> Maps:
-    """Return a map, which is nowhere negative, as A of Eq. 3: `size` pixels a side, no gradient.
+    """Return a map without negative values as A of Eq. 3, (B, 1, size, size), without gradient.
 
     It is resized bilinearly. Eq. 3 divides by its sum, so it needs no normalising.
 

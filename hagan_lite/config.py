@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -60,6 +61,7 @@ class Experiment(OwnFolder):
 
     SETS: ClassVar[dict[str, Any]] = {}  # fields that the model sets otherwise, at every preset
     SETS_AT: ClassVar[dict[str, dict[str, Any]]] = {}  # and by preset
+    SETS_ABOVE_64: ClassVar[dict[str, dict[str, Any]]] = {}  # and by preset, for larger images
     REFUSED: ClassVar[tuple[str, ...]] = ()  # fields that decide nothing in this model
 
     model: str = choice("hagan", "which model is trained", "Table II", one_of=MODELS)
@@ -97,12 +99,12 @@ class Experiment(OwnFolder):
     )
     alpha: float = choice(0.5, "factor of lambda_0 + lambda_1", "Eq. 4; open", low=0, high=0.5)
     augment: str = choice(
-        "brightness,contrast,translation", "the policy of T", "III-E; open", any_of=AUGMENTATIONS
+        "brightness,contrast,translation", "the policy of T", "III-B; open", any_of=AUGMENTATIONS
     )
     augment_shift: float = choice(0.125, "T's largest shift, of the side", low=0, high=0.5)
     # losses; the paper names the weights beta, beta1 and beta2 and gives no number
     adversarial: str = choice(
-        "ls", "least squares or non-saturating adversarial loss", "III-E", one_of=("ls", "ns")
+        "ls", "least squares or non-saturating adversarial loss", "III-E, B", one_of=("ls", "ns")
     )
     # At the preset cpu the pixel branch stays near chance; with weight 1 G's images get noisy.
     beta: float = choice(0.1, "weight of the pixel branch in G's loss", "Eq. 8; open", low=0)
@@ -146,7 +148,7 @@ class Experiment(OwnFolder):
             if field.name in self._silent:
                 object.__setattr__(self, field.name, field.default)
         if self.phase_two > self.steps:
-            raise ValueError(f"phase_two={self.phase_two}: must be in [0, {self.steps}], the steps")
+            raise ValueError(f"phase_two={self.phase_two}: not in 0..{self.steps}, steps; set both")
         if self.mix == "attnmix" and not self.attention:
             raise ValueError(
                 "mix='attnmix' needs attention=True: its label comes from G's attention"
@@ -159,7 +161,7 @@ class Experiment(OwnFolder):
         """Return the preset, then what the model sets otherwise, then `changes`: the later wins.
 
         `changes` are fields. The preset `paper` takes batches of 32 and 100 numbers in z up to 64
-        pixels a side, 2 and 1000 above; its epoch is the paper's number of images, or 396. Raises
+        pixels a side, 2 and 1000 above; an epoch has the paper's number of images, or 396. Raises
         ValueError for a model, preset or field that does not exist, and for a field that the model
         does not use, apart from `width` and `phase_two`: presets give them to every model.
         """
@@ -170,10 +172,11 @@ class Experiment(OwnFolder):
             names = ", ".join(sorted(unknown))
             raise ValueError(f"{model} has no such field: {names}; see 'hagan fields {model}'")
         fields = PRESETS[preset] | kind.SETS | kind.SETS_AT.get(preset, {})
+        size = changes.get("size", 64)
+        fields |= kind.SETS_ABOVE_64.get(preset, {}) if size > 64 else {}
         if preset == "paper":
-            size = changes.get("size", 64)
             batch = changes.get("batch_size", 32 if size <= 64 else 2)
-            epoch = -(-PAPER_IMAGES.get(paper_name(dataset), 396) // batch)
+            epoch = math.ceil(PAPER_IMAGES.get(paper_name(dataset), 396) / batch)  # in steps
             # 100 warm-up epochs are the paper's; the total is open: ten times that.
             z_dim = 100 if size <= 64 else 1000
             fields = dict(z_dim=z_dim, batch_size=batch, phase_two=100 * epoch) | fields
@@ -246,7 +249,7 @@ class Experiment(OwnFolder):
 
     @property
     def _silent(self) -> set[str]:
-        """Return fields that others make silent: no shift has a border, no label asks for a map."""
+        """Return the fields without effect: `border` without flips, `saliency` without AttnMix."""
         without_effect = {"border": not self.flips, "saliency": self.mix != "attnmix"}
         return {name for name, silent in without_effect.items() if silent}
 

@@ -99,7 +99,7 @@ class Generator(nn.Module):
 
     Transposed convolutions 4x4 -> 8x8 -> ... -> size, spectral norm on all but the last, BatchNorm
     and ReLU; self-attention at 16x16 and 32x32. 3,603,509 parameters at 3 channels, width 64, 64x64
-    (Table I).
+    (Table I) with skip="off"; a gate at each of the four levels adds 4.
 
     Reverse skip connection: at each level, h <- h + skip_gate[level] * S. The gate, a number that
     starts at 0, is ours; the paper adds "feature maps under the true discriminant path", and is
@@ -174,7 +174,7 @@ class Generator(nn.Module):
                 hook.remove()
         return seen
 
-    def _run(self, z: Noise, real_features: Levels | None, saliency: str = "") -> tuple:
+    def _run(self, z: Noise, real_features: Levels | None, saliency: str | None = None) -> tuple:
         """Return the images, and the last attention layer's map where `saliency` names one."""
         if (self.skip == "instance") != (real_features is not None):
             rule = "real_features are needed for 'instance' and for nothing else"
@@ -189,7 +189,7 @@ class Generator(nn.Module):
                 h = h + self.skip_gate[i] * real_features[-1 - i].detach()
             if str(i) in self.attention:
                 layer = self.attention[str(i)]
-                if saliency and i == last:
+                if saliency is not None and i == last:
                     h, A = layer.with_saliency(h, saliency)
                 else:
                     h = layer(h)

@@ -184,8 +184,7 @@ class Hagan(Model):
                 logs[f"skip_{4 * 2**i}"] = gate
         if self.e.attention and self.for_entropy:
             with self.autocast():
-                matrices = self.G.attention_matrices(
-                    *self.for_entropy
-                )  # of four images: enough for a log
+                # Four images are enough for a log.
+                matrices = self.G.attention_matrices(*self.for_entropy)
             logs["entropy"] = row_entropy(matrices[max(matrices)])
         return logs

@@ -6,8 +6,11 @@ from torch import nn
 def level_channels(size: int, width: int) -> list[int]:
     """Return the channels at 4x4, 8x8, ... size/2: doubling towards 4x4, at most 8 * width.
 
-    The cap is ours; what the paper does at 256x256 is open.
+    The cap is ours; what the paper does at 256x256 is open. Raises ValueError for a size that is no
+    power of two from 8 on.
     """
+    if size < 8 or size & (size - 1):
+        raise ValueError(f"size={size}: must be a power of two, 8 or more")
     levels = size.bit_length() - 3
     return [width * min(8, 2**i) for i in reversed(range(levels))]
 

@@ -38,7 +38,10 @@ def d_loss(score: Scores, target: Targets, kind: str = "ls") -> Scalar:
 
 
 def g_loss(score: Scores, kind: str = "ls") -> Scalar:
-    """Return G's loss of D's scores on fakes: (s - 1)^2, softplus(-s) (ns) or -s (hinge)."""
+    """Return G's mean loss of D's scores on fakes: (s - 1)^2, softplus(-s) (ns) or -s (hinge).
+
+    Raises ValueError for another kind.
+    """
     return -score.mean() if kind == "hinge" else d_loss(score, 1.0, kind)
 
 

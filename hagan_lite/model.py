@@ -30,8 +30,8 @@ def draw_z(n: int, e: Experiment, rng: torch.Generator) -> Tensor:
 class Model:
     """Hold one training's networks, optimisers and random state; `step` moves them by a batch.
 
-    A subclass is registered under the name of its file, so a file has one; a second one in the same
-    file takes its place.
+    A subclass is registered under the name of its file, so each file has one model: a second
+    subclass in a file would replace the first.
 
     `ema` is the average of G's parameters that is sampled. torch.optim.swa_utils.AveragedModel is
     not used for it: it reads its counter back from the device twice in every step, which makes the
@@ -60,7 +60,7 @@ class Model:
 
     @staticmethod
     def latent(n: int, e: Experiment, rng: torch.Generator) -> Tensor:
-        """Draw what G makes n images from, on the device of `rng`."""
+        """Draw what G makes n images from, by default z (n, z_dim), on the device of `rng`."""
         return draw_z(n, e, rng)
 
     @classmethod

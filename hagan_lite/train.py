@@ -67,8 +67,8 @@ def _train(
 ) -> None:
     e, where = model.e, model.device
     start = _resume(run, model)
-    # The training part moves to the device once, as uint8.
-    images = torch.from_numpy(dataset.images[dataset.split(e.heldout, e.n_train)[0]]).to(where)
+    training, _ = dataset.split(e.heldout, e.n_train)
+    images = torch.from_numpy(dataset.images[training]).to(where)  # once, as uint8
     log_every, pictured = max(1, e.steps // 100), runs.pictured_steps(e)
     # A GPU takes 250 steps in a second or two, and a checkpoint takes nearly as long.
     save_every = pictured[0] if where.type == "cuda" else min(pictured[0], 250)
@@ -109,6 +109,7 @@ def _train(
 def _check(line: dict, run: Path) -> None:
     """Raise Diverged where a loss of a log line is NaN, or beyond 10,000 in either direction."""
     for name in ("d", "g"):
+        # "not <=" and not ">": a comparison with NaN is never true.
         if name in line and not abs(line[name]) <= 1e4:
             raise _diverged(run, line["step"], f"loss {name} = {line[name]}")
 

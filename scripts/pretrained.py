@@ -27,7 +27,7 @@ GRIDS, SHOWN = 5, 16  # grids of samples, from the first to the last, and images
 
 
 def halved(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Floats as float16, contiguous; whole numbers as they are."""
+    """Return floats as float16 and whole numbers as they are, contiguous, on the CPU."""
     return {
         k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()
     }

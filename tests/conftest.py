@@ -179,7 +179,7 @@ def rng() -> "torch.Generator":
 
 @pytest.fixture(scope="session")
 def records() -> list[dict]:
-    """The committed records, read once; a test that changes one copies it first."""
+    """Return the committed records, read once; a test that changes one copies it first."""
     from hagan_lite import runs
 
     return runs.load_records(COMMITTED)
@@ -202,7 +202,7 @@ def forked_kernels() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def smoke_run() -> Path:
-    """A finished HAGAN run at smoke on the embedded slices."""
+    """Return a finished HAGAN run at smoke on the embedded slices."""
     from hagan_lite import runs
     from hagan_lite.config import Experiment
     from hagan_lite.train import train

@@ -13,7 +13,7 @@ def brain() -> np.ndarray:
     from nilearn.datasets import load_mni152_template
 
     volume = load_mni152_template(resolution=1).get_fdata(dtype=np.float32)[::3, ::3, ::3]
-    return np.where(volume > 0.05, volume, 0)[: volume.shape[0], : volume.shape[1]]
+    return np.where(volume > 0.05, volume, 0)
 
 
 def patient(number: int) -> np.ndarray:
@@ -45,7 +45,7 @@ def acdc(
         folder = root / "acdc" / between / "training" / name
         thick = np.int16(patient(n)[:, :, 5:55:10] * 1000)
         cycle = np.stack([thick, thick // 2, thick[::-1], thick // 3], axis=-1)
-        nifti(folder / f"{name}_4d.nii.gz", cycle, (1.5, 1.5, 10, 1)[:3])
+        nifti(folder / f"{name}_4d.nii.gz", cycle, (1.5, 1.5, 10))
         if info:
             (folder / "Info.cfg").write_text("ED: 1\nES: 3\nGroup: DCM\nHeight: 184.0\n")
         for frame in (1, 3) if single else ():

@@ -10,11 +10,11 @@ import tomllib
 import forked
 import layouts
 import pytest
-from helpers import hagan
+from helpers import hagan, tiny
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from hagan_lite import runs
+from hagan_lite import datasets, runs, train
 from hagan_lite.cli import app, options
 from hagan_lite.config import Experiment
 from hagan_lite.report import models
@@ -183,6 +183,14 @@ def test_runs_are_compared_in_one_picture(smoke_run, tmp_path):
     with Image.open(out) as picture:
         # Three blocks in a row: real, and both runs, under names of their own.
         assert picture.width > picture.height > 100
+
+
+def test_runs_of_different_sizes_are_not_compared(smoke_run, tmp_path):
+    images = datasets.load("mni152", 32)
+    small = train.train(tiny("dcgan", steps=1), tmp_path / "small", images)
+    done = hagan("compare", str(smoke_run), str(small), "--out", str(tmp_path / "compared.png"))
+    assert isinstance(done.exception, ValueError) and "size" in str(done.exception)
+    assert not (tmp_path / "compared.png").exists()
 
 
 def test_compared_runs_are_named_by_what_differs():

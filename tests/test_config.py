@@ -117,7 +117,7 @@ def test_the_hash_is_stable_across_versions_of_python():
         (dict(stepps=3), "stepps"),
         (dict(preset="huge"), "huge"),
         (dict(model="nosuchmodel"), "nosuchmodel"),
-        (dict(phase_two=900), r"phase_two=900: must be in \[0, 800\]"),
+        (dict(phase_two=900), "phase_two=900"),
         (dict(preset="paper", steps=1000), "phase_two"),
         (dict(ramp=-1), "ramp"),
         (dict(adversarial="hinge"), "adversarial"),
@@ -266,3 +266,12 @@ def test_hagan_fields_of_a_model_lists_its_own_with_its_defaults():
     listed = fields.described(Experiment.make("wgan"))
     assert "lr_g = 5e-05" in listed
     assert "lipschitz = clip    one of clip, penalty\n" in listed
+
+
+def test_ddpm_has_a_tenth_of_its_rate_above_64_pixels():
+    """At 256x256 and 1e-3 it answered 0 to everything from step 620 on; the source does the same."""
+    for preset in ("cpu", "paper"):
+        small, large = (Experiment.make("ddpm", preset=preset, size=size) for size in (64, 256))
+        assert large.lr_g == pytest.approx(small.lr_g / 10)
+        assert "lr_g" not in large.changes
+    assert Experiment.make("ddpm", size=256, lr_g=1e-3).changes["lr_g"] == 1e-3

@@ -178,6 +178,13 @@ def test_brats_is_one_modality_of_each_case(root, between):
     assert filled.min() > 0.05 * filled.max()  # brain on every slice
 
 
+def test_of_two_copies_of_brats_one_counts(root):
+    layouts.brats(root)
+    once = datasets.load("brats2018")
+    layouts.brats(root, between="copy")
+    assert datasets.load("brats2018").fingerprint == once.fingerprint
+
+
 def test_brats_takes_as_many_as_the_paper_had(root, monkeypatch):
     layouts.brats(root)
     every = datasets.load("brats2018")

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 import traitlets
+from helpers import tiny
 from PIL import Image
 from scipy import stats
 
-from hagan_lite import attnmix
+from hagan_lite import attnmix, datasets, train
 from hagan_lite.evaluation import metrics
 from hagan_lite.lessons import widgets
 from hagan_lite.lessons.pretrained import load_pretrained
@@ -128,6 +129,17 @@ def test_the_attention_explorer_shows_a_row_of_A(shipped):
     z = draw_z(1, shipped.experiment, torch.Generator().manual_seed(1))
     matrix = shipped.G.attention_matrices(z)[32][0]
     torch.testing.assert_close(explorer.A_row, matrix[2 * 32 + 3], atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("model", ["wgan", "ddpm"])
+def test_a_run_without_attention_or_z_is_refused_by_its_explorer(tmp_path, model):
+    e = tiny(model, steps=1)
+    run = train.train(e, tmp_path / "run", datasets.load("mni152", e.size))
+    with pytest.raises(ValueError, match="attention"):
+        widgets.AttentionExplorer(run)
+    if model == "ddpm":
+        with pytest.raises(ValueError, match="z"):
+            widgets.LatentWalk(run)
 
 
 def test_a_corner_of_the_latent_walk_is_its_noise_vector(shipped):

@@ -240,9 +240,17 @@ def test_a_wrong_shape_or_type_is_refused_in_tests():
         Generator(size=32, width=4)(torch.zeros(2, 100, 1, 1))
 
 
+@pytest.mark.parametrize("size", [4, 48, 100])
+def test_a_size_that_no_levels_lead_to_is_refused(size):
+    for network in (Generator, Discriminator):
+        with pytest.raises(ValueError, match=str(size)):
+            network(size, 1, 4)
+
+
 def test_a_map_that_does_not_exist_is_named():
-    with pytest.raises(ValueError, match="recieved.*output or received"):
-        Generator(width=8).with_saliency(torch.zeros(1, 100), saliency="recieved")
+    for wrong in ("recieved", ""):
+        with pytest.raises(ValueError, match=f"{wrong}.*output or received"):
+            Generator(width=8).with_saliency(torch.zeros(1, 100), saliency=wrong)
 
 
 def test_each_level_of_the_skip_has_its_own_gate():

@@ -94,6 +94,13 @@ def test_sample_grids_are_pictures(smoke_run):
         assert grid.size == (512, 512) and grid.mode == "L"
 
 
+def test_a_damaged_snapshot_is_named(tmp_path):
+    (tmp_path / "snapshots").mkdir()
+    (path := tmp_path / "snapshots" / "step_000010.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(ValueError, match=path.name):
+        runs.load_snapshots(tmp_path)
+
+
 def test_a_grid_of_large_images_fits_a_screen(tmp_path):
     e = tiny("dcgan", size=128, steps=1, batch_size=2, width=4)
     run = train.train(e, tmp_path / "run", datasets.load("mni152", 128))

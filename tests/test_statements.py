@@ -445,7 +445,7 @@ def test_d_in_hagan_nearly_guesses_pixels_and_t_keeps_it_unsure(records, present
             nearer = mine["D apart"] < said.loc[(data, size, steps, "sagan with T"), "D apart"]
             assert nearer or (data, size) == ("covid-ct", 256)
     rows = {name: e for name, e in ladder("covid-ct", "cpu") if name in present}
-    apart = {name: budgets.what_d_said(e, present[name])["D apart"] for name, e in rows.items()}
+    apart = {name: budgets.means_of_d_log(e, present[name])["D apart"] for name, e in rows.items()}
     assert min(apart["base"], apart["hagan without T"]) > 0.5
     like = ("base with T", "hagan, CutMix's label", "hagan, no pixel branch")
     assert max(apart[name] for name in like) < 0.14 and apart[FULL] < 0.11

@@ -90,6 +90,12 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
         checkpoints.load_checkpoint(path, torch.device("cpu"))
 
 
+def test_json_keeps_texts_as_they_are_and_numbers_on_one_line(tmp_path):
+    value = dict(folder="scans [old  ones]/x", numbers=[1, 2.5, 3])
+    path = storage.write_json(tmp_path / "a.json", value)
+    assert storage.read_json(path) == value and "[ 1, 2.5, 3 ]" in path.read_text()
+
+
 def test_broken_json_is_named(tmp_path):
     (tmp_path / "record.json").write_text("{")
     with pytest.raises(ValueError, match=r"record\.json.*delete"):

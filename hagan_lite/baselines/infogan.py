@@ -2,8 +2,8 @@
 
 The latent is z, a category k of K and C continuous codes c in [-1, 1]. D's trunk has two more
 heads, which guess k and c from G(z, k, c). How well they do bounds the mutual information of code
-and image from below, and both networks make that bound large. With H the cross-entropy, minus the
-bound is, up to a constant, for info_continuous = C, which is the source's,
+and image from below, and both networks raise that bound by lowering L_info. H is the cross-entropy.
+With info_continuous = C, as in the source, L_info / info is minus the bound, up to a constant:
 
     L_info = info [ H(k, guess) + info_continuous mean_j (c_j - guess_j)^2 / 2 ]
     L_D = L(D) + L_info

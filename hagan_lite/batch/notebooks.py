@@ -44,8 +44,8 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
         output.parent.mkdir(parents=True, exist_ok=True)
     try:
         executed = papermill.execute_notebook(
-            # Papermill would fill braces of a path in as if they named parameters.
-            *(str(path).replace("{", "{{").replace("}", "}}") for path in (source, output)),
+            _literal(source),
+            _literal(output),
             parameters,
             cwd=ROOT,
             kernel_name="python3",
@@ -78,6 +78,11 @@ def execute(name: str, output: Path | None = None, **parameters: Any) -> Path:
             f"the executed notebook is {output}\n{hidden[0]}"
         )
     return output
+
+
+def _literal(path: Path) -> str:
+    """Return a path whose braces papermill does not fill in as if they named parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def run_experiment(e: Experiment, run: Path, **parameters: Any) -> Path:

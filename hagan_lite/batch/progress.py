@@ -168,7 +168,7 @@ def runs_of(cells: Iterable[Cell], records: Records) -> dict[Cell, Records]:
     for cell in cells:
         same = by_hash.get(cell.e.hash, [])
         if cell.fingerprint:
-            same = [r for r in same if r["data"]["fingerprint"] == cell.fingerprint]
+            same = [r for r in same if r.get("data", {}).get("fingerprint") == cell.fingerprint]
         if same:
             runs[cell] = same
     return runs

@@ -13,6 +13,7 @@ import torch
 
 from hagan_lite.batch.notebooks import notebook_parameters, run_cell
 from hagan_lite.batch.progress import Cell, all_records, done, status, time_left
+from hagan_lite.runs.record import distance_of
 from hagan_lite.system.paths import RUNS
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class _Driver:
         """Return in words how a cell ended; a failure is noted in `failed`."""
         try:
             record = future.result()  # if it was lost with its worker, dask asks for it again
-            score, minutes = record["metrics"]["fd"], record["minutes"]
+            score, minutes = distance_of(record), record["minutes"]
         except Exception as error:
             reason = str(error).strip() or repr(error)
             self.failed[cell] = reason

@@ -129,9 +129,8 @@ def run(
 
     fields = dict(masks=masks, patient=patient) | parse([model], changes or [])
     e = Experiment.make(model, located(dataset), preset, seed=seed, **fields)
-    runtime.resolve_precision(
-        runtime.pick_device(device), precision
-    )  # what cannot be is said before a notebook starts
+    # What cannot be is said before a notebook starts.
+    runtime.resolve_precision(runtime.pick_device(device), precision)
     folder, record = _run(e, device, strict, precision=precision, compiled=compiled, curve=curve)
     typer.echo(
         f"Made:\n  {short(folder / 'run_experiment.ipynb')}\n  {short(record)}\n  {short(folder)}"
@@ -195,6 +194,8 @@ def compare(
     from hagan_lite.report.models import names_side_by_side
 
     experiments = [runs.experiment_of(folder) for folder in folders]
+    if len({(e.size, e.channels) for e in experiments}) > 1:
+        raise ValueError("these runs differ in size or channels: compare runs of one size")
     n, tiles = (12, (3, 4)) if experiments[0].size <= 128 else (4, (2, 2))
     images = datasets.load_for(experiments[0], dataset)
     for folder in folders:
@@ -217,7 +218,9 @@ def evaluate(
         typer.Argument(metavar="RUN | REAL FAKE", help="a run, or two folders of images"),
     ],
     extractor: Extractor = "auto",
-    sets: Annotated[int, typer.Option(help="fresh sample sets of a run, for the spread")] = 10,
+    sets: Annotated[
+        int, typer.Option(min=0, help="fresh sample sets of a run, for the spread")
+    ] = 10,
     size: Annotated[int, typer.Option(help="pixels a side that folders are read at")] = 64,
     seed: int = 0,
     device: Device = "auto",

@@ -13,7 +13,7 @@ too. On COVID-CT 0.97 finds five pairs, each one patient by the looks; neighbour
 embedded brain, a millimetre apart, have 0.985 to 0.999.
 """
 BLOCK = 256
-"""So many pictures are compared with others at a time: memory grows with their number alone."""
+"""So many pictures are compared with all others at a time: memory then grows linearly."""
 
 
 def thumbnail(plane: np.ndarray) -> np.ndarray:

@@ -111,8 +111,8 @@ def _frame_of(shape: tuple[int, ...], frame: int | None, notes: Counter[str]) ->
 def _voxel_size(image: nib.Nifti1Image, notes: Counter[str]) -> np.ndarray:
     """Return the voxels' size along the file's three axes in mm, (3,).
 
-    Where the header's pixdim and the affine disagree, one of them was never filled in: 1, 1, 1 is
-    not believed, and else the affine is.
+    Where the header's pixdim and the affine disagree, the affine is taken, unless it is 1, 1, 1:
+    then it was never filled in. For an affine that is not usable pixdim is taken.
     """
     pixdim = np.array(image.header.get_zooms()[:3], float)
     affine = nib.affines.voxel_sizes(image.affine)

@@ -44,9 +44,11 @@ def read(path: Path, version: int) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as arrays:
             images, groups = arrays["images"], arrays["groups"]
             about = json.loads(arrays["about"].tobytes())
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is damaged ({error}); {REMEDY}") from error
-    if about.pop("version") != version:
+            made_by = about.pop("version")
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        # numpy's own words are left out: they advise to unpickle the file.
+        raise DataError(f"{path} is damaged ({type(error).__name__}); {REMEDY}") from None
+    if made_by != version:
         raise DataError(f"{path} was made by another version of the preprocessing; {REMEDY}")
     images.flags.writeable = False
     return dict(images=images, groups=groups, **about)

@@ -39,10 +39,15 @@ def find(root: Path, variant: str = "") -> Listing:
 
 
 def _cases(place: Path) -> list[Path]:
-    """Return the cases' folders, high grade first, each grade in the order of names."""
+    """Return the cases' folders, high grade first, each grade in the order of names.
+
+    Of several copies the one that lies highest counts.
+    """
     cases = []
     for grade in ("HGG", "LGG"):
         for depth in ("", "*/", "*/*/"):
-            folders = place.glob(f"{depth}{grade}/*")
-            cases += sorted(path for path in folders if path.is_dir())
+            folders = [path for path in place.glob(f"{depth}{grade}/*") if path.is_dir()]
+            if folders:
+                cases += sorted(folders)
+                break
     return cases

@@ -110,8 +110,8 @@ def load(
 
     Decoded arrays are cached below build/cache and mapped from there. A ready array of a named data
     set (arrays.py) is taken before any files. A warning names files that cannot be read. Raises
-    DataError where no image is left, the data set is missing, has a name and choices that only a
-    folder has, or, with `strict`, any file was left out.
+    DataError where no image is left, where the data set is missing, where `masks` or `patient` is
+    given for a named data set, or, with `strict`, where any file was left out.
     """
     if name in DATASETS and (patient or masks):
         raise DataError(f"{name}: patient and masks are for a folder of your own")
@@ -296,8 +296,11 @@ def _report(listing: Listing, left_out: tuple[str, ...], strict: bool) -> None:
 
 
 def _notes(name: str, images: int, reading: Reading) -> tuple[str, ...]:
-    """Return what a user should know: the Reading's notes, how many images the paper used, and
-    whether groups are too few and too large to be patients."""
+    """Return what a user should know of a data set.
+
+    That is the Reading's notes, how many images the paper used, and whether groups are too few and
+    too large to be patients.
+    """
     notes = [f"{number} {what}" for what, number in reading.notes.items()]
     papers = PAPER_IMAGES.get(paper_name(name), images)
     if papers != images:

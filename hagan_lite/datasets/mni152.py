@@ -5,6 +5,7 @@ The template ships with nilearn.
 
 import hashlib
 import importlib.metadata
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -59,4 +60,4 @@ def _planes(
         for n, i in enumerate(chosen):
             plane = np.rot90(volume.take(i, axis))  # anterior or superior up
             yield resize(pad_to_square(plane), size), start + n // 12
-        start += -(-len(chosen) // 12)
+        start += math.ceil(len(chosen) / 12)

@@ -200,8 +200,11 @@ def _power(
     the samples is set to 0.
     """
     rng = np.random.default_rng(seed)
-    drawn = [(rng.choice(near, len(near)), rng.choice(real, len(real))) for _ in range(trials)]
-    fake, held = map(np.stack, zip(*drawn, strict=True))
+    fakes, reals = [], []
+    for _ in range(trials):
+        fakes.append(rng.choice(near, len(near)))
+        reals.append(rng.choice(real, len(real)))
+    fake, held = np.stack(fakes), np.stack(reals)
     fake[:, : round(copies * len(near))] = 0
     _, by_rank, of_nearest = _tests(fake, held)
     return float((np.minimum(by_rank, of_nearest) < LEVEL / 2).mean())

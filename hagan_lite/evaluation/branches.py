@@ -42,14 +42,16 @@ def branch_auc(D: Discriminator, batches: Sequence[MixBatch]) -> BranchAUC:
     """
     if D.pixel is None:
         raise ValueError("this D has no pixel branch: it was trained with pixel_branch=False")
-    images, pixels = ([], []), ([], [])  # scores of fake, of real
+    real_images, fake_images, real_pixels, fake_pixels = [], [], [], []
     where = device_of(D)
     for batch in batches:
         real, fake, mask = (t.to(where) for t in (batch.real, batch.fake, batch.mask))
-        for kind, x in enumerate((fake, real)):
-            images[kind].append(D(x).image.flatten().cpu())
+        real_images.append(D(real).image.flatten().cpu())
+        fake_images.append(D(fake).image.flatten().cpu())
         scores = D(mix(real, fake, mask)).pixel
-        for kind in (0, 1):
-            pixels[kind].append(scores[mask == kind].cpu())
-    of_branches = (map(torch.cat, scores) for scores in (images, pixels))
-    return BranchAUC(*(chance_above(real, fake) for fake, real in of_branches))
+        real_pixels.append(scores[mask == 1].cpu())
+        fake_pixels.append(scores[mask == 0].cpu())
+    return BranchAUC(
+        chance_above(torch.cat(real_images), torch.cat(fake_images)),
+        chance_above(torch.cat(real_pixels), torch.cat(fake_pixels)),
+    )

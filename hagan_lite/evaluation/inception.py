@@ -44,9 +44,8 @@ class Inception(nn.Module):
         self.net.load_state_dict(state, strict=True, assign=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        if (
-            x.shape[-1] > 299
-        ):  # the network's own resize, TensorFlow's, is not antialiased; it may only enlarge
+        # The network's own resize, TensorFlow's, is not antialiased: it may only enlarge.
+        if x.shape[-1] > 299:
             x = F.interpolate(
                 x.float(), (299, 299), mode="bicubic", antialias=True, align_corners=False
             )

@@ -54,9 +54,10 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 def kid(a: Tensor, b: Tensor, seed: int = 0, subsets: int = 100) -> tuple[float, float]:
     """Return the kernel distance of two feature sets (n, d), and its standard error.
 
-    It is torchmetrics', with a cubic polynomial kernel: the mean over random subsets of up to 100,
-    and the standard error of that mean, taken as if subsets were independent. It is unbiased: 0 on
-    average where both sets are of one kind, whatever n is; single values may be negative.
+    It is torchmetrics', with a cubic polynomial kernel: the mean over random subsets, of at most
+    100 images each, and the standard error of that mean, taken as if subsets were independent. It
+    is unbiased: 0 on average where both sets are of one kind, whatever n is; single values may be
+    negative.
     """
     from torchmetrics.image.kid import KernelInceptionDistance
 

@@ -14,7 +14,7 @@ from hagan_lite.config import Experiment
 from hagan_lite.model import model_of
 
 LONG = 2.0
-"""Seconds after which a work is not repeated: what takes long is disturbed little."""
+"""Seconds after which a work is not repeated once more: what takes long is disturbed little."""
 
 
 class Measured(NamedTuple):
@@ -55,7 +55,11 @@ def _fastest(work: Callable[[], Any], device: torch.device, n: int) -> float:
 
 def seconds(work: Callable[[], Any], device: torch.device) -> float:
     """Return how many seconds `work` takes, with what it left running on a GPU."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+
+    def wait() -> None:
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
+
     wait()
     began = time.perf_counter()
     work()
@@ -64,7 +68,7 @@ def seconds(work: Callable[[], Any], device: torch.device) -> float:
 
 
 class _Alive(TorchDispatchMode):
-    """Count the bytes of tensors that are alive at once, `most`: on a CPU nothing else does."""
+    """Count the bytes of living tensors; `most` is their largest sum. torch counts no CPU's."""
 
     def __init__(self, there: Iterable[Tensor]) -> None:
         super().__init__()

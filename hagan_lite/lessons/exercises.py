@@ -24,9 +24,9 @@ _predictions: dict[str, str] = {}  # noted by `predict` in this kernel, for `out
 def check(name: str, answer: Any) -> bool | None:
     """Return whether `answer` to exercise `name` ("03.1") is right, and print it.
 
-    None means "not answered yet", and gives None. So does an answer of the wrong kind: a word that
-    the exercise does not offer, none where it asks for a number, or too few digits of the right
-    one; then it prints what to write.
+    None means "not answered yet" and returns None. An answer of the wrong kind returns None as
+    well, and prints what to write: a word that is not offered, text where a number is asked for, or
+    too few digits of the right number.
 
     A number is compared after rounding, a word in lower case; True and "yes" stand for "true",
     False and "no" for "false", and the other way round. Raises KeyError, listing the exercises,
@@ -55,8 +55,14 @@ def check(name: str, answer: Any) -> bool | None:
 def _word(answer: Any, offered: Iterable[str]) -> str | None:
     """Return the offered word that an answer is, or None; True, "true" and "yes" are the same."""
     word = str(answer).strip().lower()
-    alike = next((pair for pair in (("true", "yes"), ("false", "no")) if word in pair), (word,))
-    return next((own for own in offered if own.lower() in alike), None)
+    alike: tuple[str, ...] = (word,)
+    for pair in (("true", "yes"), ("false", "no")):
+        if word in pair:
+            alike = pair
+    for own in offered:
+        if own.lower() in alike:
+            return own
+    return None
 
 
 def _number(answer: Any) -> float | None:

@@ -78,12 +78,12 @@ def what_d_says(records: list[dict[str, Any]]) -> pd.DataFrame:
             for name, e in both:
                 if name in measured:
                     row = dict(data=data, preset=preset, size=e.size, steps=e.steps, model=name)
-                    rows.append(row | what_d_said(e, measured[name]))
+                    rows.append(row | means_of_d_log(e, measured[name]))
     return pd.DataFrame(rows)
 
 
-def what_d_said(e: Experiment, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the means of :func:`what_d_says` over the runs of one row."""
+def means_of_d_log(e: Experiment, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a row's means, over the last quarter of its runs' logs, for :func:`what_d_says`."""
     late = [_last_quarter(kept_log(r)) for r in runs]
     lines = pd.DataFrame([line for lines in late for line in lines])
     real, fake = lines["d_real"].mean(), lines["d_fake"].mean()

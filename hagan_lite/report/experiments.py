@@ -140,12 +140,11 @@ def experiments(
     datasets: list[str],
     changes: dict[str, Any],
 ) -> list[Experiment]:
-    """Return the cells of `table`, data set by data set, seed by seed: half a grid then already
-    compares the models.
+    """Return the cells of `table`, data set by data set and seed by seed.
 
-    No `models` means all that the table has. `changes` go to every experiment whose model uses the
-    field. Raises ValueError for a table that is none of TABLES, and where the table has none of
-    `models`.
+    Half a grid then already compares the models. No `models` means all that the table has.
+    `changes` go to every experiment whose model uses the field. Raises ValueError for a table that
+    is none of TABLES, and where the table has none of `models`.
     """
     _check(table)
     if unknown := set(models) - set(MODELS):

@@ -41,27 +41,31 @@ def names_side_by_side(experiments: list[Experiment]) -> tuple[list[str], str]:
     for e in experiments:
         own = dict(preset=e.preset) if several_presets else {}
         own |= e.changes | dict(steps=e.steps, seed=e.seed)
-        own.pop("size", None)  # runs on the same images have one size
+        own.pop("size", None)  # `hagan compare` takes runs of one size
         name = e.model
         if WITH_T.items() <= own.items():
             name = rivals.get(e.model, f"{e.model} with T")
             own = {field: value for field, value in own.items() if field not in WITH_T}
         names.append(name)
         changes.append(own)
-    common = {
-        field: value
-        for own in changes
-        for field, value in own.items()
-        if sum(other.get(field) == value for other in changes) >= min(2, len(changes))
-        and all(
-            other.get(field) == value or field in e.REFUSED
-            for e, other in zip(experiments, changes, strict=True)
-        )
-    }
+    common = _in_common(experiments, changes)
     for i, own in enumerate(changes):
         differs = {field: value for field, value in own.items() if field not in common}
         names[i] = ", ".join(filter(None, (names[i], _in_words(differs))))
     return names, _in_words(common)
+
+
+def _in_common(experiments: list[Experiment], changes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the changes that several runs share, and no other run that has the field."""
+    common = {}
+    for own in changes:
+        for field, value in own.items():
+            same = [other.get(field) == value for other in changes]
+            unused = [field in e.REFUSED for e in experiments]
+            shared = same.count(True) >= min(2, len(changes))
+            if shared and all(s or u for s, u in zip(same, unused, strict=True)):
+                common[field] = value
+    return common
 
 
 def _in_words(changes: dict[str, Any]) -> str:

@@ -295,10 +295,16 @@ def save_snapshot(run: Path, step: int, mixed: Mixed, n: int = 8) -> Path:
 
 
 def load_snapshots(run: Path) -> list[tuple[int, Mixed]]:
-    """Return [(step, Mixed in float32), ...] by step; an empty list if the model does not mix."""
+    """Return [(step, Mixed in float32), ...] by step; an empty list if the model does not mix.
+
+    Raises ValueError, with its name, for a damaged file.
+    """
     snapshots = []
     for path in sorted((Path(run) / "snapshots").glob("step_*.safetensors")):
-        tensors = load_file(path)
+        try:
+            tensors = load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{path} is damaged ({error}): delete it") from error
         step = int(tensors.pop("step"))
         fields = {name: tensor.float() for name, tensor in tensors.items()}
         snapshots.append((step, Mixed(**fields)))

@@ -36,7 +36,7 @@ DISTANCES = {
 """By their keys in records. FID is of Inception's 2048 features; 768 give other magnitudes."""
 
 LOGGED = 40
-"""About so many log lines are in a record at most."""
+"""So many lines of the run's log are in a record at most."""
 NEEDED = ("experiment", "hash", "data", "metrics", "versions", "device", "commit", "weights")
 
 
@@ -148,16 +148,24 @@ def _read_record(path: Path) -> dict[str, Any]:
     record = read_json(path)
     if not isinstance(record, dict):
         raise ValueError(f"{path} is no record, but a {type(record).__name__}: {_REMEDY}")
-    distance = distance_of(record) if "metrics" in record else None
+    metrics = record.get("metrics", {})
+    if not isinstance(metrics, dict):
+        raise ValueError(f"{path} has a {type(metrics).__name__} for metrics: {_REMEDY}")
+    distance = distance_of(record) if metrics else None
     if distance is not None and not _is_distance(distance):
         raise ValueError(f"{path} has the distance {distance!r}, no number from 0 on: {_REMEDY}")
     return record | {"name": path.stem}
 
 
+_DRAWN_FROM = [("experiment", "model"), ("data", "name"), ("data", "fingerprint")]
+_DRAWN_FROM += [("metrics", "n_real")]
+"""What tables read of every record: a part, and a name in it."""
+
+
 def check_complete(records: Records) -> None:
     """Raise ValueError, naming it, for a record without the parts that tables are drawn from."""
     for record in records:
-        for part, name in (("experiment", "model"), ("data", "fingerprint"), ("metrics", "n_real")):
+        for part, name in _DRAWN_FROM:
             if name not in (record.get(part) or {}):
                 raise ValueError(
                     f"the record {record['name']}.json lacks {name!r} in {part!r}: {_REMEDY}"
@@ -177,8 +185,8 @@ def by_row(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the :func:`comparable` records of each row by seed; no entry for a row without any.
 
-    Each run counts once (:func:`each_once`). SEARCH_SEED, by which something was chosen, counts
-    for rows that have it, and no other seed does.
+    Each run counts once (:func:`each_once`). Runs with SEARCH_SEED, by which recipes were chosen,
+    count only for rows that have that seed themselves.
     """
     of_recipe: dict[tuple[str, bool], list[dict]] = {}
     for r in comparable(records):

@@ -49,16 +49,17 @@ def step_of(model: Any, recorded: bool | None) -> Step:
 def path_of(model: Any, t: int) -> Hashable:
     """Return what step t of a model depends on: its phase, and in phase two the ramp of beta2."""
     phase_two = model.is_phase_two(t)
-    return phase_two, model.ramp_at(t) if phase_two else 1.0
+    ramp = model.ramp_at(t) if phase_two else 1.0
+    return phase_two, ramp
 
 
 class RecordedStep:
     """Take a model's steps: the first of each path as they are, the others by replaying a record.
 
     All are the steps of the training, in their order: recording one does not execute it. Logs, and
-    what the model keeps of a step (`few`, `mixed`), are the record's own tensors, which the next
-    replay overwrites. `record(step, model, stream)` returns what replays `step`: CudaGraph, or a
-    stand-in of the tests. Raises ValueError for a batch of another shape than the first one's.
+    what the model keeps of a step (`for_entropy`, `mixed`), are the record's own tensors, which the
+    next replay overwrites. `record(step, model, stream)` returns what replays `step`: CudaGraph, or
+    a stand-in of the tests. Raises ValueError for a batch of another shape than the first one's.
     """
 
     def __init__(self, model: Any, record: Callable, stream: Any) -> None:

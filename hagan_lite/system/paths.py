@@ -24,7 +24,7 @@ RECORDS = BUILD / "results"
 COMMITTED = ROOT / "data" / "results"
 """Records that were committed; those of this machine are in RECORDS."""
 SEARCHED, SEARCH_SEED = COMMITTED / "search", 3
-"""Committed records by which something was chosen, and their seed: no table of rows reports it."""
+"""Committed records of the search for a better HAGAN, and its seed, which no other row counts."""
 UNTRAINED = COMMITTED / "untrained"
 """Committed records of generators whose weights no step has moved (lr_g = 0)."""
 

@@ -138,7 +138,7 @@ def _acquire(lock: FileLock, folder: Path) -> None:
 def write_json(path: Path, value: Any) -> Path:
     """Write `value` indented, with a list of numbers on one line, and return `path`."""
     text = json.dumps(value, indent=1)
-    list_of_numbers = r"\[[^][{}\"]+\]"
+    list_of_numbers = r"\[\n[^][{}\"]+\]"  # no string holds a line break as it is
     text = re.sub(list_of_numbers, lambda match: " ".join(match[0].split()), text)
     return write_atomically(path, lambda file: file.write(f"{text}\n".encode()))
 

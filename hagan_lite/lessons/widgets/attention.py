@@ -48,7 +48,7 @@ class AttentionExplorer(Explorer):
         if n < 1:
             raise ValueError(f"n = {n}: an explorer shows at least one image")
         e, G = experiment_of(run), load_generator(run, "cpu")
-        if e.skip == "instance" or len(G.attention) < 2:
+        if e.skip == "instance" or not e.attention or len(G.attention) < 2:
             raise ValueError(f"{run}: two attention layers are needed, and no real images")
         z = torch.cat([draw_z(1, e, torch.Generator().manual_seed(i)) for i in range(n)])
         self._qk = _queries_and_keys(G, z)

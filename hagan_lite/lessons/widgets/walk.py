@@ -10,7 +10,7 @@ from torch import Tensor
 from hagan_lite.datasets.pixels import to_uint8
 from hagan_lite.lessons.widgets.attnmix import SHIPPED
 from hagan_lite.lessons.widgets.base import Explorer, module
-from hagan_lite.model import draw_z
+from hagan_lite.model import draw_z, model_of
 from hagan_lite.runs.folder import experiment_of, load_generator
 
 
@@ -35,13 +35,13 @@ class LatentWalk(Explorer):
     ) -> None:
         """Walk between the noise vectors of four `seeds`, over n x n images of a run.
 
-        Raises ValueError for a run whose generator needs real images, and for `n` below 2.
+        Raises ValueError for a run whose images are made of more than z, and for `n` below 2.
         """
         if n < 2:
             raise ValueError(f"n = {n}: a grid has at least two images a side")
         e, G = experiment_of(run), load_generator(run, "cpu")
-        if e.skip == "instance":
-            raise ValueError(f"{run}: its generator needs real images; choose another run")
+        if e.skip == "instance" or len(model_of(e).inputs(e, torch.Generator())) > 1:
+            raise ValueError(f"{run}: its images are made of more than z; choose another run")
         draws = [draw_z(1, e, torch.Generator().manual_seed(seed)) for seed in seeds]
         self._corners = torch.cat(draws)
         steps = torch.linspace(0, 1, n)
