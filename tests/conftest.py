@@ -69,6 +69,7 @@ GROUPS = dict.fromkeys(
 OF_A_RUN = {
     "test_sample_writes_one_png_per_image",
     "test_runs_are_compared_in_one_picture",
+    "test_runs_of_different_sizes_are_not_compared",
     "test_the_log_holds_gates_entropy_and_the_shifts_quantiles",
     "test_snapshots_hold_what_figure_7_needs",
 }

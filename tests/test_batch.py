@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import forked
+import helpers
 import psutil
 import pytest
 import torch
@@ -325,6 +326,31 @@ def test_a_record_of_another_version_is_left_out_and_named(monkeypatch, tmp_path
     said = [str(warning.message) for warning in caught]
     assert any(str(tmp_path / "other.json") in line for line in said)
     assert any(str(tmp_path / "empty.json") in line for line in said)
+
+
+def test_a_command_makes_its_cell_in_the_way_that_was_asked_for():
+    words = ["batch", "table2", "--preset", "smoke", "--seeds", "0", "--models", "hagan"]
+    words += ["--datasets", "mni152", "--commands"]
+    asked = ["--device", "cpu", "--precision", "fp32", "--compile", "--curve"]
+    plain, full = (helpers.hagan(*words, *more).output for more in ([], asked))
+    assert len(full.splitlines()) == len(plain.splitlines()) == 1
+    for name in asked[::2]:
+        assert name not in plain and name in full
+
+
+def test_the_dask_script_stops_where_its_scheduler_or_a_gpu_is_missing(tmp_path):
+    bash = shutil.which("bash") or pytest.skip("no bash here")
+    (tmp_path / "dask").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "dask").chmod(0o755)
+    paths = f"{tmp_path}:{os.environ['PATH']}"
+    env = dict(os.environ, PATH=paths, SLURM_JOB_ID="7", SLURM_JOB_NUM_NODES="1")
+    script = ROOT / "scripts" / "slurm" / "dask.sh"
+    for gpus, said in (("", "no GPU"), ("0", "scheduler")):
+        how = dict(cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [bash, script, "table2"], env=env | {"CUDA_VISIBLE_DEVICES": gpus}, **how
+        )
+        assert done.returncode and said in done.stderr
 
 
 def test_a_later_grid_of_a_table_keeps_the_cells_of_the_earlier(monkeypatch, tmp_path):

@@ -53,6 +53,16 @@ def test_a_failed_model_is_judged_by_its_flat_images_too(tmp_path):
     assert "1 masks by their names" in done.output and "1 constant" in done.output
 
 
+def test_masks_and_patients_of_the_real_folder_can_be_named(tmp_path):
+    for i in range(12):
+        Image.effect_noise((64, 64), 60 + i).save(tmp_path / f"p{i // 3}_{i % 3}_mask.png")
+    words = ["evaluate", str(tmp_path), str(tmp_path), "--extractor", "efficientnet-lite0"]
+    assert "--masks" in str(hagan(*words).exception)
+    done = hagan(*words, "--masks", "--patient", r"p\d")
+    assert done.exit_code == 0, done.exception
+    assert "12 generated against 12 real images" in done.output
+
+
 @pytest.mark.parametrize("choice", [["--masks"], ["--patient", "x"]])
 def test_choices_for_an_own_folder_are_refused_for_a_named_data_set(choice):
     done = hagan("data", "check", "mni152", *choice)

@@ -421,6 +421,54 @@ def test_a_folder_and_a_study_are_of_one_patient_where_none_is_named(tmp_path):
     assert partition(own(tmp_path).groups) == {(0, 1, 2), (3, 4)}
 
 
+def test_files_of_other_kinds_beside_a_patients_dicom_files_are_that_patients(tmp_path):
+    for i in range(9):
+        folder = tmp_path / f"case{i // 3}"
+        if i % 3:
+            scan(folder / f"{i}", i, PatientID=f"id{i // 3}")
+        else:
+            noise(folder, [f"{i}.png"], seed=i)
+    assert partition(own(tmp_path).groups) == THREES
+
+
+@pytest.mark.parametrize("place", ["case{}", "."])
+def test_a_series_with_patientid_in_some_files_is_one_patients(tmp_path, place):
+    for i in range(9):
+        tags = dict(PatientID=f"id{i // 3}" if i % 3 else "", StudyInstanceUID=f"1.2.3.{i // 3}")
+        scan(tmp_path / place.format(i // 3) / f"{i}", i, **tags)
+    d = own(tmp_path)
+    assert partition(d.groups) == THREES and not noted(d, "taken for patients")
+
+
+def test_one_patient_spelled_in_several_ways_in_a_study_is_one_and_that_is_said(tmp_path):
+    for i in range(9):
+        spelled = ("ab{}", "AB{}", "0AB{}")[i % 3].format(i // 3)
+        scan(tmp_path / f"{i}", i, PatientID=spelled, StudyInstanceUID=f"1.2.3.{i // 3}")
+    d = own(tmp_path)
+    assert partition(d.groups) == THREES and noted(d, "3 studies", "one patient")
+
+
+def test_dicom_beside_volumes_is_noted_for_they_may_mirror_each_other(tmp_path, plane):
+    dicom(tmp_path / "case1" / "1", plane)
+    layouts.nifti(tmp_path / "case2" / "t1.nii.gz", layouts.patient(2))
+    assert noted(own(tmp_path), "1 DICOM files beside volumes", "mirror")
+
+
+def test_a_file_in_place_of_a_folder_and_a_name_of_two_lines_are_said_clearly(tmp_path):
+    noise(tmp_path, ["one.png", "two.png"])
+    (tmp_path / "no\npicture.png").write_bytes(b"")
+    with pytest.raises(datasets.DataError, match="is a file"):
+        own(tmp_path / "one.png")
+    (line,) = own(tmp_path).left_out
+    assert "\n" not in line
+
+
+def test_one_study_of_all_patients_joins_nobody(tmp_path):
+    for i in range(9):
+        scan(tmp_path / f"{i}", i, PatientID=f"id{i // 3}", StudyInstanceUID="1.2.3")
+    assert partition(own(tmp_path).groups) == THREES
+
+
 def test_one_study_in_all_folders_joins_nobody(tmp_path):
     for i in range(9):
         tags = dict(PatientID="ANON", StudyInstanceUID="1.2.3")

@@ -94,6 +94,13 @@ def test_sample_grids_are_pictures(smoke_run):
         assert grid.size == (512, 512) and grid.mode == "L"
 
 
+@pytest.mark.parametrize("damage", [b"\xca\xfe", b"{"])
+def test_a_log_damaged_in_its_middle_is_named(tmp_path, damage):
+    (tmp_path / "log.jsonl").write_bytes(b'{"step": 1}\n' + damage + b'\n{"step": 3}\n')
+    with pytest.raises(ValueError, match=r"log\.jsonl.*line 2"):
+        runs.read_log(tmp_path)
+
+
 def test_a_damaged_snapshot_is_named(tmp_path):
     (tmp_path / "snapshots").mkdir()
     (path := tmp_path / "snapshots" / "step_000010.safetensors").write_bytes(b"no tensors")

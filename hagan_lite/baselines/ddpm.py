@@ -43,8 +43,8 @@ class Choices(Experiment):
         smoke=dict(ddim_steps=4),
         paper=dict(width=128, blocks=2, lr_g=2e-4, ema=0.9999, ddim_steps=0),
     )
-    # At 1e-3 and 256x256 the network answered 0 to everything from step 620 on. The source, too, has
-    # a tenth of the rate there.
+    # At 1e-3 and 256x256 the network answered 0 to everything from step 620 on. The source has a
+    # tenth of the rate there, too.
     SETS_ABOVE_64 = {preset: dict(lr_g=1e-4) for preset in ("smoke", "quick", "cpu")}
     SETS_ABOVE_64 |= dict(paper=dict(lr_g=2e-5))
     # One network, which draws nothing in a step and has no z of its own.

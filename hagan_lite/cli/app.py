@@ -227,10 +227,13 @@ def evaluate(
     dataset: Annotated[
         str, typer.Option(help="a run's training images, where they are a folder of your own")
     ] = "",
+    masks: Masks = False,
+    patient: Patient = "",
 ) -> None:
     """Print scores with their floors, and whether training images were copied.
 
-    They are those of a run, or of one folder of images against another.
+    They are those of a run, or of one folder of images against another. --masks and --patient are
+    about the folder of real ones.
     """
     from hagan_lite import datasets, evaluation
 
@@ -240,7 +243,8 @@ def evaluate(
         names = [located(str(folder)) for folder in what]
         # Nothing is taken out of generated images: a failed model is judged by its flat ones, too.
         everything = {} if names[1] in DATASETS else dict(masks=True, flat=True)
-        real, fake = datasets.load(names[0], size), datasets.load(names[1], size, **everything)
+        real = datasets.load(names[0], size, masks=masks, patient=patient)
+        fake = datasets.load(names[1], size, **everything)
         for title, images in (("real", real), ("generated", fake)):
             typer.echo(f"{title}: {len(images)} images, {len(images.left_out)} files left out")
             for note in images.notes:

@@ -3,7 +3,7 @@
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,8 @@ from hagan_lite.system.paths import COMMITTED, ROOT, short
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from hagan_lite.batch.progress import Cell
 
 app = typer.Typer()
 
@@ -51,7 +53,6 @@ def batch(
 ) -> None:
     """Run the experiments of a table that are not done yet; the same command again goes on."""
     from hagan_lite.batch import progress
-    from hagan_lite.batch.workers import run_batch
     from hagan_lite.report import experiments
 
     # What may be mistyped is looked at first: to see which data sets are here takes reading them.
@@ -68,12 +69,13 @@ def batch(
             typer.echo(f"{name} is not here and is left out; {advice}", err=True)
     asked = experiments.experiments(table, preset, numbers, only, chosen, fields)
     grid = progress.plan(asked)
+    how = dict(device=device, precision=precision, compiled=compiled, curve=curve)
     if commands:
         finished = progress.done(grid, progress.all_records())
         # Cells that are done have a line, too: the number of a job array's task always means the
         # same cell.
         for cell in grid:
-            typer.echo(f"# done: {cell.name}" if cell in finished else command(cell.e))
+            typer.echo(f"# done: {cell.name}" if cell in finished else command(cell.e, **how))
     elif dry_run:
         shown = progress.status(grid, progress.all_records())
         typer.echo(_text(shown))
@@ -82,19 +84,37 @@ def batch(
         typer.echo(f"{(shown['state'] == 'done').sum()} of {len(grid)} done; {left}, {by}")
     else:
         progress.save_plan(f"{table}-{preset}", grid)
-        how = dict(device=device, precision=precision, compiled=compiled, curve=curve)
-        try:
-            failed = run_batch(grid, scheduler, workers, retries, typer.echo, **how)
-        except KeyboardInterrupt:
-            typer.echo(
-                "\nstopped; the same command goes on. "
-                "What runs on an external worker is run to its end there"
-            )
-            raise typer.Exit(130) from None
-        for cell, why in failed.items():
-            typer.echo(f"\n{cell.name}: given up after {retries + 1} attempt(s)\n{why}", err=True)
-        if failed:
-            raise typer.Exit(1)
+        _echo_notes(grid)
+        _run(grid, scheduler, workers, retries, how)
+
+
+def _echo_notes(grid: list["Cell"]) -> None:
+    """Print what a user should know of each data set of a grid, before it trains for hours."""
+    from hagan_lite.datasets import load_for
+
+    for images in {cell.e.dataset: load_for(cell.e) for cell in grid}.values():
+        for note in images.notes:
+            typer.echo(f"{images.name}: {note}")
+
+
+def _run(
+    grid: list["Cell"], scheduler: str, workers: int, retries: int, how: dict[str, Any]
+) -> None:
+    """Run the cells of a grid that are not done; exit with 1 where one was given up."""
+    from hagan_lite.batch.workers import run_batch
+
+    try:
+        failed = run_batch(grid, scheduler, workers, retries, typer.echo, **how)
+    except KeyboardInterrupt:
+        typer.echo(
+            "\nstopped; the same command goes on. "
+            "What runs on an external worker is run to its end there"
+        )
+        raise typer.Exit(130) from None
+    for cell, why in failed.items():
+        typer.echo(f"\n{cell.name}: given up after {retries + 1} attempt(s)\n{why}", err=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -149,10 +169,20 @@ def table(
         typer.echo(short(path))
 
 
-def command(e: Experiment) -> str:
-    """Return the `hagan run` that makes this experiment, for a shell."""
+def command(
+    e: Experiment,
+    device: str = "auto",
+    precision: str = "auto",
+    compiled: bool = False,
+    curve: bool = False,
+) -> str:
+    """Return the `hagan run` that makes this experiment, in this way, for a shell."""
     words = ["hagan", "run", "--model", e.model, "--dataset", e.dataset]
     words += ["--preset", e.preset, "--seed", str(e.seed)]
+    words += ["--device", device] if device != "auto" else []
+    words += ["--precision", precision] if precision != "auto" else []
+    words += ["--compile"] if compiled else []
+    words += ["--curve"] if curve else []
     for name, value in e.changes.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)

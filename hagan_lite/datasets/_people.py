@@ -80,54 +80,75 @@ class People:
     def _joined_by_study(
         self, groups: np.ndarray, owners: list[Owner], notes: Counter[str]
     ) -> np.ndarray:
-        """Return `groups` (N,) with folders that share a study made one.
+        """Return `groups` (N,) with images of one study made one.
 
-        One study in all folders is what some anonymisers write: then folders alone count.
+        One study in all folders, or of all PatientIDs, is what some anonymisers write: it says
+        nothing.
         """
-        nameless = [
-            (source, owner)
-            for source, owner in zip(self.sources, owners, strict=True)
-            if owner.is_dicom and not owner.patient
-        ]
-        folders = {source.group for source, _ in nameless if source.in_folder}
-        alone = [(source, owner.study) for source, owner in nameless if not source.in_folder]
+        self._note_nameless(owners, notes)
+        folders = {s.group for s, o in zip(self.sources, owners, strict=True) if o.is_dicom}
+        patients = {owner.patient for owner in owners} - {""}
+        studies = [owner.study for owner in owners]
+        if len(set(studies) - {""}) == 1 and (len(folders) > 1 or len(patients) > 1):
+            return groups
+        return _joined_to_patients(groups, owners, studies, "studies", notes)
+
+    def _note_nameless(self, owners: list[Owner], notes: Counter[str]) -> None:
+        """Note what stands in for a PatientID where DICOM files have none that counts."""
+        dicom = [pair for pair in zip(self.sources, owners, strict=True) if pair[1].is_dicom]
+        have_one = {source.group for source, owner in dicom if owner.patient}
+        nameless = [(source, owner.study) for source, owner in dicom if not owner.patient]
+        folders = {source.group for source, _ in nameless if source.in_folder} - have_one
+        alone = [(source, study) for source, study in nameless if not source.in_folder]
+        known = {owner.study for _, owner in dicom if owner.patient}
         why = "taken for patients: PatientID is blank or one for all DICOM files"
         notes[f"folders {why}"] = len(folders)
-        notes[f"studies or series {why}"] = len({study for _, study in alone if study})
+        notes[f"studies or series {why}"] = len({study for _, study in alone if study} - known)
         notes[
             "DICOM files that say neither patient nor study, each a group of its own: "
             "use a folder per patient, or give --patient REGEX"
         ] = len({source.path for source, study in alone if not study})
-        studies = {owner.study for _, owner in nameless} - {""}
-        if len(studies) == 1 and len(folders) > 1:
-            return groups
-        return _joined(groups, ["" if owner.patient else owner.study for owner in owners])
 
     def _joined_by_folder(
         self, groups: np.ndarray, owners: list[Owner], notes: Counter[str]
     ) -> np.ndarray:
-        """Return `groups` (N,) with PatientIDs in one folder made one, if folders are patients'.
+        """Return `groups` (N,) with a folder's images made one, where its DICOM files are one's.
 
-        Some anonymisers give a patient another ID in each study. Folders of many IDs, and folders
-        that would be few and large groups, are classes or hospitals, and PatientID counts.
+        Files without a PatientID, of other kinds too, are then that patient's.
         """
-        patients_in: dict[str, set[str]] = defaultdict(set)
-        for source, owner in zip(self.sources, owners, strict=True):
-            if source.in_folder and owner.patient:
-                patients_in[source.group].add(owner.patient)
-        several = sum(len(patients) > 1 for patients in patients_in.values())
-        if not several:
-            return groups
-        joined = _joined(groups, [s.group if s.in_folder else "" for s in self.sources])
-        many = sum(map(len, patients_in.values())) > STUDIES * len(patients_in)
-        if many or few_and_large(joined):
-            notes[
-                "folders hold more than one PatientID, which counts: "
-                "if a folder is one patient's, give --patient REGEX"
-            ] = several
-            return groups
-        notes["folders hold more than one PatientID, and each is taken for one patient"] = several
-        return joined
+        folders = [source.group if source.in_folder else "" for source in self.sources]
+        return _joined_to_patients(groups, owners, folders, "folders", notes)
+
+
+def _joined_to_patients(
+    groups: np.ndarray, owners: list[Owner], places: list[str], kind: str, notes: Counter[str]
+) -> np.ndarray:
+    """Return `groups` (N,) with each place made one, if it is one patient's.
+
+    `places` are each image's folder or study, "" where it has none, and `kind` says which. A place
+    with one PatientID is that patient's. Some anonymisers give a patient another ID in each study,
+    and hospitals spell one ID in several ways: a place with a few is taken for one patient's, too.
+    Places of many IDs, and those that would be few and large groups, are classes or hospitals, and
+    PatientID counts.
+    """
+    patients_in: dict[str, set[str]] = defaultdict(set)
+    for place, owner in zip(places, owners, strict=True):
+        if place and owner.patient:
+            patients_in[place].add(owner.patient)
+    several = {place for place, patients in patients_in.items() if len(patients) > 1}
+    groups = _joined(groups, [place if place not in several else "" for place in places])
+    if not several:
+        return groups
+    joined = _joined(groups, places)
+    many = sum(map(len, patients_in.values())) > STUDIES * len(patients_in)
+    if many or few_and_large(joined):
+        notes[
+            f"{kind} hold more than one PatientID, which counts: "
+            "if a folder is one patient's, give --patient REGEX"
+        ] = len(several)
+        return groups
+    notes[f"{kind} hold more than one PatientID, and each is taken for one patient"] = len(several)
+    return joined
 
 
 def few_and_large(groups: np.ndarray) -> bool:

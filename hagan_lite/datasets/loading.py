@@ -158,6 +158,8 @@ def find(name: str, masks: bool = False, patient: str = "") -> Listing:
         listing = _find_named(name)
     else:
         place = Path(name).expanduser()
+        if place.is_file():
+            raise DataError(f"{name} is a file; give the folder that it is in")
         if not place.is_dir():
             names = ", ".join(DATASETS)
             raise DataError(f"{name}: neither a data set ({names}) nor a folder; {EMBEDDED}")
@@ -282,7 +284,11 @@ def _left_out(listing: Listing, reading: Reading) -> tuple[str, ...]:
     """Return a line "file: reason" for each file that is not used."""
     failed = [(listing.sources[index].path, reason) for index, reason in reading.failed]
     reasons = [*listing.left_out, *failed]
-    return tuple(f"{below(path, listing.folder)}: {reason}" for path, reason in reasons)
+    lines = []
+    for path, reason in reasons:
+        name = below(path, listing.folder).replace("\n", "\\n")  # each file has one line
+        lines.append(f"{name}: {reason}")
+    return tuple(lines)
 
 
 def _report(listing: Listing, left_out: tuple[str, ...], strict: bool) -> None:

@@ -66,6 +66,9 @@ def read_files(
     named = people.named(notes)
     fingerprint = content.fingerprint(named)
     groups = people.groups(named, listing.patients, notes)
+    kinds = Counter(folder.kind(source.path) for source in listing.sources)
+    if kinds["volume"]:
+        notes[SIDES_DIFFER] = kinds["dicom"]
     notes.update(listing.hints)
     notes[MASKS_LEFT_OUT] = listing.masks
     notes["files of other kinds, not looked at"] = listing.others
@@ -80,6 +83,11 @@ def read_files(
 
 MASKS_LEFT_OUT = (
     "masks by their names (such as *_mask, *_seg, labels/), left out; 'masks' keeps them"
+)
+
+SIDES_DIFFER = (
+    "DICOM files beside volumes: a volume's slices have the patient's left on the left, DICOM's "
+    "stay as they are stored, so one kind may mirror the other; a folder of one kind is safer"
 )
 
 

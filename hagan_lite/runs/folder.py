@@ -68,9 +68,10 @@ def open_run(
         write_json(path, now)
         return
     before = read_json(path)
-    if before["hash"] != e.hash:
+    if before.get("hash") != e.hash:
+        other = before.get("hash", "without a hash")
         raise ValueError(
-            f"{run} holds another experiment, {before['hash']}; choose another folder or delete it"
+            f"{run} holds another experiment, {other}; choose another folder or delete it"
         )
     check_data(run, dataset)
     begun = before.get("precision") or "fp32"  # the first runs do not say it
@@ -123,15 +124,23 @@ def finished(run: Path) -> bool:
 
 
 def read_log(run: Path) -> list[dict]:
-    """Return the log's lines, without a last one that a killed process left unfinished."""
+    """Return the log's lines, without a last one that a killed process left unfinished.
+
+    Raises ValueError that names the file and the remedy where another line is damaged.
+    """
     path, lines = Path(run) / "log.jsonl", []
     if not path.exists():
         return lines
-    for line in path.read_text().splitlines():
+    written = path.read_bytes().splitlines()
+    for number, line in enumerate(written, 1):
         try:
             lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+        except ValueError as error:  # no JSON, or no text
+            if number < len(written):
+                raise ValueError(
+                    f"{path} is damaged in line {number}; move it away: "
+                    "the weights are kept, and the run goes on"
+                ) from error
     return lines
 
 

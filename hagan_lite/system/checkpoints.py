@@ -4,6 +4,7 @@ system.storage stays without torch, because commands and dask's workers import i
 """
 
 import io
+import zipfile
 from pathlib import Path
 
 import torch
@@ -26,6 +27,9 @@ def load_checkpoint(path: Path, device: torch.device) -> dict:
     and the remedy where it is damaged.
     """
     try:
+        with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums in it
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(damaged)
         return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise

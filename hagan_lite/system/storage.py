@@ -50,9 +50,9 @@ def name_a_full_disk(path: Path) -> Iterator[None]:
         if error.errno in (errno.EEXIST, errno.ENOTDIR):
             remedy = "a file has the name of a folder here; choose another folder"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            remedy = "set HAGAN_BUILD to a folder you may write"
+            remedy = "choose a folder you may write, or HAGAN_BUILD for what the kit builds"
         raise OSError(
-            error.errno,
+            error.errno or errno.ENOSPC,  # numpy names no number
             f"could not write {path}: {error.strerror or error}; {remedy}, "
             "then run the same command again: what was complete is kept",
         ) from error
@@ -147,5 +147,5 @@ def read_json(path: Path) -> Any:
     """Return what a JSON file holds; raise ValueError that names the file where it is damaged."""
     try:
         return json.loads(Path(path).read_text())
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not JSON ({error}); delete it and run again") from error

@@ -17,14 +17,21 @@ if [ "$#" -eq 0 ] || [ -z "${SLURM_JOB_ID:-}" ]; then
   echo "use: sbatch scripts/slurm/dask.sh table2 --preset paper ...; see the head of this file" >&2
   exit 2
 fi
+if [ -z "${CUDA_VISIBLE_DEVICES:-}" ]; then
+  echo "Slurm gave this job no GPU (CUDA_VISIBLE_DEVICES is empty): ask for one with --gres=gpu:1" >&2
+  exit 2
+fi
 [ -f .venv/bin/activate ] && source .venv/bin/activate
 address=build/scheduler-$SLURM_JOB_ID.json
 mkdir -p build
 
 dask scheduler --port 0 --no-dashboard --scheduler-file "$address" &
 scheduler=$!
-trap 'kill "$scheduler"; rm -f "$address"' EXIT
-until [ -s "$address" ]; do sleep 1; done
+trap 'kill "$scheduler" 2>/dev/null || true; rm -f "$address"' EXIT
+until [ -s "$address" ]; do
+  sleep 1
+  kill -0 "$scheduler" 2>/dev/null || { echo "dask's scheduler ended at its start: see the lines above" >&2; exit 1; }
+done
 export HAGAN_SCHEDULER="$address"
 
 # On every node one worker per GPU that Slurm gave it, each seeing that one alone; --resources counts, it does not choose.
