@@ -232,7 +232,7 @@ def test_kids_subsets_have_half_of_the_smaller_set_and_at_most_a_hundred(monkeyp
 def test_a_neighbourhood_ends_at_the_third_neighbour():
     """The outermost of the reals 0, 1, ... 7 reach three farther: to -3 and to 10."""
     real = torch.arange(8.0)[:, None]
-    fake = torch.tensor([[-3.5], [-2.5], [9.5], [10.5]])
+    fake = torch.tensor([[-3.5], [-2.5], [9.5], [10.5]]).repeat(2, 1)
     assert metrics.precision_recall(real, fake)[0] == 0.5
 
 
