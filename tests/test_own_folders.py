@@ -707,3 +707,17 @@ def test_a_missing_decoder_is_named_with_what_brings_it(tmp_path):
         "Unable to decompress 'JPEG-LS' pixel data: pip install 'hagan-lite[dicom]' brings "
         "the decoder"
     )
+
+
+@pytest.mark.parametrize(
+    ("correlation", "patients", "joined"),
+    [(0.96, False, False), (0.98, False, True), (0.98, True, False), (0.997, True, True)],
+)
+def test_pictures_are_joined_from_a_correlation_on_and_patients_by_copies_alone(
+    correlation, patients, joined
+):
+    small = np.eye(6, 1024, dtype=np.float32)  # of length 1, and nothing alike
+    small[1, :2] = correlation, np.sqrt(1 - correlation**2)
+    groups, alike, _ = _duplicates.merge(small, np.arange(6), patients)
+    assert (groups[0] == groups[1]) == joined and alike == 2 * joined
+    assert len(np.unique(groups)) == 6 - joined
