@@ -208,11 +208,13 @@ def test_table_3_has_the_papers_numbers_for_its_size_alone(record):
 
 
 def test_audits_are_listed_by_space(record):
-    audited = dict(n_samples=5, n_heldout=5, p_value=0.5, nearer=0.4, power=0.9, verdict="no sign")
+    audited = dict(n_samples=5, n_heldout=6, p_value=0.5, p_nearest=0.25, nearer=0.4, power=0.9)
+    audited |= dict(verdict="no sign")
     listed = tables.audits(
         [record, record | dict(audit=dict(pixels=audited, other="not audited: too few"))]
     )
     assert listed["space"].tolist() == ["pixels", "other"]
+    assert listed.loc[0, list(audited)].to_dict() == audited
     assert listed["verdict"].tolist() == ["no sign", "not audited: too few"]
     assert "nan" not in tables.markdown(listed).lower()
 
