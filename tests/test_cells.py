@@ -299,3 +299,12 @@ def test_the_searchs_seed_gets_into_no_mean():
 
     assert seeds(row) == {0, 1, 2}
     assert seeds(("hagan", dataclasses.replace(row[1], seed=SEARCH_SEED))) == {SEARCH_SEED}
+
+
+def test_every_row_has_the_seed_that_is_asked_for():
+    for table in ("table2", "table4"):
+        asked = experiments.experiments(table, "smoke", [0, 2], [], ["mni152"], {})
+        seeds = [e.seed for e in asked]
+        assert seeds.count(0) == seeds.count(2) == len(seeds) / 2
+    rows = experiments.few_images("cpu", 2) + experiments.watched("covid-ct", "cpu", 2)
+    assert {e.seed for _, e in rows} == {2}
