@@ -852,3 +852,16 @@ def test_slices_are_spread_from_the_first_with_anatomy_to_the_last():
 )
 def test_a_variant_is_compared_with_the_papers_data_set(name, papers):
     assert paper_name(name) == papers
+
+
+def test_a_dark_slice_stays_dark_beside_the_others_of_its_examination(root):
+    """A window of its own would make it as bright as they are; its own for all, them white."""
+    layouts.lgg(root, patients=1, channels=1, masks=False, darker=1)
+    before = datasets.load("lgg").images
+    path = next((root / "lgg").rglob("*_1.tif"))
+    with Image.open(path) as image:
+        dark = np.asarray(image) // 4
+    Image.fromarray(dark).save(path)
+    after = datasets.load("lgg").images
+    assert after[0].max() < 100 < before[0].max()
+    assert apart(after[1:], before[1:]) < 8
