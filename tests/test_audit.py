@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -156,3 +158,16 @@ def test_the_verdict_changes_at_one_percent_and_at_a_power_of_eight_tenths(p, po
     distances = np.ones(9)
     found = Audit(distances, distances, distances.astype(int), p / 2, 1.0, 0.5, power)
     assert found.p == p and found.verdict.startswith(said)
+
+
+@pytest.mark.parametrize(("m", "k"), [(10, 1), (40, 2)])
+def test_the_chance_of_so_many_near_samples_is_counted(m, k):
+    """Five samples lie nearer than the k-th of m real images: of the first k + 4 images in order
+    of distance fewer than k are real ones.
+    """
+    heldout = torch.arange(1.0, m + 1)[:, None]
+    samples = torch.cat([torch.linspace(0.1, 0.5, 5), torch.full((3,), 99.0)])[:, None]
+    first = k + 4
+    orders = sum(math.comb(m, real) * math.comb(8, first - real) for real in range(k))
+    result = audit(torch.zeros(1, 1), samples + (k - 1), heldout)
+    assert result.p_nearest == pytest.approx(orders / math.comb(m + 8, first))

@@ -13,6 +13,7 @@ from hagan_lite import attnmix, datasets, losses, runs, train
 from hagan_lite.baselines import ddpm, infogan, unetgan, wgan
 from hagan_lite.config import MODELS, Experiment, choices_of
 from hagan_lite.datasets import pixels
+from hagan_lite.discriminator import Judgement
 from hagan_lite.evaluation import features, metrics
 from hagan_lite.hagan import Hagan
 from hagan_lite.model import Model, model_of
@@ -437,3 +438,66 @@ def test_diffusion_learns_at_every_level_of_noise(monkeypatch):
         trained.step(real(64), t)
     quarters = torch.cat(levels).div(250).floor().long().bincount()
     assert len(quarters) == 4 and quarters.min() > 32  # of 64 on average
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_each_network_descends_the_loss_that_is_logged(model, monkeypatch):
+    trained, descended = model_of(e := tiny(model))(e, CPU), {}
+    monkeypatch.setattr(trained, "descend", lambda opt, loss: descended.update({opt: loss}))
+    logs = trained.step(real(), 5)
+    assert descended[trained.opt_g] == logs["g"]
+    assert trained.opt_d is None or descended[trained.opt_d] == logs["d"]
+
+
+def test_the_critic_moves_several_times_a_step_each_time_on_other_fakes(monkeypatch):
+    trained, fakes = model_of(e := tiny("wgan", critic_steps=3))(e, CPU), []
+    step = trained._critic_step
+    monkeypatch.setattr(
+        trained, "_critic_step", lambda x, fake: fakes.append(fake) or step(x, fake)
+    )
+    trained.step(real(), 0)
+    assert len(fakes) == 3 and not torch.equal(fakes[0], fakes[1])
+    assert trained.opt_d.state_dict()["state"][0]["step"] == 3
+    assert trained.opt_g.state_dict()["state"][0]["step"] == 1
+    assert trained.opt_d.param_groups[0]["momentum"] == 0  # it does harm, as the source says
+
+
+def test_the_penalty_has_its_weight():
+    logs = model_of(e := tiny("wgan", lipschitz="penalty", penalty=3.0))(e, CPU).step(real(), 0)
+    torch.testing.assert_close(logs["d"], logs["d_img"] + 3 * logs["d_penalty"])
+
+
+def test_infogans_loss_weighs_category_and_codes_as_its_equation_says():
+    trained = model_of(e := tiny("infogan", info=2.0, info_continuous=0.5))(e, CPU)
+    latent = trained.latent(8, e, torch.Generator().manual_seed(0))
+    noise = torch.randn(8, 1 + 10 + 2, generator=torch.Generator().manual_seed(1))
+    guess = infogan.Guess(noise[:, 0], noise[:, 1:11], noise[:, 11:])
+    chosen = guess.category.log_softmax(1)[latent[:, 62:72] == 1]
+    codes = (latent[:, 72:] - guess.code).square().mean()
+    torch.testing.assert_close(trained._info(guess, latent), 2 * (0.5 * codes / 2 - chosen.mean()))
+
+
+def test_u_net_gans_consistency_is_weighed_by_beta2():
+    one, other = (
+        model_of(e := tiny("unetgan", phase_two=2, beta2=beta2))(e, CPU).step(real(), 4)
+        for beta2 in (0.0, 3.0)
+    )
+    torch.testing.assert_close(other["d"] - one["d"], 3 * one["d_cons"])
+
+
+def test_u_net_gans_consistency_asks_for_the_real_map_where_the_image_is_real():
+    """A D whose map is the image itself is consistent."""
+    trained = model_of(e := tiny("unetgan"))(e, CPU)
+    trained._D = lambda x: Judgement(x.mean((1, 2, 3)), x, [])
+    trained.descend = lambda *_: None
+    assert trained.step(real(), 5)["d_cons"] == 0
+
+
+def test_ddpms_own_noise_follows_the_seed(monkeypatch):
+    """DDIM draws none after the first image."""
+    e = tiny("ddpm", ddim_steps=0)
+    scheduler = model_of(e)._scheduler(0)
+    scheduler.set_timesteps(3)
+    monkeypatch.setattr(model_of(e), "_scheduler", lambda _: scheduler)
+    G = model_of(e).networks(e)[0].eval()
+    assert (runs.generate(G, e, 2) == runs.generate(G, e, 2)).all()

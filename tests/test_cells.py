@@ -187,6 +187,17 @@ def test_the_status_is_read_from_files(tmp_path, monkeypatch):
     assert shown["state"].tolist() == ["waiting", "done"] + ["waiting"] * 4
 
 
+def test_what_is_expected_is_the_middle_pace_of_records_alike(monkeypatch):
+    monkeypatch.setattr(progress, "pick_device", lambda _: torch.device("cpu"))
+    alike = [record(progress.Cell(tiny(seed=s))) | dict(minutes=m) for s, m in enumerate((1, 2, 9))]
+    longer = record(progress.Cell(tiny(seed=3, steps=120))) | dict(minutes=30.0)  # 3 in 12 steps
+    others = [tiny(seed=4, size=64), tiny("wgan", seed=5)]
+    others = [record(progress.Cell(e)) | dict(minutes=99.0) for e in others]
+    waiting = progress.Cell(tiny(seed=9))
+    shown = progress.status([waiting], [*alike, longer, *others], live=False)
+    assert shown["left"].tolist() == [2.5]
+
+
 def test_status_shows_the_grids_that_were_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(progress, "BUILD", tmp_path)
     # Other tests' records would say how long it takes.
@@ -288,3 +299,12 @@ def test_the_searchs_seed_gets_into_no_mean():
 
     assert seeds(row) == {0, 1, 2}
     assert seeds(("hagan", dataclasses.replace(row[1], seed=SEARCH_SEED))) == {SEARCH_SEED}
+
+
+def test_every_row_has_the_seed_that_is_asked_for():
+    for table in ("table2", "table4"):
+        asked = experiments.experiments(table, "smoke", [0, 2], [], ["mni152"], {})
+        seeds = [e.seed for e in asked]
+        assert seeds.count(0) == seeds.count(2) == len(seeds) / 2
+    rows = experiments.few_images("cpu", 2) + experiments.watched("covid-ct", "cpu", 2)
+    assert {e.seed for _, e in rows} == {2}

@@ -59,6 +59,7 @@ def test_a_single_run_is_compared_by_the_spread_of_the_other_side():
     (comparison,) = judged.comparisons
     assert comparison.p == pytest.approx(2 * scipy.stats.t.sf(35 / (10 * (4 / 3) ** 0.5), 2))
     assert comparison.interval is None and comparison.runs == (1, 3)
+    assert comparison.fewest == 1
     assert judged.verdict == verdicts.UNDECIDED
     assert decide(several + runs_of(FULL, 150), better=test).verdict == verdicts.HELD
     alone = decide(runs_of("base", 300) + runs_of(FULL, 100), better=test)
@@ -186,6 +187,7 @@ def test_a_claim_is_not_held_where_a_control_contradicts_it():
     rows = (FULL, ["base with T"])
     bounded = claim_of(FULL, "base", fair=rows)(records + behind)
     assert bounded.ours.verdict == verdicts.HELD and bounded.verdict == verdicts.UNDECIDED
+    assert [line.decided for line in claims.forest_rows([bounded])] == [False, True]
     level = claim_of(FULL, "base", fair=rows)(records + runs_of("base with T", 199, 201, 203))
     assert level.controls["fair"].verdict == verdicts.UNDECIDED and level.verdict == verdicts.HELD
 
@@ -500,7 +502,8 @@ def test_the_same_seed_on_other_threads_or_with_another_end_is_another_run_and_r
     assert len(claims.by_name([one, two], "cpu")["base"]) == 2
     assert len(claims.by_name([one, one | dict(commit="later")], "cpu")["base"]) == 1
     evaluated_again = one | dict(metrics=one["metrics"] | dict(fd=200.002))
-    assert len(claims.by_name([one, evaluated_again], "cpu")["base"]) == 1
+    (kept,) = claims.by_name([one, evaluated_again], "cpu")["base"]
+    assert runs.distance_of(kept) == 200.002  # the later one counts
     elsewhere = one | dict(metrics=one["metrics"] | dict(fd=210))
     assert len(claims.by_name([one, elsewhere], "cpu")["base"]) == 2
 
@@ -555,5 +558,26 @@ def test_runs_that_differ_by_half_a_percent_are_two():
 def test_runs_that_were_measured_otherwise_never_get_into_a_mean(other):
     mine = runs_of("base", 200, 210, 205)
     others = [r | dict(metrics=r["metrics"] | other) for r in runs_of("base", 1, 2)]
-    of_base = claims.by_name(mine + others, "cpu")["base"]
-    assert [runs.distance_of(r) for r in of_base] == [200, 210, 205]
+    for records in (mine + others, others + mine):
+        of_base = claims.by_name(records, "cpu")["base"]
+        assert [runs.distance_of(r) for r in of_base] == [200, 210, 205]
+
+
+def test_as_near_as_real_is_judged_by_the_widest_deviation_of_a_run():
+    """At the floor's n FD is 46, the floor is 40, and two runs deviate by 1 and by 3."""
+    records = runs_of(FULL, 41, 41)
+    for record, sd in zip(records, (1.0, 3.0), strict=True):
+        record["metrics"] = record["metrics"] | dict(fd_at_floor_n_sd=sd)
+    assert decide(records, as_near_as_real=dict(row=FULL)).verdict == verdicts.HELD
+
+
+def test_two_runs_of_one_seed_on_few_images_are_one_seed():
+    one = few_of("hagan", 50, 210)
+    other = few_of("hagan", 50, 230) | dict(device="another")
+    row = tables.few_images(few_images("cpu"), [one, other]).iloc[0]
+    assert (row["seeds"], row["FD, held out"]) == (1, 220)
+
+
+def test_of_a_claims_parts_one_that_failed_counts_most_then_one_that_nobody_could_test():
+    order = [verdicts.NOT, verdicts.UNTESTED, verdicts.UNDECIDED, verdicts.HELD]
+    assert [verdicts.worst(order[i:][::-1]) for i in range(4)] == order

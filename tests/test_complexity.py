@@ -183,3 +183,13 @@ def test_a_trainings_flops_are_counted_pass_by_pass():
     assert 800 * counter.get_total_flops() == pytest.approx(training_flops(counted), rel=0.02)
     G, D = (costs(mixing)[network].macs for network in "GD")
     assert training_flops(mixing) == 2 * 32 * (800 * (3 * G + 8 * D) + 640 * 3 * D)
+
+
+def test_a_measured_time_is_the_fastest_of_several_and_an_images_is_its_share(monkeypatch):
+    taken = iter((0.3, 0.1, 0.2))
+    monkeypatch.setattr(stopwatch, "seconds", lambda *_: next(taken))
+    assert stopwatch._fastest(lambda: None, torch.device("cpu"), 3) == 0.1
+    monkeypatch.setattr(stopwatch, "_fastest", lambda *_: 6.0)
+    e = Experiment.make("dcgan", preset="smoke", size=32, width=4, batch_size=4)
+    measured = stopwatch.measure(e, torch.device("cpu"))
+    assert (measured.step, measured.image) == (6.0, 1.5)

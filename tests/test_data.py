@@ -14,6 +14,7 @@ from helpers import noted
 from PIL import Image
 
 from hagan_lite import datasets
+from hagan_lite.config import DATASETS
 from hagan_lite.datasets import cache, pixels, reading
 
 
@@ -481,3 +482,41 @@ def test_a_full_disk_is_named_and_not_taken_for_a_damaged_image(tmp_path, brain,
     with pytest.raises(OSError, match=r"could not write .*\.npy: No space left .*free space"):
         datasets.load(str(tmp_path / "scans"))
     assert list((tmp_path / "build" / "cache").iterdir()) == []
+
+
+def test_the_window_is_between_the_first_and_the_last_percent_of_the_anatomy():
+    values = np.arange(101.0)
+    assert pixels.window_of(values) == pytest.approx((1, 99))
+    background = np.full(101, -1000.0)  # half of all: it says nothing about the anatomy
+    assert pixels.window_of(np.concatenate([background, values])) == pytest.approx((1, 99))
+
+
+def test_a_plane_becomes_the_nearest_of_256_levels():
+    levels = np.float32([[0, 0.1, 0.5, 0.999]])
+    shown = [int(pixels.resize(np.full((4, 4), level), 2)[0, 0]) for level in levels[0]]
+    assert shown == [0, 26, 128, 255]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_of_images_that_are_all_patients_just_the_share_is_held_out(share):
+    images = datasets.Dataset("x", np.zeros((80, 1, 8, 8), np.uint8), np.arange(80), "x")
+    training, held = images.split(share)
+    assert (len(training), len(held)) == (80 - share * 80, share * 80)
+
+
+def test_names_that_differ_after_a_percent_sign_are_one_case(tmp_path):
+    """As in COVID-CT."""
+    for name, image in zip(
+        ("1%0.png", "1%1.png", "2.png"), datasets.load("mni152").images[10::30, 0], strict=False
+    ):
+        save(tmp_path, name, image)
+    assert datasets.load(str(tmp_path)).groups.tolist() == [0, 0, 1]
+
+
+def test_covid_ct_with_a_number_is_the_first_so_many_by_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAGAN_DATA", str(tmp_path))
+    monkeypatch.setitem(DATASETS, "covid-ct-2", "the first two")
+    for name, image in zip("bac", datasets.load("mni152").images[10::30, 0], strict=False):
+        save(tmp_path / "covid-ct" / "CT_NonCOVID", f"{name}.png", image)
+    first, every = datasets.load("covid-ct-2"), datasets.load("covid-ct")
+    assert len(every) == 3 and np.array_equal(first.images, every.images[:2])

@@ -17,9 +17,9 @@ from PIL import Image
 
 from hagan_lite import datasets, drawing
 from hagan_lite.config import DATASETS
-from hagan_lite.datasets import _tiff, brats2018, cache, loading
+from hagan_lite.datasets import _nifti, _tiff, brats2018, cache, loading
 from hagan_lite.datasets.sources import source_of, titled
-from hagan_lite.paper import PAPER_IMAGES
+from hagan_lite.paper import PAPER_IMAGES, paper_name
 
 
 @pytest.fixture
@@ -838,3 +838,37 @@ def test_files_of_real_scanners_are_read(tmp_path):
     assert (
         np.median(heart.images, axis=(1, 2, 3)) < 10
     ).all()  # ultrasound is black around: YBR was not taken for RGB
+
+
+def test_brats_begins_with_high_grades_and_ends_where_the_paper_had_enough(root):
+    """So that the 6528 slices of the paper's number leave out low grades."""
+    layouts.brats(root)
+    grades = [source.path.parts[-3] for source in datasets.find("brats2018").sources]
+    assert grades == ["HGG", "HGG", "LGG"]
+
+
+def test_slices_are_spread_from_the_first_with_anatomy_to_the_last():
+    chosen = _nifti._evenly_spaced(np.arange(10, 111), 5)
+    assert chosen.tolist() == [10, 35, 60, 85, 110]
+    assert _nifti._evenly_spaced(np.arange(3), 5).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "papers"),
+    [("brats2018-flair", "brats2018"), ("acdc-1798", "acdc"), ("acdc", "acdc"), ("lgg", "lgg")],
+)
+def test_a_variant_is_compared_with_the_papers_data_set(name, papers):
+    assert paper_name(name) == papers
+
+
+def test_a_dark_slice_stays_dark_beside_the_others_of_its_examination(root):
+    """A window of its own would make it as bright as they are; its own for all, them white."""
+    layouts.lgg(root, patients=1, channels=1, masks=False, darker=1)
+    before = datasets.load("lgg").images
+    path = next((root / "lgg").rglob("*_1.tif"))
+    with Image.open(path) as image:
+        dark = np.asarray(image) // 4
+    Image.fromarray(dark).save(path)
+    after = datasets.load("lgg").images
+    assert after[0].max() < 100 < before[0].max()
+    assert apart(after[1:], before[1:]) < 8

@@ -8,8 +8,9 @@ from helpers import hagan, stop_at, tiny
 from PIL import Image
 
 from hagan_lite import datasets, evaluation, runs, train
+from hagan_lite.datasets import pixels
 from hagan_lite.discriminator import Discriminator, Judgement
-from hagan_lite.evaluation import branches, features, generalization, metrics
+from hagan_lite.evaluation import audit, branches, features, generalization, metrics
 
 
 def save(images, folder):
@@ -283,3 +284,89 @@ def test_a_run_is_scored_against_its_training_images_alone(monkeypatch):
     found = evaluation.of_images(images, fake, "efficientnet-lite0", **how)
     training, _ = images.split(0.3, 20)
     assert np.array_equal(found.metrics["real"], images.images[training])
+
+
+def flat(images, *_):
+    """Stand in for a network's features."""
+    return torch.tensor(images).flatten(1).double()
+
+
+@pytest.mark.parametrize("heldout", [0.0, 0.3])
+def test_an_audit_is_of_the_training_part_by_what_is_held_out_or_by_folds(monkeypatch, heldout):
+    monkeypatch.setattr(metrics, "evaluate", lambda *_: {})
+    monkeypatch.setattr("hagan_lite.evaluation.evaluate.features", flat)
+    images, fake = datasets.load("mni152", 32), datasets.load("mni152", 32).images[::9]
+    how = dict(seed=3, device="cpu", heldout=heldout, n_train=60)
+    found = evaluation.of_images(images, fake, "efficientnet-lite0", **how).audits
+    training, held = images.split(heldout, 60)
+    real = flat(images.images[training])
+    if heldout:
+        wanted = audit.audit(real, flat(fake), flat(images.images[held]), 3)
+    else:
+        wanted = audit.audit_by_folds(real, flat(fake), images.groups[training], 3)
+    assert found["pixels"].samples == pytest.approx(wanted.samples)
+    assert found["pixels"].heldout == pytest.approx(wanted.heldout)
+    assert found["efficientnet-lite0"].summary() == wanted.summary()
+
+
+def begun(run, images, **changes):
+    """Return the folder of a run that has begun on some of the images, and its experiment."""
+    e = tiny(heldout=0.3, n_train=20, **changes)
+    runs.open_run(run, e, images, runs.CPU)
+    return run, e
+
+
+def test_a_run_is_evaluated_by_sets_of_other_seeds_as_large_as_its_training_part(
+    monkeypatch, tmp_path
+):
+    run, e = begun(tmp_path, datasets.load("mni152", 32))
+    drawn, given = [], {}
+
+    def noted(images, fake, names, seed, device, **how):
+        given.update(how, seed=seed)
+        return evaluation.Evaluation({}, {})
+
+    monkeypatch.setattr(runs, "sample", lambda _, n, seed, *__: drawn.append((n, seed)) or seed)
+    monkeypatch.setattr("hagan_lite.evaluation.evaluate.of_images", noted)
+    evaluation.of_run(run, "efficientnet-lite0", sets=2, seed=5, device="cpu")
+    assert drawn == [(20, 5), (20, 6), (20, 7)]
+    assert given == dict(seed=5, fresh=(6, 7), heldout=e.heldout, n_train=e.n_train)
+
+
+def test_a_learning_curve_is_measured_against_the_training_part(monkeypatch, tmp_path):
+    images = datasets.load("mni152", 32)
+    run, e = begun(tmp_path, images)
+    monkeypatch.setattr(runs, "history_of", lambda *_: [5, 10])
+    monkeypatch.setattr(runs, "load_generator", lambda _, __, step: step)
+    monkeypatch.setattr(runs, "generate", lambda G, _, n: (G, n))
+    monkeypatch.setattr("hagan_lite.evaluation.evaluate.curve_of_images", lambda *given: given)
+    real, drawn, *_ = evaluation.learning_curve(run, images, device="cpu")
+    assert np.array_equal(real, images.images[images.split(e.heldout, e.n_train)[0]])
+    assert drawn == {5: (5, 20), 10: (10, 20)}
+
+
+def test_d_is_asked_about_its_own_training_part_and_what_is_held_out(monkeypatch, tmp_path):
+    """D scores brightness; each image has another one, and generated images are black."""
+    grey = np.arange(100, 180, dtype=np.uint8)[:, None, None, None]
+    images = datasets.Dataset("greys", grey.repeat(32, 2).repeat(32, 3), np.arange(80), "x")
+    run, e = begun(tmp_path, images)
+    D, seeds = brightness_judged(1.0, 1.0), []
+    D.image.forward = lambda x: (x.mean((1, 2, 3)), [])
+
+    def black(n):
+        return np.zeros((n, 1, 32, 32), np.uint8)
+
+    monkeypatch.setattr(runs, "history_of", lambda *_: [5])
+    monkeypatch.setattr(runs, "load_generator", lambda *_: None)
+    monkeypatch.setattr(runs, "load_discriminator", lambda *_: D)
+    monkeypatch.setattr(runs, "generate", lambda _, __, n: black(n))
+    monkeypatch.setattr(runs, "sample", lambda _, n, seed, *__: seeds.append(seed) or black(n))
+    monkeypatch.setattr(metrics, "evaluate", lambda *_: {})
+    found = evaluation.on_heldout(run, images, device="cpu", seed=4)
+    parts = (pixels.to_tensor_range(images.images[part]) for part in images.split(0.3, e.n_train))
+    training, held = (part.mean((1, 2, 3)) for part in parts)
+    gap = dict(training=training.mean(), heldout=held.mean())
+    gap["auc"] = (training[:, None] > held).mean()
+    assert found["gap"] == pytest.approx(gap) and seeds == [4]
+    over = {name: value for name, (value,) in found["over_training"].items()}
+    assert over == pytest.approx(gap | dict(step=5, generated=-1.0, image=1.0, pixel=1.0))

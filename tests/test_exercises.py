@@ -138,6 +138,12 @@ def test_a_right_function_passes_and_an_unwritten_one_is_no_answer():
     assert exercises.check_function("a", lambda x: None, half_and_mean()) is None
 
 
+def test_a_small_error_is_an_error_and_rounding_is_none():
+    for wrong, right in ((0.01, False), (1e-6, True)):
+        off = exercises.check_function("a", lambda x, w=wrong: (x / 2 + w, 3.0), half_and_mean())
+        assert off is right
+
+
 def test_a_function_that_returns_nothing_for_a_later_case_is_wrong(said):
     cases = [Case("one", (1,), True), Case("two", (2,), False)]
     assert exercises.check_function("a", lambda x: True if x == 1 else None, cases) is False

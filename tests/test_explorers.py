@@ -41,9 +41,11 @@ def test_moving_the_box_changes_the_label_and_not_the_area(explorer):
     assert explorer.labels.lam != before.lam
 
 
-def test_the_explorers_label_is_attnmixs(explorer, shipped):
+@pytest.mark.parametrize("reading", ["output", "received"])
+def test_the_explorers_label_is_attnmixs(explorer, shipped, reading):
+    explorer.source = reading
     z = draw_z(1, shipped.experiment, torch.Generator().manual_seed(explorer.noise))
-    _, saliency = shipped.G.with_saliency(z)
+    _, saliency = shipped.G.with_saliency(z, saliency=reading)
     M = mixing.box_mask(64, *explorer.box)
     expected = attnmix.mixed_labels(M, attnmix.to_image_size(saliency, 64))
     assert explorer.lam == pytest.approx(expected.lam.item(), abs=1e-5)

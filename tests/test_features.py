@@ -311,3 +311,17 @@ def test_an_unknown_extractor_is_refused():
 def test_the_cache_lies_below_build(images):
     features.features(images, "efficientnet-lite0")
     assert list((BUILD / "cache" / "features").iterdir())
+
+
+def test_lite0_sees_pixels_as_its_weights_were_trained(monkeypatch):
+    """(x - 127) / 128; and what is larger than 224 pixels is averaged, not skipped."""
+    net, seen = features.EfficientNet(), []
+    monkeypatch.setattr(net.net, "extract_features", lambda x: seen.append(x) or x)
+    board = torch.tensor([0, 255], dtype=torch.uint8).repeat(672, 336)
+    board[1::2] = 255 - board[1::2]  # a chequered board of single pixels
+    given = torch.stack([torch.full_like(board, 0), torch.full_like(board, 255), board])
+    pooled = net(given[:, None].expand(-1, 3, -1, -1))
+    wanted = torch.tensor([-127 / 128, 1.0, 0.5 / 128])
+    torch.testing.assert_close(pooled, wanted[:, None].expand(-1, 3), atol=1e-3, rtol=0)
+    assert seen[0].shape[-2:] == (224, 224)
+    assert seen[0][2, :, 9:-9, 9:-9].std() < 0.1  # each third pixel alone is black or white

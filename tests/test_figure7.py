@@ -86,3 +86,17 @@ def test_each_images_own_map_moves_its_labels():
     labels = figure7.label_shifts(TwoMaps(1, 1), e, "output", images=2, masks=100)
     of_flat, of_corner = (labels.lam - labels.lambda_0).abs().split(50)
     assert of_flat.max() < 1e-5 and of_corner.median() > 0.05
+
+
+def test_labels_are_scaled_by_the_runs_alpha():
+    e = Experiment.make(preset="smoke", alpha=0.3)
+    labels = figure7.label_shifts(TwoMaps(1, 1), e, "output", images=2, masks=100)
+    torch.testing.assert_close(labels.lam, 0.3 * (labels.lambda_0 + labels.lambda_1))
+
+
+def test_each_reading_has_the_chance_of_its_own_labels(monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, "experiment_of", lambda _: Experiment.make(preset="smoke"))
+    monkeypatch.setattr(runs, "load_generator", lambda *_: None)
+    monkeypatch.setattr(figure7, "label_shifts", lambda G, e, saliency: saliency)
+    monkeypatch.setattr(figure7, "chance_of_the_papers_shifts", lambda labels: labels)
+    assert figure7.chances(tmp_path) == dict(output="output", received="received")

@@ -197,3 +197,78 @@ def test_kids_error_is_that_of_a_mean_over_subsets():
         return metrics.kid(a, b, subsets=subsets)[1]
 
     assert se(400) == pytest.approx(se(100) / 2, rel=0.3)
+
+
+def test_kid_is_the_unbiased_mmd_of_a_cubic_kernel():
+    """Its subsets have half of the smaller set's images: the mean over many is that of all."""
+    a, b = randn(60, 4), randn(40, 4, seed=1) + 0.5
+
+    def mean(x, y):
+        kernel = (x @ y.T / 4 + 1) ** 3
+        if x is not y:
+            return kernel.mean()
+        return (kernel.sum() - kernel.trace()) / (len(x) * (len(x) - 1))
+
+    wanted = mean(a, a) + mean(b, b) - 2 * mean(a, b)
+    assert metrics.kid(a, b, subsets=1000)[0] == pytest.approx(wanted.item(), rel=0.05)
+
+
+def test_kids_subsets_have_half_of_the_smaller_set_and_at_most_a_hundred(monkeypatch):
+    from torchmetrics.image import kid
+
+    sizes = []
+
+    class Noted(kid.KernelInceptionDistance):
+        def __init__(self, subset_size, **how):
+            sizes.append(subset_size)
+            super().__init__(subset_size=subset_size, **how)
+
+    monkeypatch.setattr(kid, "KernelInceptionDistance", Noted)
+    for n, m in ((60, 30), (500, 400), (4, 3)):
+        metrics.kid(randn(n, 4), randn(m, 4, seed=1), subsets=2)
+    assert sizes == [15, 100, 2]
+
+
+def test_a_neighbourhood_ends_at_the_third_neighbour():
+    """The outermost of the reals 0, 1, ... 7 reach three farther: to -3 and to 10."""
+    real = torch.arange(8.0)[:, None]
+    fake = torch.tensor([[-3.5], [-2.5], [9.5], [10.5]]).repeat(2, 1)
+    assert metrics.precision_recall(real, fake)[0] == 0.5
+
+
+def test_every_floor_compares_one_half_of_the_real_images_with_the_other(monkeypatch):
+    monkeypatch.setattr(metrics, "features", flat)
+    compared = {}
+
+    def noting(name, value):
+        pairs = compared[name] = []
+        monkeypatch.setattr(metrics, name, lambda a, b, *_: pairs.append((a, b)) or value)
+
+    noting("frechet_distance", 0.0)
+    noting("kid", (0.0, 0.0))
+    noting("precision_recall", (0.0, 0.0))
+    real, fake = np.random.default_rng(0).integers(0, 256, (2, 40, 1, 2, 2), np.uint8)
+    metrics.evaluate(real, fake, extractor="efficientnet-lite0")
+    every = sorted(flat(real, "", "").tolist())
+    for name, pairs in compared.items():
+        both = [sorted(torch.cat(pair).tolist()) for pair in pairs]
+        assert both.count(every) == 1, name
+
+
+def test_the_seed_draws_halves_and_subsets_and_moves_no_distance_of_all(monkeypatch):
+    monkeypatch.setattr(metrics, "features", flat)
+    real, fake = np.random.default_rng(0).integers(0, 256, (2, 40, 1, 2, 2), np.uint8)
+    one, other = (
+        metrics.evaluate(real, fake, seed=seed, extractor="efficientnet-lite0") for seed in (0, 1)
+    )
+    assert one["fd"] == other["fd"]
+    for name in ("floor", "fd_at_floor_n", "kid", "kid_floor"):
+        assert one[name] != other[name], name
+
+
+def test_fresh_sets_are_compared_with_the_real_images(monkeypatch):
+    monkeypatch.setattr(metrics, "features", flat)
+    real, fake, more = np.random.default_rng(0).integers(0, 256, (3, 40, 1, 2, 2), np.uint8)
+    score = metrics.evaluate(real, fake, extractor="efficientnet-lite0", fresh=(more, fake))
+    from_real = metrics.frechet_distance(flat(real, "", ""), flat(more, "", ""))
+    assert score["fd_sets"] == [from_real, score["fd"]]

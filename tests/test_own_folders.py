@@ -15,7 +15,7 @@ from hagan_lite import datasets, runs
 from hagan_lite.batch import notebooks
 from hagan_lite.cli.options import located
 from hagan_lite.config import Experiment
-from hagan_lite.datasets import _duplicates, loading, reading
+from hagan_lite.datasets import _dicom, _duplicates, loading, reading
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -755,3 +755,32 @@ def test_a_missing_decoder_is_named_with_what_brings_it(tmp_path):
         "Unable to decompress 'JPEG-LS' pixel data: pip install 'hagan-lite[dicom]' brings "
         "the decoder"
     )
+
+
+@pytest.mark.parametrize(
+    ("correlation", "patients", "joined"),
+    [(0.96, False, False), (0.98, False, True), (0.98, True, False), (0.997, True, True)],
+)
+def test_pictures_are_joined_from_a_correlation_on_and_patients_by_copies_alone(
+    correlation, patients, joined
+):
+    small = np.eye(6, 1024, dtype=np.float32)  # of length 1, and nothing alike
+    small[1, :2] = correlation, np.sqrt(1 - correlation**2)
+    groups, alike, _ = _duplicates.merge(small, np.arange(6), patients)
+    assert (groups[0] == groups[1]) == joined and alike == 2 * joined
+    assert len(np.unique(groups)) == 6 - joined
+
+
+@pytest.mark.parametrize(
+    ("function", "levels"),
+    [
+        ("LINEAR", [0.5 / 120, 60.5 / 120, 1]),
+        ("LINEAR_EXACT", [0.5 / 121, 0.5, 120.5 / 121]),
+        ("SIGMOID", [1 / (1 + np.exp(240 / 121)), 0.5, 1 / (1 + np.exp(-240 / 121))]),
+    ],
+)
+def test_each_function_of_a_window_is_the_standards(function, levels):
+    """DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3, at 60 below the centre, at it, and 60 above it."""
+    of = dict(WindowCenter=100, WindowWidth=121, VOILUTFunction=function)
+    shown = _dicom._by_window(np.float32([40, 100, 160]), of)
+    assert shown == pytest.approx(levels, abs=1e-6)

@@ -80,4 +80,6 @@ def test_another_name_is_answered_with_what_there_is():
 def test_one_line_says_what_a_network_is_and_how_good(p):
     line, metrics = pretrained.in_one_line(p), read_json(p.run / "record.json")["metrics"]
     assert f"{p.experiment.steps:,} steps" in line and f"{metrics['floor']:.1f}" in line
+    # Of as many images as the floor is, or the two would not compare.
+    assert f"FD {metrics['fd_at_floor_n']:.1f}" in line
     assert f"recall {metrics['recall']:.2f}" in line

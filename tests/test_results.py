@@ -13,7 +13,7 @@ from helpers import SCORE, tiny
 from hagan_lite import datasets, evaluation, paper, runs
 from hagan_lite.config import Experiment
 from hagan_lite.evaluation import metrics
-from hagan_lite.report import budgets, claims, claims_measured, publish, tables
+from hagan_lite.report import budgets, claims, claims_measured, models, publish, tables
 from hagan_lite.report.experiments import few_images, ladder, tried
 from hagan_lite.system.paths import COMMITTED, ROOT, SEARCHED, UNTRAINED
 from hagan_lite.system.storage import read_json
@@ -208,11 +208,13 @@ def test_table_3_has_the_papers_numbers_for_its_size_alone(record):
 
 
 def test_audits_are_listed_by_space(record):
-    audited = dict(n_samples=5, n_heldout=5, p_value=0.5, nearer=0.4, power=0.9, verdict="no sign")
+    audited = dict(n_samples=5, n_heldout=6, p_value=0.5, p_nearest=0.25, nearer=0.4, power=0.9)
+    audited |= dict(verdict="no sign")
     listed = tables.audits(
         [record, record | dict(audit=dict(pixels=audited, other="not audited: too few"))]
     )
     assert listed["space"].tolist() == ["pixels", "other"]
+    assert listed.loc[0, list(audited)].to_dict() == audited
     assert listed["verdict"].tolist() == ["no sign", "not audited: too few"]
     assert "nan" not in tables.markdown(listed).lower()
 
@@ -455,3 +457,35 @@ def test_rank_agreements_interval_is_bonett_and_wrights():
     half = 1.96 * math.sqrt((1 + found["rho"] ** 2 / 2) / (7 - 3))
     ends = [math.atanh(found[end]) for end in ("low", "high")]
     assert ends == pytest.approx([math.atanh(found["rho"]) + s * half for s in (-1, 1)])
+
+
+def test_a_cells_distances_at_the_floors_n_and_floors_are_means_over_its_runs(record):
+    other = changed(record, experiment__seed=1, metrics__floor=50.0, metrics__fd_at_floor_n=230.0)
+    row = tables.table_2([record, other]).iloc[0]
+    assert (row["FD at their n"], row["FD of real halves"]) == (220.0, 45.0)
+
+
+@pytest.mark.parametrize("part", [dict(experiment__heldout=0.2), dict(experiment__n_train=50)])
+def test_runs_on_a_part_of_the_images_stand_in_no_table_of_runs_on_all(record, part):
+    few = changed(record, metrics__n_real=50, **part)
+    assert tables.table_2([few]).empty
+    assert runs.comparable([record, few, few]) == [record, few, few]
+
+
+def test_every_model_has_a_line_with_its_interval_and_the_papers_place(record):
+    e = Experiment.make("wgan", "covid-ct", "cpu")
+    mine = [
+        changed(record, data__name="covid-ct", metrics__fd=fd, device=f"{fd}")
+        | dict(experiment=e.to_dict() | dict(seed=seed))
+        for seed, fd in enumerate((300.0, 310.0, 320.0))
+    ]
+    lines = {line.name: line for line in models.model_rows(mine, "covid-ct")}
+    assert list(lines)[-1] == "hagan" and set(list(lines)[-3:-1]) == {"sagan with T", "base with T"}
+    assert lines["wgan"].scores == [300.0, 310.0, 320.0]
+    assert lines["wgan"].interval == pytest.approx((300, 320), abs=5)
+    fids = {model: row["covid-ct"] for model, row in paper.PAPER["table_2"]["fid"].items()}
+    place = sorted(fids.values()).index(fids["wgan"]) + 1
+    assert lines["wgan"].printed == f"{fids['wgan']:.1f} ({place})"
+    assert lines["hagan"].printed == "88.9 (1)" and lines["hagan"].scores == []
+    two = {line.name: line for line in models.model_rows(mine[:2], "covid-ct")}
+    assert two["wgan"].interval is None

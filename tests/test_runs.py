@@ -8,6 +8,7 @@ from PIL import Image
 
 from hagan_lite import datasets, runs, train
 from hagan_lite.config import Experiment
+from hagan_lite.model import model_of
 from hagan_lite.runs import sampling
 
 
@@ -148,3 +149,31 @@ def test_minutes_are_those_of_the_log(tmp_path):
     last = json.dumps(runs.read_log(run)[-1] | dict(seconds=150.0))
     (run / "log.jsonl").write_text(last)
     assert runs.make_record(run, {})["minutes"] == 2.5
+
+
+def test_every_image_is_drawn_from_a_z_of_its_own():
+    """Batch after batch, too: the same few images again would leave FD nearly as it is."""
+    e = tiny()
+    G, _ = model_of(e).networks(e)
+    drawn = runs.generate(G.eval(), e, 7, batch=3)
+    assert len(np.unique(drawn, axis=0)) == 7
+
+
+def test_a_record_keeps_some_forty_lines_of_a_long_log_from_the_first_to_the_last(tmp_path):
+    runs.open_run(tmp_path, tiny(), datasets.load("mni152", 32), runs.CPU)
+    lines = [json.dumps(dict(step=step, d=1.0, seconds=step)) for step in range(1, 101)]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    steps = runs.make_record(tmp_path, {})["log"]["step"]
+    assert steps == [*range(1, 100, 3), 100]
+
+
+def test_a_run_says_how_many_images_it_was_given_and_how_many_were_held_out():
+    images = datasets.load("mni152", 32)
+    about = runs.describe(tiny(heldout=0.3, n_train=20), images)["data"]
+    assert (about["n"], about["n_train"]) == (len(images), 20)
+    assert about["n_heldout"] == len(images.split(0.3)[1])
+
+
+def test_the_log_has_the_quantiles_of_a_batchs_shifts():
+    line = runs.log_line(3, dict(d=torch.tensor(1.0), shift=torch.linspace(0, 1, 101)))
+    assert line["shift"] == pytest.approx([0.05, 0.25, 0.5, 0.75, 0.95])

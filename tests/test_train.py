@@ -129,6 +129,11 @@ def test_every_image_is_seen_equally_often():
     ]
 
 
+def test_every_epoch_has_an_order_of_its_own():
+    one, two = (batch_indices(20, 20, seed=0, t=t) for t in range(2))
+    assert not torch.equal(one, two)
+
+
 def test_phase_one_is_conventional_and_phase_two_mixes(tmp_path):
     log = runs.read_log(train.train(tiny(phase_two=6), tmp_path / "run"))
     for line in log:
