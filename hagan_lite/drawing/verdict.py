@@ -28,8 +28,8 @@ BOTH_WITH_T, NOT_BOTH = COLOURS[0], COLOURS[1]
 """Colours of comparisons in which both sides were trained with T, and of others."""
 MARKERS = "osD^vP"
 FEW = 4
-"""Up to so many runs a bootstrap interval is far too narrow: it holds the mean of four runs in some
-80 % of cases, and that of three in some 75 %.
+"""Up to so many runs a bootstrap interval is far too narrow: it covers the mean in about 70 % of
+cases at three runs and 80 % at four (docs/claims.md).
 """
 
 
