@@ -142,13 +142,14 @@ def test_dots_per_inch_that_are_no_positive_number_are_refused_by_name(given, mo
 
 
 def test_signs_and_answers_are_told_apart_in_a_grey_print():
-    """The colours of a signed map grow lighter all the way, and what D calls fake is hatched."""
+    """The colours of a signed map grow lighter all the way, and what D calls fake has dashes."""
     red, green, blue, _ = lessons._SIGNED(np.linspace(0, 1, 21)).T
     grey = 0.299 * red + 0.587 * green + 0.114 * blue
     assert (np.diff(grey) > 0).all()
-    both = np.linspace(0, 1, 16).reshape(4, 4)
-    axis = drawing.planes([drawing.Plane("both", surface=both)]).axes[0]
-    assert any(any(part.hatches or ()) for part in axis.collections)
+    fake_at_the_left = np.tile(np.linspace(0, 1, 60), (60, 1))
+    (dashes,) = drawing.planes([drawing.Plane(surface=fake_at_the_left)]).axes[0].collections
+    places = dashes.get_offsets()
+    assert len(places) > 50 and places[:, 0].max() < 0 and places[:, 1].max() > 1.5
 
 
 def test_the_lowest_point_of_a_curve_is_marked_and_what_it_smooths_lies_behind_it():

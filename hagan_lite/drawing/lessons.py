@@ -254,7 +254,7 @@ class Plane(NamedTuple):
 def planes(parts: list[Plane], limit: float = 2.0, reach: float = 0.5, side: float = 2.6) -> Figure:
     """Draw planes side by side in the window [-limit, limit]^2, with one colour scale.
 
-    Blue is where D says real, orange and hatched where it says fake, white is 1/2. All arrows share
+    Blue is where D says real, orange with dashes where it says fake, white is 1/2. All arrows share
     one scale: nine in ten are at most `reach` long, in units of the plane. Longer ones are cut off
     at twice that, and those too short to have a direction are left out. `side` is a picture's, in
     inches.
@@ -282,10 +282,7 @@ def _plane(axis: Axes, part: Plane, limit: float, reach: float, long: float) -> 
         how = dict(cmap=_ANSWERS, vmin=0, vmax=1, origin="lower", interpolation="bilinear")
         window = (-limit, limit, -limit, limit)
         axis.imshow(np.asarray(part.surface), extent=window, **how)
-        # In a grey print the two ends of the colours are alike; the hatching is not.
-        with matplotlib.rc_context({"hatch.color": "0.55", "hatch.linewidth": 0.5}):
-            fakes = dict(levels=[-0.1, 0.45], colors="none", hatches=["////"])
-            axis.contourf(np.asarray(part.surface), extent=window, origin="lower", **fakes)
+        _dashes_where_fake(axis, np.asarray(part.surface), limit)
     kinds = (("real", part.real, REAL, "o"), ("fake", part.fake, FAKE, "^"))
     for label, points, colour, marker in kinds:
         if points is not None:
@@ -296,6 +293,19 @@ def _plane(axis: Axes, part: Plane, limit: float, reach: float, long: float) -> 
         _arrows(axis, np.asarray(part.fake), np.asarray(part.push) * reach / long, reach)
     axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=part.title)
     axis.set(xticks=[-int(limit), 0, int(limit)], yticks=[])
+
+
+def _dashes_where_fake(axis: Axes, surface: np.ndarray, limit: float, n: int = 16) -> None:
+    """Draw n x n small dashes, but only where D's answer is below 0.45.
+
+    In a grey print both ends of the colours are alike; with the dashes they are told apart.
+    """
+    chosen = np.linspace(0, len(surface) - 1, 2 * n + 1).round().astype(int)[1::2]
+    rows, columns = np.meshgrid(chosen, chosen, indexing="ij")
+    is_fake = surface[rows, columns] < 0.45
+    place = np.linspace(-limit, limit, len(surface))
+    how = dict(marker="_", s=14, linewidths=0.7, color="0.45", zorder=1)
+    axis.scatter(place[columns[is_fake]], place[rows[is_fake]], **how)
 
 
 def _arrows(axis: Axes, starts: np.ndarray, arrows: np.ndarray, reach: float) -> None:
@@ -538,6 +548,8 @@ def heat_map(values: Tensor, positions: list[int], title: str, unit: str) -> Fig
     how = dict(cmap=_SIGNED, vmin=-most, vmax=most, square=True, cbar_kws={"label": unit})
     how |= dict(annot=numbered, fmt="+.2f", annot_kws={"fontsize": SMALL})
     sns.heatmap(values.numpy(), ax=axis, **how)
+    for text, value in zip(axis.texts, values.flatten().tolist(), strict=False):
+        text.set_color("white" if value < -0.25 * most else "black")
     middles = [i + 0.5 for i in range(len(positions))]
     axis.set_xticks(middles, positions)
     axis.set_yticks(middles, positions)
