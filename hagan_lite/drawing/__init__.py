@@ -46,6 +46,7 @@ from hagan_lite.drawing.style import (
 )
 from hagan_lite.drawing.training import (
     gallery,
+    gates_over_training,
     real_beside_fake,
     sample_history,
     shift_band,
@@ -81,6 +82,7 @@ __all__ = [
     "figure_7",
     "forest",
     "gallery",
+    "gates_over_training",
     "gaussians",
     "heat_map",
     "intensities",
