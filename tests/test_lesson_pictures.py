@@ -117,6 +117,20 @@ def test_phase_two_is_marked_where_there_is_one():
     assert not marked(drawing.training_curves(log, None))
 
 
+def test_a_gate_looks_alike_in_every_picture_and_no_two_have_one_dash():
+    gates = dict(gamma_16=0.1, gamma_32=0.2, skip_4=0.3, skip_8=0.4, skip_16=0.5, skip_32=0.6)
+    log = [dict(step=s, d=1.0, g=1.0, d_real=0.5, d_fake=0.5) | gates for s in (1, 2)]
+
+    def looks(axis):
+        drawn = [line for line in axis.lines if "x" in line.get_label()]
+        return {line.get_label(): (line.get_color(), line._dash_pattern) for line in drawn}
+
+    everywhere = looks(drawing.training_curves(log, 1).axes[2])
+    skip = looks(drawing.gates_over_training(log, 1, "skip", "a title").axes[0])
+    assert len(everywhere) == 6 and len({str(dash) for _, dash in everywhere.values()}) == 6
+    assert len(skip) == 4 and skip.items() <= everywhere.items()
+
+
 def test_the_palette_is_seaborns_for_the_colour_blind():
     import seaborn as sns
 
