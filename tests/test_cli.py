@@ -213,7 +213,7 @@ def test_compared_runs_are_named_by_what_differs():
     seeds = ["seed 0", "seed 0", "seed 0", "seed 1"]
     called = ["hagan", "sagan with T", "base with T", "ddpm"]
     assert names == [f"{name}, {seed}" for name, seed in zip(called, seeds, strict=True)]
-    assert common == "z_dim=1000, batch_size=2, 2,000 steps"
+    assert common == "2,000 steps of 2 images"
     made = [Experiment.make("hagan", "acdc", augment=""), Experiment.make("wgan", "acdc")]
     names, common = models.names_side_by_side(made)
     assert names == ["hagan, augment=", "wgan"] and common == "800 steps, seed 0"

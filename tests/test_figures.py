@@ -163,7 +163,7 @@ def test_learning_curves_show_the_mean_the_spread_of_seeds_and_the_floor(smoke_r
     corners = {tuple(corner) for corner in band.get_paths()[0].vertices}
     assert {(10, 300), (10, 200), (20, 200), (20, 100)} <= corners
     assert "a title" in figure.get_suptitle() and "40" in figure.get_suptitle()
-    assert first.get_ylabel() == "FD" and second.get_xlabel() == "training step"
+    assert first.get_ylabel() == "FD, log scale" and second.get_xlabel() == "training step"
 
 
 def test_a_forest_plot_shows_effect_interval_and_whether_it_is_decided():
@@ -181,10 +181,10 @@ def test_a_forest_plot_shows_effect_interval_and_whether_it_is_decided():
     assert axis.get_ylim()[0] > axis.get_ylim()[1]  # the first row is on top
 
 
-def test_the_interval_of_three_runs_is_dashed_and_that_of_four_is_not():
+def test_the_interval_of_four_runs_is_dashed_and_that_of_five_is_not():
     rows = [
-        drawing.ForestRow("few", 20.0, (10.0, 30.0), False, False, fewest=3),
-        drawing.ForestRow("more", 20.0, (11.0, 31.0), False, False, fewest=4),
+        drawing.ForestRow("few", 20.0, (10.0, 30.0), False, False, fewest=4),
+        drawing.ForestRow("more", 20.0, (11.0, 31.0), False, False, fewest=5),
     ]
     lines = drawing.forest(rows).axes[0].lines
     intervals = {line.get_xdata()[0]: line.is_dashed() for line in lines if line.get_lw() > 1}
@@ -202,6 +202,13 @@ def test_every_run_of_a_model_is_a_point_and_a_model_without_runs_is_named():
     assert {"88.9 (1)", "no run"} <= {text.get_text() for text in axis.texts}
 
 
+def test_a_models_interval_over_four_runs_is_dashed_and_that_over_five_is_not():
+    rows = [drawing.ModelRow(str(n), True, [10.0] * n, (8.0, 12.0)) for n in (4, 5)]
+    axis = drawing.runs_by_model({"data": rows}).axes[0]
+    bars = [line for line in axis.lines if list(line.get_xdata()) == [8.0, 12.0]]
+    assert [bar.is_dashed() for bar in bars] == [True, False]
+
+
 def test_the_papers_three_examples_are_three_marks_inside_the_axes(made):
     axis = made["shift"].axes[0]
     marks = [line for line in axis.lines if line.get_label().startswith("the paper's")]
@@ -213,7 +220,9 @@ def test_a_sample_stands_above_its_nearest_training_image_and_their_difference()
     dark, light = (np.full((1, 1, 8, 8), grey, np.uint8) for grey in (10, 30))
     audit = SimpleNamespace(samples=[2.5], nearest=[0], closest=lambda n: [0])
     figure = drawing.pairs(dark, light, audit)
-    assert [float(axis.images[0].get_array().max()) for axis in figure.axes] == [10, 30, 20]
+    # The difference of 20 is drawn four times as bright: that of a copy and that of a mere
+    # likeness would look black alike.
+    assert [float(axis.images[0].get_array().max()) for axis in figure.axes] == [10, 30, 80]
     assert {axis.images[0].get_clim() for axis in figure.axes} == {(0, 255)}
 
 
@@ -247,7 +256,9 @@ def test_d_over_the_training_has_a_line_for_each_kind_of_image_and_a_thin_one_fo
     assert len(other.lines) == 3 * (2 + 1)  # each run, and their mean
     chance, pixel = [0.5, 0.5], [0.5, 0.55]
     assert [list(line.get_ydata()) for line in lower.lines] == [*chances.values(), pixel, chance]
-    assert "2 runs" in other.get_title() and len(last.lines) == 2 * 3 + 1
+    assert "2 runs" in other.get_title() and "1 run" in upper.get_title()
+    assert len({line.get_linestyle() for line in lower.lines}) == 4  # told apart in grey, too
+    assert len(last.lines) == 2 * 3 + 1
     for nothing in ({}, {"hagan": []}):
         (axis,) = drawing.d_over_training(nothing).axes
         assert "--curve" in axis.texts[0].get_text()

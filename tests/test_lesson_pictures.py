@@ -7,7 +7,7 @@ import torch
 from matplotlib.text import Text
 
 from hagan_lite import attnmix, drawing
-from hagan_lite.drawing import style
+from hagan_lite.drawing import lessons, style
 from hagan_lite.drawing.lessons import (
     Lines,
     Panel,
@@ -117,6 +117,20 @@ def test_phase_two_is_marked_where_there_is_one():
     assert not marked(drawing.training_curves(log, None))
 
 
+def test_a_gate_looks_alike_in_every_picture_and_no_two_have_one_dash():
+    gates = dict(gamma_16=0.1, gamma_32=0.2, skip_4=0.3, skip_8=0.4, skip_16=0.5, skip_32=0.6)
+    log = [dict(step=s, d=1.0, g=1.0, d_real=0.5, d_fake=0.5) | gates for s in (1, 2)]
+
+    def looks(axis):
+        drawn = [line for line in axis.lines if "x" in line.get_label()]
+        return {line.get_label(): (line.get_color(), line._dash_pattern) for line in drawn}
+
+    everywhere = looks(drawing.training_curves(log, 1).axes[2])
+    skip = looks(drawing.gates_over_training(log, 1, "skip", "a title").axes[0])
+    assert len(everywhere) == 6 and len({str(dash) for _, dash in everywhere.values()}) == 6
+    assert len(skip) == 4 and skip.items() <= everywhere.items()
+
+
 def test_the_palette_is_seaborns_for_the_colour_blind():
     import seaborn as sns
 
@@ -139,6 +153,55 @@ def test_dots_per_inch_that_are_no_positive_number_are_refused_by_name(given, mo
     monkeypatch.setenv("HAGAN_DPI", given)
     with pytest.raises(ValueError, match=f"HAGAN_DPI is '{given}'"):
         style.dots_per_inch()
+
+
+def test_signs_and_answers_are_told_apart_in_a_grey_print():
+    """The colours of a signed map grow lighter all the way, and what D calls fake has dashes."""
+    red, green, blue, _ = lessons._SIGNED(np.linspace(0, 1, 21)).T
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    assert (np.diff(grey) > 0).all()
+    fake_at_the_left = np.tile(np.linspace(0, 1, 60), (60, 1))
+    (dashes,) = drawing.planes([drawing.Plane(surface=fake_at_the_left)]).axes[0].collections
+    places = dashes.get_offsets()
+    assert len(places) > 50 and places[:, 0].max() < 0 and places[:, 1].max() > 1.5
+
+
+def test_the_lowest_point_of_a_curve_is_marked_and_what_it_smooths_lies_behind_it():
+    x = np.arange(9.0)
+    raw = {"a": (x, (x - 3) ** 2 + x % 2)}
+    part = Lines({"a": (x, (x - 3) ** 2)}, "", "x", "y", raw=raw, lowest=True)
+    smooth, behind, lowest, *_ = lines([part]).axes[0].lines
+    assert behind.get_zorder() < smooth.get_zorder() and behind.get_alpha() < 1
+    assert (lowest.get_xdata()[0], lowest.get_ydata()[0]) == (3, 0)
+
+
+def test_a_histogram_has_the_marks_and_the_window_of_its_own_part():
+    values = {"left": {"a": np.linspace(0.2, 0.8, 9)}, "right": {"b": np.linspace(20, 200, 9)}}
+    marks, limits = {"left": [(0.5, "half")]}, {"left": (0, 1), "right": (0, 255)}
+    left, right = intensities(values, "grey value", marks=marks, limits=limits).axes
+    assert [text.get_text() for text in left.texts] == ["half"] and not right.texts
+    assert left.get_xlim() == (0, 1) and right.get_xlim() == (0, 255)
+
+
+def test_on_a_logarithmic_scale_values_are_dots():
+    values = {"few": 1.0, "many": 1000.0}
+    length, place = drawing.bars([drawing.Bars(values, "", "x", log=log) for log in (0, 1)]).axes
+    assert len(length.patches) == 2 and not place.patches
+    assert list(place.lines[0].get_xdata()) == [1, 1000] and "log scale" in place.get_xlabel()
+
+
+def test_a_number_that_the_paper_does_not_print_is_named_and_has_no_bar():
+    axis = drawing.bars([drawing.Bars({"a": 3.0, "b": None}, "", "x", mark=(2, "two"))]).axes[0]
+    assert sorted(bar.get_width() for bar in axis.patches) == [0, 3]
+    assert {"3", "not printed", "two"} == {text.get_text() for text in axis.texts}
+
+
+def test_recall_is_drawn_as_precision_is():
+    """All fakes lie in one place: each is in a ball of a real point, and hardly one the reverse."""
+    real = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
+    above, below = drawing.neighbourhoods([(real, real[:1] + 0.01 * real[:8], "alike")]).axes
+    inside = [len(axis.collections[1].get_offsets()) for axis in (above, below)]
+    assert inside[0] == 8 and inside[1] <= 1
 
 
 def test_a_curve_that_leaves_the_picture_says_where_it_ends():

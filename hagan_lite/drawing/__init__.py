@@ -47,6 +47,7 @@ from hagan_lite.drawing.style import (
 )
 from hagan_lite.drawing.training import (
     gallery,
+    gates_over_training,
     real_beside_fake,
     sample_history,
     shift_band,
@@ -82,6 +83,7 @@ __all__ = [
     "figure_7",
     "forest",
     "gallery",
+    "gates_over_training",
     "gaussians",
     "heat_map",
     "intensities",

@@ -12,10 +12,12 @@ from torch import Tensor
 from hagan_lite.attnmix import Labels, Mixed, mix
 from hagan_lite.drawing.style import (
     COLOURS,
+    DASHES,
     MIXED,
     _legend_below,
     _over_steps,
     new_figure,
+    outline,
     saliency_scale,
     say_why_empty,
     show_image,
@@ -32,7 +34,8 @@ def figure_7(
     """Draw the paper's Figure 7 on our own training: fake, real, mixed, mask and saliency map.
 
     There is a row per index of the batch, with its name at the left if there are `names`. The
-    numbers under the mask are the share of "real" in the label, by area and after saliency.
+    numbers under the mask are the share of "real" in the label, by area (lambda_0) and after
+    saliency (lambda). On the map the border of the mask is outlined.
     Saliency is drawn as its ratio to the mean: 1 is the average pixel in every row; see
     :func:`saliency_scale`.
     """
@@ -49,10 +52,10 @@ def figure_7(
         # Rounded first: the three printed numbers then add up.
         lambda_0, lam = round(float(mixed.lambda_0[i]), 3), round(float(mixed.lam[i]), 3)
         shift = lam - lambda_0
-        label = f"{lambda_0:.3f} $\\to$ {lam:.3f}  ({shift:+.3f})"
-        mask.text(0.5, -0.12, label, ha="center", fontsize=10, transform=mask.transAxes)
+        label = f"$\\lambda_0$ {lambda_0:.3f} $\\to$ $\\lambda$ {lam:.3f}  ({shift:+.3f})"
+        mask.text(0.5, -0.12, label, ha="center", fontsize=9, transform=mask.transAxes)
         shown = saliency.imshow(ratio[i, 0], cmap="cividis", norm=scale)
-        saliency.contour(mixed.mask[i, 0], levels=[0.5], colors="white", linewidths=1)
+        outline(saliency, mixed.mask[i, 0])
         saliency.set_axis_off()
         figure.colorbar(shown, ax=saliency, shrink=0.85)
     for axis, head in zip(axes[0], _HEADS, strict=True):
@@ -75,9 +78,9 @@ def shifts_by_area(labels: dict[str, Labels], chances: dict[str, float], title: 
     figure, axes = new_figure(1, len(labels), 5.2 * len(labels), 3.9, sharey=True)
     for axis, (name, of_reading) in zip(axes[0], labels.items(), strict=True):
         _band_by_area(axis, of_reading)
-        for (area, adjusted), marker in zip(EXAMPLES.values(), "osv", strict=True):
-            axis.plot(area, adjusted - area, marker, color="black", ms=7, ls="none")
-        axis.plot([], [], "o", color="black", ms=7, ls="none", label="the paper's three examples")
+        for (data, (area, adjusted)), marker in zip(EXAMPLES.items(), "osv", strict=True):
+            how = dict(color="black", ms=7, ls="none", label=f"the paper's {data}")
+            axis.plot(area, adjusted - area, marker, **how)
         axis.axhline(0, color="0.7", lw=0.8, zorder=0)
         axis.set(title=f"map: {name}\nchance of the paper's three: {chances[name]:.2g}")
         axis.set(xlabel="lambda_0, share of real pixels", xlim=(0, 1))
@@ -165,7 +168,8 @@ def _gamma(axis: Axes, log: list[dict[str, Any]]) -> None:
     for i, key in enumerate(keys):
         size = key.removeprefix("gamma_")
         values = [line[key] for line in log]
-        axis.plot(step, values, color=COLOURS[i], label=f"attention at {size}x{size}")
+        how = dict(color=COLOURS[i], ls=DASHES[i % 4], label=f"attention at {size}x{size}")
+        axis.plot(step, values, **how)
     axis.axhline(0, color="0.85", lw=0.8, zorder=0)
     axis.set(title="gamma: the attention's share", ylabel="gamma (starts at 0)")
 

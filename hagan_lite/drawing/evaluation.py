@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Ellipse
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, ScalarFormatter
-from skimage.util import montage
 from torch import Tensor
 
 from hagan_lite.drawing.style import (
@@ -25,6 +25,7 @@ from hagan_lite.drawing.style import (
     new_figure,
     say_why_empty,
     show_image,
+    side_by_side,
 )
 from hagan_lite.runs.record import DISTANCES, distance_of
 
@@ -76,9 +77,7 @@ def models_side_by_side(
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, name, images in zip(axes.flat, names, blocks.values(), strict=False):
-        shown = images[: math.prod(tiles)].transpose(0, 2, 3, 1)
-        block = montage(shown, 255, grid_shape=tiles, channel_axis=-1, padding_width=side // 32)
-        show_image(axis, block.transpose(2, 0, 1), "\n".join(name))
+        show_image(axis, side_by_side(images, tiles), "\n".join(name))
         axis.title.set_fontsize(11)
     figure.suptitle(title)
     return figure
@@ -101,7 +100,8 @@ def over_n(
         f" n = {marked}", (marked, 0.96), xycoords=("data", "axes fraction"), fontsize=10, va="top"
     )
     axis.set(xscale="log", yscale="log" if log else "linear")
-    axis.set(title=title, xlabel="images in each set", ylabel=unit)
+    log_scale = ", log scale" if log else ""
+    axis.set(title=title, xlabel="images in each set, log scale", ylabel=f"{unit}{log_scale}")
     axis.set_xticks(list(scores), [str(n) for n in scores])
     axis.xaxis.set_minor_locator(NullLocator())
     if log:
@@ -115,35 +115,55 @@ def over_n(
 
 
 def neighbourhoods(panels: list[tuple[Tensor, Tensor, str]], k: int = 3) -> Figure:
-    """Draw 2D clouds (n, 2) with each real point's ball up to its k-th neighbour.
+    """Draw 2D clouds (n, 2), above with each real point's ball up to its k-th neighbour.
 
-    A fake inside some ball counts for precision: filled fakes are inside, open ones outside.
+    A generated point inside some ball counts for precision. Below are the generated points' balls;
+    there a real point inside one counts for recall. Filled points are inside, open ones outside.
     `panels` are (real, generated, title).
     """
-    figure, axes = new_figure(1, len(panels), 3 * len(panels), 3.2, sharex=True, sharey=True)
-    for axis, (real, fake, title) in zip(axes[0], panels, strict=True):
-        radii = torch.cdist(real, real).kthvalue(k + 1).values
-        inside = (torch.cdist(fake, real) <= radii).any(1)
-        for centre, radius in zip(real.tolist(), radii.tolist(), strict=True):
-            axis.add_patch(Circle(centre, radius, color=REAL, alpha=0.12, lw=0))
-        axis.scatter(*real.T, s=9, color=REAL, label="real")
-        axis.scatter(*fake[inside].T, s=16, color=FAKE, marker="s", label="generated, inside")
-        axis.scatter(
-            *fake[~inside].T,
-            s=16,
-            facecolors="none",
-            edgecolors=FAKE,
-            marker="s",
-            label="generated, outside",
-        )
-        axis.set(title=title, xlabel="feature 1", aspect="equal")
-    axes[0, 0].set_ylabel("feature 2")
-    _legend_below(figure, axes[0, 0], 10)
+    figure, axes = new_figure(2, len(panels), 3 * len(panels), 6, sharex=True, sharey=True)
+    for (above, below), (real, fake, title) in zip(axes.T, panels, strict=True):
+        _balls(above, real, fake, k, (REAL, FAKE), ("o", "s"))
+        _balls(below, fake, real, k, (FAKE, REAL), ("s", "o"))
+        above.set(title=title, aspect="equal")
+        below.set(xlabel="feature 1", aspect="equal")
+    axes[0, 0].set_ylabel("precision: generated points\nin balls of real ones")
+    axes[1, 0].set_ylabel("recall: real points\nin balls of generated ones")
+    entries = [
+        Line2D([], [], ls="", marker="o", color=REAL, label="real"),
+        Line2D([], [], ls="", marker="s", color=FAKE, label="generated"),
+        Line2D([], [], ls="", marker="o", color="black", label="filled: inside a ball"),
+        Line2D([], [], ls="", marker="o", mfc="none", mec="black", label="open: in no ball"),
+    ]
+    how = dict(loc="outside lower center", ncols=4, frameon=False, fontsize=10)
+    figure.legend(handles=entries, **how)
     return figure
 
 
+def _balls(
+    axis: Axes,
+    centres: Tensor,
+    points: Tensor,
+    k: int,
+    colours: tuple[Any, Any],
+    markers: tuple[str, str],
+) -> None:
+    """Draw the ball of each centre up to its k-th neighbour, and the points inside and outside.
+
+    `colours` and `markers` are those of the centres and of the points.
+    """
+    radii = torch.cdist(centres, centres).kthvalue(k + 1).values
+    inside = (torch.cdist(points, centres) <= radii).any(1)
+    for centre, radius in zip(centres.tolist(), radii.tolist(), strict=True):
+        axis.add_patch(Circle(centre, radius, color=colours[0], alpha=0.12, lw=0))
+    axis.scatter(*centres.T, s=9, color=colours[0], marker=markers[0], alpha=0.6)
+    how = dict(s=18, marker=markers[1], edgecolors=[colours[1]])
+    axis.scatter(*points[inside].T, facecolors=[colours[1]], **how)
+    axis.scatter(*points[~inside].T, facecolors="none", **how)
+
+
 def audited(audits: dict[str, Any], unit: str = "distance to the nearest training image") -> Figure:
-    """Draw, for each audit.Audit, the share of images that lie nearer than a distance.
+    """Draw, for each audit.Audit, the share of images that lie at most so far away.
 
     One curve is for samples, one for real images that are set aside. A curve of samples far to the
     left of the real images' means copies.
@@ -153,7 +173,7 @@ def audited(audits: dict[str, Any], unit: str = "distance to the nearest trainin
         axis.ecdf(audit.heldout, color=REAL, ls="-", label="real images set aside")
         axis.ecdf(audit.samples, color=FAKE, ls="--", label="samples")
         axis.set(title=f"{title} (p = {audit.p:.2g})")
-        axis.set(xlabel=unit, ylabel="share that is nearer")
+        axis.set(xlabel=unit, ylabel="share at most this far")
         axis.set_xlim(left=0)
     _legend_below(figure, axes[0, 0], 10)
     return figure
@@ -164,21 +184,22 @@ def pairs(
 ) -> Figure:
     """Draw the n samples that lie nearest to a training image, above that image.
 
-    Below both is how far they differ, pixel by pixel: 0 is black. Images are uint8 (N, C, H, W),
-    all drawn in one grey window; `audit` is their audit.Audit.
+    Below both is how far they differ, pixel by pixel, four times as bright: 0 is black, 64 and
+    more are white. In the images' own window the differences of a copy and those of a mere
+    likeness would look black alike. Images are uint8 (N, C, H, W); `audit` is their audit.Audit.
     """
     chosen = audit.closest(n)
     side = 1.6
     figure, axes = new_figure(3, len(chosen), side * len(chosen) + 1.1, 3 * side + 0.7)
     for column, i in enumerate(chosen):
         sample, nearest = samples[i], training[audit.nearest[i]]
-        difference = np.abs(sample.astype(int) - nearest).astype(np.uint8)
+        difference = np.abs(sample.astype(int) - nearest)
         title_of_column = f"distance {audit.samples[i]:.1f}"
         show_image(axes[0, column], sample, title_of_column)
         show_image(axes[1, column], nearest)
-        show_image(axes[2, column], difference)
+        show_image(axes[2, column], (4 * difference).clip(0, 255).astype(np.uint8))
         axes[0, column].title.set_fontsize(11)
-    rows = ("sample", "its nearest\ntraining\nimage", "difference,\nabsolute,\nsame window")
+    rows = ("sample", "its nearest\ntraining\nimage", "difference,\n4 times\nas bright")
     how = dict(ha="right", va="center", fontsize=11)
     for axis, label in zip(axes[:, 0], rows, strict=True):
         axis.text(-0.08, 0.5, label, transform=axis.transAxes, **how)
@@ -363,7 +384,7 @@ def _label_panels(axes: np.ndarray, n: int, label: str) -> None:
         axis.set_xlabel("training step")
         axis.tick_params(labelbottom=True)
     for axis in axes[:, 0]:
-        axis.set_ylabel(label)
+        axis.set_ylabel(f"{label}, log scale")
     scale = axes[0, 0].yaxis
     scale.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 3, 4, 6, 8)))
     scale.set_major_formatter(ScalarFormatter())

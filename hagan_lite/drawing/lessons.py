@@ -14,11 +14,13 @@ from torch import Tensor
 from hagan_lite.attnmix import Mixed, mix
 from hagan_lite.drawing.style import (
     COLOURS,
+    DASHES,
     FAKE,
     PHASE,
     REAL,
     _legend_below,
     new_figure,
+    outline,
     saliency_scale,
     show_image,
 )
@@ -33,13 +35,17 @@ a class room. HAGAN_DPI=160 doubles every text (style.dots_per_inch).
 MARK = 15
 """Height of a label above the axes, in points."""
 
-DASHES = ("-", "--", ":", "-.")
-
 # Eleven bands, not a gradient: their borders are seen from afar, and few colours keep PNGs exact.
 _ANSWERS = LinearSegmentedColormap.from_list(
     "answers", [(0.96, 0.74, 0.42), (1, 1, 1), (0.48, 0.71, 0.91)], 11
 )
 
+
+# Its lightness rises from end to end, so that a grey print keeps the sign; 0 is mid-grey.
+_SIGNED = LinearSegmentedColormap.from_list(
+    "signed",
+    [(0.33, 0.12, 0), (0.65, 0.32, 0.05), (0.57, 0.57, 0.57), (0.7, 0.66, 0.93), (0.95, 0.93, 1)],
+)
 
 _BEHIND = dict(boxstyle="round,pad=0.1", facecolor="black", edgecolor="none", alpha=0.6)
 
@@ -115,9 +121,7 @@ def _panel(axis: Axes, panel: Panel) -> None:
         show_image(axis, array, panel.title, **_colours_of(panel, array))
     axis.title.set_fontsize(LARGE)
     if panel.outline is not None:
-        mask = np.asarray(panel.outline, dtype=float)
-        axis.contour(mask, levels=[0.5], colors=["white"], linewidths=2.2)
-        axis.contour(mask, levels=[0.5], colors=["black"], linewidths=0.9)
+        outline(axis, panel.outline)
     for number, (row, column) in enumerate(panel.points, 1):
         axis.plot(column, row, "o", mfc="none", mec="white", ms=9, mew=3)
         axis.plot(column, row, "o", mfc="none", mec="black", ms=9, mew=1.2)
@@ -137,7 +141,7 @@ def _colours_of(panel: Panel, array: np.ma.MaskedArray) -> dict[str, Any]:
         raise ValueError(f"a panel is of kind {kinds}, and not {panel.kind!r}")
     own_most = float(np.quantile(np.abs(array - panel.centre), 0.995))
     most = panel.most or own_most or 1.0
-    return dict(cmap="PuOr", vmin=panel.centre - most, vmax=panel.centre + most)
+    return dict(cmap=_SIGNED, vmin=panel.centre - most, vmax=panel.centre + most)
 
 
 def _colour_bar(
@@ -166,6 +170,9 @@ def _colour_bar(
         bar.ax.locator_params(nbins=3)
     else:
         bar.ax.locator_params(nbins=2)  # more would collide
+        values = np.unique(np.ma.compressed(shown.get_array()))
+        if len(values) <= 4 and len(values) > 1:
+            bar.set_ticks(values)  # a count shows each of its values
         largest = max(map(abs, shown.get_clim())) or 1.0
         power = math.floor(math.log10(largest))
         if not -2 <= power < 3:
@@ -247,9 +254,10 @@ class Plane(NamedTuple):
 def planes(parts: list[Plane], limit: float = 2.0, reach: float = 0.5, side: float = 2.6) -> Figure:
     """Draw planes side by side in the window [-limit, limit]^2, with one colour scale.
 
-    Blue is where D says real, orange where it says fake, white is 1/2. All arrows share one scale:
-    nine in ten are at most `reach` long, in units of the plane. Longer ones are cut off at twice
-    that, and those too short to have a direction are left out. `side` is a picture's, in inches.
+    Blue is where D says real, orange with dashes where it says fake, white is 1/2. All arrows share
+    one scale: nine in ten are at most `reach` long, in units of the plane. Longer ones are cut off
+    at twice that, and those too short to have a direction are left out. `side` is a picture's, in
+    inches.
     """
     figure, axes = new_figure(1, len(parts), side * len(parts) + 0.9, side + 0.7)
     lengths = [np.hypot(*np.asarray(part.push).T) for part in parts if part.push is not None]
@@ -261,7 +269,7 @@ def planes(parts: list[Plane], limit: float = 2.0, reach: float = 0.5, side: flo
     shown = [axis.images[0] for axis in axes[0] if axis.images]
     if shown:
         bar = figure.colorbar(shown[0], ax=axes[0, -1], ticks=[0, 0.5, 1], fraction=0.05)
-        bar.ax.tick_params(labelsize=LARGE)
+        bar.set_ticklabels(["0, fake", "0.5", "1, real"], fontsize=LARGE)
         bar.set_label("D's answer", fontsize=LARGE)
     fullest = max(axes[0], key=lambda axis: len(axis.get_legend_handles_labels()[1]))
     _legend_below(figure, fullest, LARGE)
@@ -272,7 +280,9 @@ def _plane(axis: Axes, part: Plane, limit: float, reach: float, long: float) -> 
     """Draw D's answers, then the points, then the arrows; one of length `long` is `reach` long."""
     if part.surface is not None:
         how = dict(cmap=_ANSWERS, vmin=0, vmax=1, origin="lower", interpolation="bilinear")
-        axis.imshow(np.asarray(part.surface), extent=(-limit, limit, -limit, limit), **how)
+        window = (-limit, limit, -limit, limit)
+        axis.imshow(np.asarray(part.surface), extent=window, **how)
+        _dashes_where_fake(axis, np.asarray(part.surface), limit)
     kinds = (("real", part.real, REAL, "o"), ("fake", part.fake, FAKE, "^"))
     for label, points, colour, marker in kinds:
         if points is not None:
@@ -283,6 +293,19 @@ def _plane(axis: Axes, part: Plane, limit: float, reach: float, long: float) -> 
         _arrows(axis, np.asarray(part.fake), np.asarray(part.push) * reach / long, reach)
     axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=part.title)
     axis.set(xticks=[-int(limit), 0, int(limit)], yticks=[])
+
+
+def _dashes_where_fake(axis: Axes, surface: np.ndarray, limit: float, n: int = 16) -> None:
+    """Draw n x n small dashes, but only where D's answer is below 0.45.
+
+    In a grey print both ends of the colours are alike; with the dashes they are told apart.
+    """
+    chosen = np.linspace(0, len(surface) - 1, 2 * n + 1).round().astype(int)[1::2]
+    rows, columns = np.meshgrid(chosen, chosen, indexing="ij")
+    is_fake = surface[rows, columns] < 0.45
+    place = np.linspace(-limit, limit, len(surface))
+    how = dict(marker="_", s=14, linewidths=0.7, color="0.45", zorder=1)
+    axis.scatter(place[columns[is_fake]], place[rows[is_fake]], **how)
 
 
 def _arrows(axis: Axes, starts: np.ndarray, arrows: np.ndarray, reach: float) -> None:
@@ -301,7 +324,8 @@ class Lines(NamedTuple):
 
     `limits` are the least and the greatest y shown. A curve that ends beyond them leaves the
     picture, and the value at its end is written there. `mark` is (x, label): a dashed vertical
-    line, whose label stands above the axes.
+    line, whose label stands above the axes. `raw` has what a smooth curve was made of, under its
+    label: it is drawn behind it, thin and pale. `lowest` puts a dot at each curve's least y.
     """
 
     curves: dict[str, tuple[Any, Any]]
@@ -310,6 +334,8 @@ class Lines(NamedTuple):
     y: str
     limits: tuple[float, float] | None = None
     mark: tuple[float, str] | None = None
+    raw: dict[str, tuple[Any, Any]] = {}
+    lowest: bool = False
 
 
 def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -> Figure:
@@ -328,6 +354,11 @@ def lines(parts: list[Lines], height: float = 3.6, legend_below: bool = False) -
         for i, (label, (x, y)) in enumerate(part.curves.items()):
             how = dict(ls=DASHES[i % 4], marker="o" if len(x) <= 8 else None, ms=5)
             axis.plot(np.asarray(x), np.asarray(y), **how, color=COLOURS[i], label=label)
+            if label in part.raw:
+                axis.plot(*part.raw[label], color=COLOURS[i], lw=0.7, alpha=0.5, zorder=1)
+            if part.lowest:
+                at = int(np.argmin(y))
+                axis.plot(float(x[at]), float(y[at]), "o", color=COLOURS[i], mec="black", ms=7)
         axis.axhline(0, color="0.85", lw=0.8, zorder=0)
         if part.limits:
             _limit(axis, part)
@@ -391,27 +422,34 @@ def intensities(
     parts: dict[str, dict[str, Any]],
     x: str,
     bins: int = 40,
-    marks: Sequence[tuple[float, str]] = (),
+    marks: Sequence[tuple[float, str]] | dict[str, Sequence[tuple[float, str]]] = (),
+    limits: dict[str, tuple[float, float]] | None = None,
 ) -> Figure:
     """Draw histograms: a set of axes per part, with {label: values} laid over one another.
 
     Each histogram has area one, a colour and a dash; `x` names the quantity. `marks` are
-    (x, label): dashed vertical lines in every part, whose labels stand above the axes. Parts are
-    wider then.
+    (x, label): dashed vertical lines in every part, or in those that they are given for, whose
+    labels stand above the axes. One part is wider with them. `limits` are the least and the
+    greatest x of a part, otherwise those of its values.
     """
-    width = 7.0 if marks else 4.0  # so that marks close together are seen apart
-    above = MARK * len(marks)
+    of_part = marks if isinstance(marks, dict) else dict.fromkeys(parts, marks)
+    rows = max(map(len, of_part.values()), default=0)
+    width = 7.0 if rows and len(parts) == 1 else 4.0  # marks close together are seen apart
+    above = MARK * rows
     figure, axes = new_figure(1, len(parts), width * len(parts), 3.4 + above / 72)
     for axis, (title, groups) in zip(axes[0], parts.items(), strict=True):
         flat = {label: np.asarray(values).ravel() for label, values in groups.items()}
-        edges = np.histogram_bin_edges(np.concatenate(list(flat.values())), bins)
+        window = (limits or {}).get(title)
+        edges = np.histogram_bin_edges(np.concatenate(list(flat.values())), bins, window)
         for i, (label, values) in enumerate(flat.items()):
             density, _ = np.histogram(values, edges, density=True)
             if len(flat) < 3:
                 axis.stairs(density, edges, fill=True, color=COLOURS[i], alpha=0.25)
             how = dict(ls=DASHES[i % 4], lw=1.6, color=COLOURS[i], label=label)
             axis.stairs(density, edges, **how)
-        _marks(axis, marks)
+        if window:
+            axis.set_xlim(window)
+        _marks(axis, of_part.get(title, ()))
         axis.set_title(title, pad=6 + above)
         axis.set(xlabel=x, ylabel="density")
         if len(flat) > 1:
@@ -424,29 +462,50 @@ def intensities(
 class Bars(NamedTuple):
     """Describe one set of axes of horizontal bars, {label: value}; `log` for values far apart.
 
+    On a logarithmic scale a bar's length says nothing, so that values are dots there. None is a
+    number that the paper does not print. `mark` is a vertical line, as in :class:`Lines`.
+
     Each value is written beside its bar with `digits` significant digits.
     """
 
-    values: dict[str, float]
+    values: dict[str, float | None]
     title: str
     x: str
     log: bool = False
     digits: int = 3
+    mark: tuple[float, str] | None = None
 
 
 def bars(parts: list[Bars], height: float = 2.8) -> Figure:
     """Draw horizontal bars, longest first, each with its number. `height` is in inches."""
     figure, axes = new_figure(1, len(parts), max(6.0, 4.0 * len(parts)), height)
     for axis, part in zip(axes[0], parts, strict=True):
-        names = sorted(part.values, key=part.values.get)
-        values = [part.values[name] for name in names]
-        numbers = [f"{v:.{part.digits}g}" if v < 1000 else f"{v:,.0f}" for v in values]
-        drawn = axis.barh(names, values, color=COLOURS[0], log=part.log)
-        axis.bar_label(drawn, numbers, padding=3, fontsize=SMALL)
-        axis.set(title=part.title, xlabel=part.x)
+        names = sorted(part.values, key=lambda name: part.values[name] or 0)
+        values = [part.values[name] or 0 for name in names]
+        numbers = [_in_digits(part.values[name], part.digits) for name in names]
+        if part.log:
+            axis.plot(values, names, "o", color=COLOURS[0], ms=7)
+            axis.set_xscale("log")
+            axis.grid(axis="y", color="0.92")
+        else:
+            axis.barh(names, values, color=COLOURS[0])
+        for y, (value, number) in enumerate(zip(values, numbers, strict=True)):
+            beside = dict(xytext=(6, 0), textcoords="offset points", va="center", fontsize=SMALL)
+            axis.annotate(number, (value, y), **beside)
+        axis.set_title(part.title, pad=6 + MARK * bool(part.mark))
+        axis.set_xlabel(f"{part.x}, log scale" if part.log else part.x)
         axis.margins(x=0.2)
+        if part.mark:
+            _marks(axis, [part.mark])
     _legible(axes)
     return figure
+
+
+def _in_digits(value: float | None, digits: int) -> str:
+    """Return a number with so many significant digits; None is one that is not printed."""
+    if value is None:
+        return "not printed"
+    return f"{value:.{digits}g}" if value < 1000 else f"{value:,.0f}"
 
 
 def scores_of_rows(
@@ -479,14 +538,18 @@ def scores_of_rows(
 def heat_map(values: Tensor, positions: list[int], title: str, unit: str) -> Figure:
     """Draw a signed quantity (rows, columns) over the positions of a box, in pixels.
 
-    Zero is the middle of the colours.
+    Zero is the middle of the colours. Each cell has its number where there are at most a hundred.
     """
     import seaborn as sns  # a second, for which other lessons need not wait
 
-    figure, ((axis,),) = new_figure(1, 1, 4.6, 3.8)
+    numbered = values.numel() <= 100
+    figure, ((axis,),) = new_figure(1, 1, 5.6, 4.6)
     most = float(values.abs().max())
-    how = dict(cmap="PuOr", vmin=-most, vmax=most, square=True, cbar_kws={"label": unit})
+    how = dict(cmap=_SIGNED, vmin=-most, vmax=most, square=True, cbar_kws={"label": unit})
+    how |= dict(annot=numbered, fmt="+.2f", annot_kws={"fontsize": SMALL})
     sns.heatmap(values.numpy(), ax=axis, **how)
+    for text, value in zip(axis.texts, values.flatten().tolist(), strict=False):
+        text.set_color("white" if value < -0.25 * most else "black")
     middles = [i + 0.5 for i in range(len(positions))]
     axis.set_xticks(middles, positions)
     axis.set_yticks(middles, positions)

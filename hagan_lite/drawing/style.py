@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from skimage.util import montage
 
 from hagan_lite.system.storage import write_atomically
 
@@ -23,6 +24,9 @@ COLOURS = [
 ]
 """Seaborn's palette "colorblind"; seaborn itself takes a second to import."""
 REAL, FAKE, MIXED, PHASE = COLOURS[0], COLOURS[1], COLOURS[2], "0.5"
+
+DASHES = ("-", "--", ":", "-.")
+"""Curves differ in colour and in dash: in a grey print by the dash alone."""
 
 
 def dots_per_inch() -> float:
@@ -89,6 +93,23 @@ def show_image(axis: Axes, image: Any, title: str = "", **kw: Any) -> None:
     axis.imshow(array, interpolation="nearest", **kw)  # masked pixels stay white
     axis.set_title(title, fontsize=9)
     axis.set_axis_off()
+
+
+def side_by_side(images: np.ndarray, tiles: tuple[int, int]) -> np.ndarray:
+    """Return uint8 images (N, C, H, W) as one picture (C, height, width) of `tiles` rows, columns.
+
+    A thin white gap stands between them: where black meets black, an image's edge is not seen.
+    """
+    shown = images[: math.prod(tiles)].transpose(0, 2, 3, 1)
+    how = dict(grid_shape=tiles, channel_axis=-1, padding_width=max(1, images.shape[-1] // 32))
+    return montage(shown, 255, **how).transpose(2, 0, 1)
+
+
+def outline(axis: Axes, mask: Any) -> None:
+    """Draw the border of a mask (H, W): black within white, so that it is seen on any map."""
+    mask = np.asarray(mask, dtype=float)
+    axis.contour(mask, levels=[0.5], colors=["white"], linewidths=2.2)
+    axis.contour(mask, levels=[0.5], colors=["black"], linewidths=0.9)
 
 
 def spread(images: np.ndarray, n: int) -> np.ndarray:

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
-from skimage.util import montage
 
 from hagan_lite.drawing.style import (
     COLOURS,
@@ -20,6 +19,7 @@ from hagan_lite.drawing.style import (
     new_figure,
     say_why_empty,
     show_image,
+    side_by_side,
     spread,
 )
 from hagan_lite.paper import EXAMPLES
@@ -45,16 +45,12 @@ def real_beside_fake(real: np.ndarray, fake: np.ndarray, title: str = "", n: int
     All are uint8 (N, C, H, W), in one grey window. The real ones are spread evenly over the set;
     the generated ones are the first, not the best.
     """
-    columns, rows = 6, math.ceil(n / 6)
-    figure, axes = new_figure(rows, 2 * columns + 1, 2 * columns + 0.5, rows + 0.8)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    left, right = axes[:, :columns], axes[:, columns + 1 :]
-    for block, images in ((left, spread(real, n)), (right, fake[:n])):
-        for axis, image in zip(block.flat, images, strict=False):
-            show_image(axis, image)
-    left[0, columns // 2].set_title("real", fontsize=12, color=REAL)
-    right[0, columns // 2].set_title("generated", fontsize=12, color=FAKE)
+    tiles = (math.ceil(n / 6), 6)  # rows, columns
+    figure, axes = new_figure(1, 2, 12.5, 2.05 * tiles[0] / 2 + 0.35 + 0.3 * bool(title))
+    blocks = (("real", spread(real, n), REAL), ("generated", fake[:n], FAKE))
+    for axis, (name, images, colour) in zip(axes[0], blocks, strict=True):
+        show_image(axis, side_by_side(images, tiles))
+        axis.set_title(name, fontsize=12, color=colour)
     figure.suptitle(title)
     return figure
 
@@ -71,14 +67,19 @@ def sample_history(run: Path, real: np.ndarray, steps: int, n: int = 3) -> Figur
     side = real.shape[-1]
     for axis, path in zip(axes[0], chosen, strict=False):
         with Image.open(path) as grid:
-            tiles = np.asarray(grid)[: 2 * side, : 4 * side]
-        tiles = tiles[None] if tiles.ndim == 2 else tiles.transpose(2, 0, 1)
+            drawn = _tiles_of(np.asarray(grid), side)
         step = int(path.stem.split("_")[1])
-        show_image(axis, tiles, f"after {step} of {steps} steps")
-    few = spread(real, 8).transpose(0, 2, 3, 1)
-    tiles = montage(few, grid_shape=(2, 4), channel_axis=-1).transpose(2, 0, 1)
-    show_image(axes[0, -1], tiles, "real images")
+        show_image(axis, side_by_side(drawn, (2, 4)), f"after {step:,} of {steps:,} steps")
+    show_image(axes[0, -1], side_by_side(spread(real, 8), (2, 4)), "real images")
     return figure
+
+
+def _tiles_of(grid: np.ndarray, side: int) -> np.ndarray:
+    """Return the first 2 x 4 tiles of a grid (H, W) or (H, W, 3) as images (8, C, side, side)."""
+    grid = grid[..., None] if grid.ndim == 2 else grid
+    rows = [grid[top : top + side] for top in (0, side)]
+    tiles = [row[:, left : left + side] for row in rows for left in range(0, 4 * side, side)]
+    return np.stack(tiles).transpose(0, 3, 1, 2)
 
 
 def training_curves(log: list[dict[str, Any]], phase_two: int | None = None) -> Figure:
@@ -131,28 +132,41 @@ def _scores(axis: Axes, log: list[dict[str, Any]]) -> None:
     axis.plot(step, [line["d_fake"] for line in log], "--", color=FAKE, label="fake images")
     for label in (0, 1):
         axis.axhline(label, color="0.85", lw=0.8, zorder=0)
+    axis.axhline(0.5, color="0.6", lw=0.8, ls=(0, (1, 4)), zorder=0)  # D cannot tell them apart
 
 
-_DASHES = ["--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (9, 3)), (0, (2, 1))]
+def gates_over_training(
+    log: list[dict[str, Any]], phase_two: int | None, kind: str, title: str
+) -> Figure:
+    """Draw the gates of one kind, "gamma" or "skip", as :func:`training_curves` shows them."""
+    figure, axes = new_figure(1, 1, 5.5, 3.6)
+    _gates(axes[0, 0], log, kind)
+    axes[0, 0].set_title(title)
+    _over_steps(figure.axes, phase_two)
+    return figure
 
 
-def _gates(axis: Axes, log: list[dict[str, Any]]) -> None:
-    """Draw the attention's gamma and the reverse skip's gates, level by level.
+_DASHES = ["-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (9, 3)), (0, (2, 1)), (0, (1, 3))]
 
-    Gammas are solid; every gate has a dash of its own, for their colours are much alike.
+
+def _gates(axis: Axes, log: list[dict[str, Any]], kind: str = "") -> None:
+    """Draw the attention's gamma and the reverse skip's gates, level by level, or one `kind`.
+
+    Every gate has a dash of its own, for their colours are much alike. A gate has the same colour
+    and dash whether or not the other kind is drawn.
     """
     axis.set(title="Gates (all start at 0)", ylabel="value of the gate")
     step = [line["step"] for line in log]
     keys = [key for key in log[-1] if key.startswith(("gamma_", "skip_"))]
     if not keys:
         say_why_empty(axis, "this model has no gates")
-    dashes = cycle(_DASHES)
-    for i, key in enumerate(keys):
-        kind, level = key.split("_")
-        name, style = ("gamma", "-") if kind == "gamma" else ("skip gate", next(dashes))
-        values = [line[key] for line in log]
-        label = f"{name}, {level}x{level}"
-        axis.plot(step, values, ls=style, color=COLOURS[i], label=label, lw=1.6)
+    for i, (key, dash) in enumerate(zip(keys, cycle(_DASHES), strict=False)):
+        if not key.startswith(kind):
+            continue
+        level = key.split("_")[1]
+        name = "gamma" if key.startswith("gamma") else "skip gate"
+        how = dict(ls=dash, color=COLOURS[i], lw=1.6, label=f"{name}, {level}x{level}")
+        axis.plot(step, [line[key] for line in log], **how)
 
 
 def shift_band(axis: Axes, log: list[dict[str, Any]], paper: bool = False) -> None:

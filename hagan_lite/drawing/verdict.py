@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from hagan_lite.drawing.lessons import LARGE
 from hagan_lite.drawing.style import (
     COLOURS,
+    DASHES,
     FAKE,
     MIXED,
     PHASE,
@@ -26,15 +27,18 @@ from hagan_lite.drawing.style import (
 BOTH_WITH_T, NOT_BOTH = COLOURS[0], COLOURS[1]
 """Colours of comparisons in which both sides were trained with T, and of others."""
 MARKERS = "osD^vP"
-FEW = 3
-"""Runs of which a bootstrap interval is far too narrow: it covers the mean in 70 % of cases."""
+FEW = 4
+"""Up to so many runs a bootstrap interval is far too narrow: it covers the mean in about 70 % of
+cases at three runs and 80 % at four (docs/claims.md).
+"""
 
 
 class ForestRow(NamedTuple):
     """Describe one line of a forest plot.
 
-    `interval` is None where a side has a single run. `decided` fills the marker; `control` moves
-    the name to the right, under the claim that it controls. `notes` are texts in columns beside it.
+    `interval` is None where a side has a single run. `decided` fills the marker; `control` makes
+    it smaller: the line asks the claim above it of a fairer rival. `notes` are texts in columns
+    beside it.
     `fewest` is the number of runs of the smallest group behind the effect: an interval of FEW runs
     or fewer is dashed.
     """
@@ -78,15 +82,15 @@ def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = ""
     axis.axvline(0, color="black", lw=1)
     axis.set_yticks(places, ["\n".join(lines) for lines in wrapped], linespacing=1.2)
     for label, row in zip(axis.get_yticklabels(), rows, strict=True):
-        label.set_fontsize(9 if row.control else 10.5)
-        label.set_color("0.35" if row.control else "black")
+        label.set_fontsize(10 if row.control else 10.5)
     axis.set_ylim(y, 0)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
     axis.grid(axis="x", color="0.92")
     axis.set_axisbelow(True)
     axis.set_xlabel(
-        "the other side's mean FD minus mine: right of 0, runs go the paper's way", fontsize=LARGE
+        "how much lower the mean FD is on the side that the claim puts ahead (left of 0: higher)",
+        fontsize=LARGE,
     )
     figure.suptitle(title, fontsize=LARGE + 1)
     _forest_legend(figure)
@@ -94,11 +98,12 @@ def forest(rows: list[ForestRow], columns: tuple[str, ...] = (), title: str = ""
 
 
 _INTERVAL = dict(lw=2.5, solid_capstyle="butt")
-_TOO_NARROW = dict(lw=1.5, ls=(0, (4, 2)))
+_FEW_DASHES = (0, (4, 2))
+_TOO_NARROW = dict(lw=1.5, ls=_FEW_DASHES)
 
 
 def _wrapped(row: ForestRow) -> list[str]:
-    return textwrap.wrap(row.name, 60 if row.control else 54, break_on_hyphens=False)
+    return textwrap.wrap(row.name, 58 if row.control else 54, break_on_hyphens=False)
 
 
 def _columns(
@@ -126,7 +131,7 @@ def _forest_legend(figure: Figure) -> None:
             [],
             [],
             color="black",
-            label="too narrow: two or three runs on a side, or on one of its data sets",
+            label="too narrow: two to four runs on a side, or on one of its data sets",
             **_TOO_NARROW,
         ),
     ]
@@ -174,9 +179,17 @@ def runs_by_model(panels: dict[str, list[ModelRow]], unit: str = "FD") -> Figure
         Line2D([], [], marker="o", ls="", color=BOTH_WITH_T, label="with T"),
         Line2D([], [], marker="o", ls="", color=NOT_BOTH, label="without T"),
         Line2D([], [], ls="", marker="|", ms=14, mew=2, color="black", label="mean of several"),
-        Line2D([], [], color="black", lw=1.2, label="95 % interval, of three runs or more"),
+        Line2D([], [], color="black", lw=1.2, label="95 % interval"),
+        Line2D(
+            [],
+            [],
+            color="black",
+            lw=1.2,
+            ls=_FEW_DASHES,
+            label="too narrow: three or four runs (fewer have none)",
+        ),
     ]
-    figure.legend(handles=entries, loc="outside lower center", ncols=4, fontsize=10, frameon=False)
+    figure.legend(handles=entries, loc="outside lower center", ncols=5, fontsize=10, frameon=False)
     return figure
 
 
@@ -191,7 +204,8 @@ def _model_row(axis: Axes, y: int, row: ModelRow) -> None:
     if row.scores:
         _dots_and_mean(axis, y, row.scores, float(np.mean(row.scores)), color=colour)
     if row.interval:
-        axis.plot(row.interval, [y] * 2, color="black", lw=1.2, zorder=3)
+        dashes = _FEW_DASHES if len(row.scores) <= FEW else "-"
+        axis.plot(row.interval, [y] * 2, color="black", lw=1.2, ls=dashes, zorder=3)
     beside = dict(transform=axis.get_yaxis_transform(), va="center")
     if row.printed:
         axis.text(_COLUMNS_MIDDLE, y, row.printed, ha="center", fontsize=10, **beside)
@@ -202,10 +216,11 @@ def _model_row(axis: Axes, y: int, row: ModelRow) -> None:
 def few_images(table: pd.DataFrame) -> Figure:
     """Draw tables.runs_on_few_images: KID against held-out images, and D's AUC, over their number.
 
-    One column a data set, one colour a model; a line joins the means, each dot is a run. At an AUC
-    of 1/2 D cannot tell images that it was trained on from others.
+    One column a data set, one colour and dash a model; a line joins the means, each dot is a run.
+    At an AUC of 1/2 D cannot tell images that it was trained on from others.
     """
     data = list(dict.fromkeys(table["data"]))
+    entries: dict[str, Line2D] = {}
     figure, axes = new_figure(2, len(data), 4.6 * len(data), 6.2, sharex="col", sharey="row")
     for (upper, lower), name in zip(axes.T, data, strict=True):
         of_data = table[table["data"] == name]
@@ -214,10 +229,12 @@ def few_images(table: pd.DataFrame) -> Figure:
             for axis, score in ((upper, "KID, held out"), (lower, "D's AUC")):
                 beside = 1.05 ** (i - 1)  # so that no model's dots hide another's
                 mean = mine.groupby("training images")[score].mean()
-                axis.plot(mean.index * beside, mean, color=COLOURS[i], lw=2)
-                how = dict(color=COLOURS[i], marker=MARKERS[i], alpha=0.8, label=model)
+                line = dict(color=COLOURS[i], ls=DASHES[i % 4], lw=2)
+                axis.plot(mean.index * beside, mean, **line)
+                how = dict(color=COLOURS[i], marker=MARKERS[i], alpha=0.8)
                 axis.scatter(mine["training images"] * beside, mine[score], s=45, zorder=3, **how)
-        lower.axhline(0.5, color=PHASE, ls="--", lw=1.5, label="chance: D knows no image by heart")
+            entries[model] = Line2D([], [], marker=MARKERS[i], ms=7, label=model, **line)
+        lower.axhline(0.5, color=PHASE, lw=1.5)
         numbers = sorted(set(of_data["training images"]))
         for axis in (upper, lower):
             axis.set_xscale("log")
@@ -234,9 +251,9 @@ def few_images(table: pd.DataFrame) -> Figure:
     axes[1, 0].set_ylabel(
         "chance that D scores a training\nimage above a held-out one", fontsize=LARGE
     )
-    handles, labels = axes[1, 0].get_legend_handles_labels()
-    where = dict(loc="outside lower center", ncols=4, frameon=False)
-    figure.legend(handles, labels, fontsize=LARGE, **where)
+    chance = Line2D([], [], color=PHASE, lw=1.5, label="chance: D knows no image by heart")
+    where = dict(loc="outside lower center", ncols=4, frameon=False, handlelength=3.4)
+    figure.legend(handles=[*entries.values(), chance], fontsize=LARGE, **where)
     return figure
 
 
@@ -247,8 +264,8 @@ _SCORES = {
 }
 _CHANCES = {
     "auc": (REAL, "-.", "below: a training image over a held-out one"),
-    "image": (FAKE, "-.", "below: a held-out image over a generated one"),
-    "pixel": (MIXED, "-.", "below: a real pixel over a generated one, in mixed images"),
+    "image": (FAKE, "--", "below: a held-out image over a generated one"),
+    "pixel": (MIXED, "-", "below: a real pixel over a generated one, in mixed images"),
 }
 _GUESS = "below: a guess"
 
@@ -279,8 +296,8 @@ def d_over_training(groups: dict[str, list[dict[str, list[float]]]], title: str 
             axis.tick_params(labelsize=LARGE)
             axis.grid(color="0.92")
         lower.axhline(0.5, color=PHASE, ls=":", lw=1.5, label=_GUESS)
-        runs_in_words = f", {len(runs)} runs" if len(runs) > 1 else ""
-        upper.set_title(f"{name}{runs_in_words}", fontsize=LARGE + 1)
+        of_runs = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
+        upper.set_title(f"{name}, {of_runs}", fontsize=LARGE + 1)
         lower.set_xlabel("training step", fontsize=LARGE + 1)
     axes[0, 0].set_ylabel("mean score of D's image\nbranch (real is 1, fake is 0)", fontsize=LARGE)
     axes[1, 0].set_ylabel("chance that D scores\none image over another", fontsize=LARGE)

@@ -38,7 +38,7 @@ def effect(strata: Strata, seed: int = 0) -> Effect:
       which are drawn anew.
     - Otherwise there is no p, nor where a score is not finite or no run differs from another.
 
-    The interval of two or three runs a side is too narrow; p is what decides.
+    The interval of two to four runs a side is too narrow; p is what decides.
     """
     differences = [np.mean(other) - np.mean(mine) for mine, other in strata]
     size = float(np.mean(differences))

@@ -52,6 +52,7 @@ def names_side_by_side(experiments: list[Experiment]) -> tuple[list[str], str]:
     for i, own in enumerate(changes):
         differs = {field: value for field, value in own.items() if field not in common}
         names[i] = ", ".join(filter(None, (names[i], _in_words(differs))))
+    common.pop("z_dim", None)  # a choice of the size, which a reader sees
     return names, _in_words(common)
 
 
@@ -69,9 +70,13 @@ def _in_common(experiments: list[Experiment], changes: list[dict[str, Any]]) -> 
 
 
 def _in_words(changes: dict[str, Any]) -> str:
-    """Return changes as a picture shows them: 'batch_size=2, 2,000 steps, seed 1'."""
-    rest = {field: value for field, value in changes.items() if field not in ("steps", "seed")}
+    """Return changes as a picture shows them: '2,000 steps of 2 images, seed 1'."""
+    own_words = ["steps", "seed"]
     steps = f"{changes['steps']:,} steps" if "steps" in changes else ""
+    if steps and "batch_size" in changes:
+        own_words.append("batch_size")
+        steps += f" of {changes['batch_size']} images"
+    rest = {field: value for field, value in changes.items() if field not in own_words}
     seed = f"seed {changes['seed']}" if "seed" in changes else ""
     return ", ".join(filter(None, (changes_in_words(rest), steps, seed)))
 
