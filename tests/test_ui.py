@@ -162,9 +162,10 @@ def test_a_student_runs_the_first_notebook(lab, page):
     from playwright.sync_api import expect
 
     run_all(page, lab, "00_start_here")
-    # The gallery and the mixed batch appear, and the count at the end; nothing in between raised.
+    # The galleries, the schematic and the mixed batch appear, and the count at the end; nothing in
+    # between raised.
     expect(page.get_by_text("D, image branch    2,764,737")).to_be_visible(timeout=120_000)
-    expect(page.locator(".jp-RenderedImage img")).to_have_count(3)
+    expect(page.locator(".jp-RenderedImage img")).to_have_count(4)
     page.locator(".jp-RenderedImage img").first.scroll_into_view_if_needed()
     expect(page.locator(".jp-RenderedImage img").first).to_be_in_viewport()
     assert errors(page) == 0
