@@ -148,7 +148,7 @@ class Experiment(OwnFolder):
             if field.name in self._silent:
                 object.__setattr__(self, field.name, field.default)
         if self.phase_two > self.steps:
-            raise ValueError(f"phase_two={self.phase_two}: not in 0..{self.steps}, steps; set both")
+            raise ValueError(f"phase_two={self.phase_two}: beyond steps={self.steps}; set both")
         if self.mix == "attnmix" and not self.attention:
             raise ValueError(
                 "mix='attnmix' needs attention=True: its label comes from G's attention"
@@ -172,7 +172,7 @@ class Experiment(OwnFolder):
             names = ", ".join(sorted(unknown))
             raise ValueError(f"{model} has no such field: {names}; see 'hagan fields {model}'")
         fields = PRESETS[preset] | kind.SETS | kind.SETS_AT.get(preset, {})
-        size = changes.get("size", 64)
+        size = changes.get("size", 64) if isinstance(changes.get("size"), int) else 64
         fields |= kind.SETS_ABOVE_64.get(preset, {}) if size > 64 else {}
         if preset == "paper":
             batch = changes.get("batch_size", 32 if size <= 64 else 2)

@@ -61,6 +61,7 @@ def test_masks_and_patients_of_the_real_folder_can_be_named(tmp_path):
     done = hagan(*words, "--masks", "--patient", r"p\d")
     assert done.exit_code == 0, done.exception
     assert "12 generated against 12 real images" in done.output
+    assert "matches nothing" in str(hagan(*words, "--masks", "--patient", "zz").exception)
 
 
 @pytest.mark.parametrize("choice", [["--masks"], ["--patient", "x"]])

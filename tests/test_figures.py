@@ -9,6 +9,7 @@ from PIL import Image
 
 from hagan_lite import datasets, drawing, runs
 from hagan_lite.attnmix import Mixed
+from hagan_lite.drawing import style
 from hagan_lite.drawing.lessons import Panel, panels
 
 
@@ -34,6 +35,11 @@ def test_compared_images_share_one_grey_window(made):
             i.get_clim() for a in made[name].axes for i in a.images if i.get_cmap().name == "gray"
         }
         assert windows <= {(0, 255)} or windows <= {(0, 1)}, name
+
+
+def test_colour_images_are_drawn_side_by_side():
+    picture = style.side_by_side(np.zeros((7, 3, 64, 64), np.uint8), (2, 6))
+    assert picture.shape[0] == 3 and picture.max() == 255
 
 
 def test_every_curve_has_a_title_and_units(made):

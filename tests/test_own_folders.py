@@ -441,11 +441,28 @@ def test_a_series_with_patientid_in_some_files_is_one_patients(tmp_path, place):
 
 
 def test_one_patient_spelled_in_several_ways_in_a_study_is_one_and_that_is_said(tmp_path):
-    for i in range(9):
-        spelled = ("ab{}", "AB{}", "0AB{}")[i % 3].format(i // 3)
-        scan(tmp_path / f"{i}", i, PatientID=spelled, StudyInstanceUID=f"1.2.3.{i // 3}")
+    for i in range(20):
+        spelled = ("ab{}", "AB{}", "0AB{}")[i % 3].format(i // 5)
+        scan(tmp_path / f"{i:02}", i, PatientID=spelled, StudyInstanceUID=f"1.2.3.{i // 5}")
     d = own(tmp_path)
-    assert partition(d.groups) == THREES and noted(d, "3 studies", "one patient")
+    assert partition(d.groups) == {tuple(range(k, k + 5)) for k in (0, 5, 10, 15)}
+    assert noted(d, "4 studies", "one patient")
+
+
+def test_in_classes_a_file_without_patientid_goes_with_its_study_and_not_with_the_class(tmp_path):
+    for i in range(80):
+        who = i // 4
+        tags = dict(PatientID=f"id{who}" if i % 4 else "", StudyInstanceUID=f"1.2.3.{who}")
+        scan(tmp_path / f"class{who // 10}" / f"{i:02}", i, **tags)
+    d = own(tmp_path)
+    assert partition(d.groups) == {tuple(range(k, k + 4)) for k in range(0, 80, 4)}
+
+
+def test_one_study_of_many_patients_says_nothing_beside_studies_of_one(tmp_path):
+    for i in range(16):
+        study = "1.2.9" if i < 8 else f"1.2.3.{i // 2}"
+        scan(tmp_path / f"{i:02}", i, PatientID=f"id{i // 2}", StudyInstanceUID=study)
+    assert partition(own(tmp_path).groups) == {(k, k + 1) for k in range(0, 16, 2)}
 
 
 def test_dicom_beside_volumes_is_noted_for_they_may_mirror_each_other(tmp_path, plane):

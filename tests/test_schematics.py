@@ -17,7 +17,7 @@ ALL = {
 
 
 def written(figure):
-    """Each text of a figure, and where it stands on the canvas."""
+    """Return each text of a figure, and where it stands on the canvas."""
     figure.canvas.draw()
     return {t.get_text(): t.get_window_extent() for t in figure.axes[0].texts if t.get_text()}
 

@@ -92,7 +92,9 @@ def _echo_notes(grid: list["Cell"]) -> None:
     """Print what a user should know of each data set of a grid, before it trains for hours."""
     from hagan_lite.datasets import load_for
 
-    for images in {cell.e.dataset: load_for(cell.e) for cell in grid}.values():
+    of_each = {cell.e.dataset: cell.e for cell in grid}
+    for e in of_each.values():
+        images = load_for(e)
         for note in images.notes:
             typer.echo(f"{images.name}: {note}")
 

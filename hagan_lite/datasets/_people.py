@@ -11,7 +11,7 @@ from hagan_lite.datasets.sources import Source
 FEW, LARGE = 10, 0.2
 """Fewer groups than FEW, one of them with more than LARGE of the images, are hardly patients."""
 STUDIES = 3
-"""So many PatientIDs in a folder, on average, may be one patient's studies; more are patients."""
+"""So many PatientIDs in a folder or study may be one patient's; more are several patients'."""
 
 
 class Owner(NamedTuple):
@@ -56,12 +56,13 @@ class People:
     def named(self, notes: Counter[str]) -> np.ndarray:
         """Return each image's group by places and DICOM alone, (N,) int; `notes` says how.
 
-        PatientID decides unless it is blank or the same in all DICOM files. Without it a folder
-        and a study are each taken for one patient's.
+        PatientID decides unless it is blank or the same in all DICOM files. A folder or a study
+        without one is taken for one patient's; one with a single PatientID is that patient's.
         """
         owners = self.owners
         if not self._patient_decides():
             owners = [owner._replace(patient="") for owner in owners]
+        owners = _completed(self._with_telling_studies(owners))
         names = [_name(source, owner) for source, owner in zip(self.sources, owners, strict=True)]
         groups = np.unique(np.array(names, dtype=str), return_inverse=True)[1]
         groups = self._joined_by_study(groups, owners, notes)
@@ -77,21 +78,29 @@ class People:
         places, patients = {place for place, _ in of_dicom}, {name for _, name in of_dicom}
         return len(patients) > 1 or len(places) == 1
 
+    def _with_telling_studies(self, owners: list[Owner]) -> list[Owner]:
+        """Return `owners` without the studies that say nothing of who is in a picture.
+
+        One study in all folders, or of many PatientIDs, is what some anonymisers write.
+        """
+        folders, patients_of = set(), defaultdict(set)
+        for source, owner in zip(self.sources, owners, strict=True):
+            if owner.is_dicom and source.in_folder:
+                folders.add(source.group)
+            if owner.study:
+                patients_of[owner.study] |= {owner.patient} - {""}
+        patients = set().union(*patients_of.values())
+        if len(patients_of) == 1 and (len(folders) > 1 or len(patients) > 1):
+            return [owner._replace(study="") for owner in owners]
+        many = {study for study, of_study in patients_of.items() if len(of_study) > STUDIES}
+        return [owner._replace(study="") if owner.study in many else owner for owner in owners]
+
     def _joined_by_study(
         self, groups: np.ndarray, owners: list[Owner], notes: Counter[str]
     ) -> np.ndarray:
-        """Return `groups` (N,) with images of one study made one.
-
-        One study in all folders, or of all PatientIDs, is what some anonymisers write: it says
-        nothing.
-        """
+        """Return `groups` (N,) with images of one study made one."""
         self._note_nameless(owners, notes)
-        folders = {s.group for s, o in zip(self.sources, owners, strict=True) if o.is_dicom}
-        patients = {owner.patient for owner in owners} - {""}
-        studies = [owner.study for owner in owners]
-        if len(set(studies) - {""}) == 1 and (len(folders) > 1 or len(patients) > 1):
-            return groups
-        return _joined_to_patients(groups, owners, studies, "studies", notes)
+        return _joined_to_patients(groups, owners, [o.study for o in owners], "studies", notes)
 
     def _note_nameless(self, owners: list[Owner], notes: Counter[str]) -> None:
         """Note what stands in for a PatientID where DICOM files have none that counts."""
@@ -120,6 +129,15 @@ class People:
         return _joined_to_patients(groups, owners, folders, "folders", notes)
 
 
+def _completed(owners: list[Owner]) -> list[Owner]:
+    """Return `owners` where a file without a PatientID has that of its study, if there is one."""
+    of_study = {owner.study: owner.patient for owner in owners if owner.study and owner.patient}
+    return [
+        owner if owner.patient else owner._replace(patient=of_study.get(owner.study, ""))
+        for owner in owners
+    ]
+
+
 def _joined_to_patients(
     groups: np.ndarray, owners: list[Owner], places: list[str], kind: str, notes: Counter[str]
 ) -> np.ndarray:
@@ -128,8 +146,8 @@ def _joined_to_patients(
     `places` are each image's folder or study, "" where it has none, and `kind` says which. A place
     with one PatientID is that patient's. Some anonymisers give a patient another ID in each study,
     and hospitals spell one ID in several ways: a place with a few is taken for one patient's, too.
-    Places of many IDs, and those that would be few and large groups, are classes or hospitals, and
-    PatientID counts.
+    Where folders have many IDs, or would be few and large groups, they are classes or hospitals,
+    and PatientID counts.
     """
     patients_in: dict[str, set[str]] = defaultdict(set)
     for place, owner in zip(places, owners, strict=True):
@@ -141,7 +159,7 @@ def _joined_to_patients(
         return groups
     joined = _joined(groups, places)
     many = sum(map(len, patients_in.values())) > STUDIES * len(patients_in)
-    if many or few_and_large(joined):
+    if kind == "folders" and (many or few_and_large(joined)):
         notes[
             f"{kind} hold more than one PatientID, which counts: "
             "if a folder is one patient's, give --patient REGEX"

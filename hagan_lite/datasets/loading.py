@@ -20,7 +20,7 @@ from hagan_lite.datasets.sources import DataError, Listing
 from hagan_lite.paper import PAPER_IMAGES, paper_name
 from hagan_lite.system.paths import chosen
 
-VERSION = 5  # of the preprocessing: raise it when the images that it makes or their groups change
+VERSION = 6  # of the preprocessing: raise it when the images that it makes or their groups change
 FOLDERS_ARE_PATIENTS = (
     "a folder per class is taken for a patient: use a folder per patient, or give --patient REGEX"
 )

@@ -102,7 +102,8 @@ def side_by_side(images: np.ndarray, tiles: tuple[int, int]) -> np.ndarray:
     """
     shown = images[: math.prod(tiles)].transpose(0, 2, 3, 1)
     how = dict(grid_shape=tiles, channel_axis=-1, padding_width=max(1, images.shape[-1] // 32))
-    return montage(shown, 255, **how).transpose(2, 0, 1)
+    white = [255] * shown.shape[-1]  # one for each channel
+    return montage(shown, white, **how).transpose(2, 0, 1)
 
 
 def outline(axis: Axes, mask: Any) -> None:

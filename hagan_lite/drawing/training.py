@@ -158,7 +158,7 @@ def _gates(axis: Axes, log: list[dict[str, Any]], kind: str = "") -> None:
     axis.set(title="Gates (all start at 0)", ylabel="value of the gate")
     step = [line["step"] for line in log]
     keys = [key for key in log[-1] if key.startswith(("gamma_", "skip_"))]
-    if not keys:
+    if not any(key.startswith(kind) for key in keys):
         say_why_empty(axis, "this model has no gates")
     for i, (key, dash) in enumerate(zip(keys, cycle(_DASHES), strict=False)):
         if not key.startswith(kind):

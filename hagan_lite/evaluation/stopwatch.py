@@ -68,7 +68,7 @@ def seconds(work: Callable[[], Any], device: torch.device) -> float:
 
 
 class _Alive(TorchDispatchMode):
-    """Count the bytes of living tensors; `most` is their largest sum. torch counts no CPU's."""
+    """Count the bytes of living tensors; `most` is their largest sum. torch counts only a GPU's."""
 
     def __init__(self, there: Iterable[Tensor]) -> None:
         super().__init__()

@@ -138,8 +138,8 @@ def read_log(run: Path) -> list[dict]:
         except ValueError as error:  # no JSON, or no text
             if number < len(written):
                 raise ValueError(
-                    f"{path} is damaged in line {number}; move it away: "
-                    "the weights are kept, and the run goes on"
+                    f"{path} is damaged in line {number}; delete that line, "
+                    "then run the same command again"
                 ) from error
     return lines
 

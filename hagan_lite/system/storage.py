@@ -50,7 +50,7 @@ def name_a_full_disk(path: Path) -> Iterator[None]:
         if error.errno in (errno.EEXIST, errno.ENOTDIR):
             remedy = "a file has the name of a folder here; choose another folder"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            remedy = "choose a folder you may write, or HAGAN_BUILD for what the kit builds"
+            remedy = "choose a folder you may write; HAGAN_BUILD names that for what the kit builds"
         raise OSError(
             error.errno or errno.ENOSPC,  # numpy names no number
             f"could not write {path}: {error.strerror or error}; {remedy}, "
