@@ -269,7 +269,7 @@ def planes(parts: list[Plane], limit: float = 2.0, reach: float = 0.5, side: flo
     shown = [axis.images[0] for axis in axes[0] if axis.images]
     if shown:
         bar = figure.colorbar(shown[0], ax=axes[0, -1], ticks=[0, 0.5, 1], fraction=0.05)
-        bar.set_ticklabels(["0, fake", "0.5", "1, real"], fontsize=LARGE)
+        bar.set_ticklabels(["0, fake\n(dashes)", "0.5", "1, real"], fontsize=LARGE)
         bar.set_label("D's answer", fontsize=LARGE)
     fullest = max(axes[0], key=lambda axis: len(axis.get_legend_handles_labels()[1]))
     _legend_below(figure, fullest, LARGE)
