@@ -147,7 +147,8 @@ def test_at_256_pixels_hagan_is_ahead_of_sagan_with_t_and_behind_u_net_gan(recor
     assert mean(unetgan) == min(map(mean, rivals.values()))
     means = {name: sum(fid_768(of_row)) / len(of_row) for name, of_row in rivals.items()}
     assert means["unetgan"] == min(means.values())
-    assert fid_768(rivals["wgan"])[0] == max(fid_768(every))
+    last, of_wgan = fid_768(rivals["ddpm"])[0], fid_768(rivals["wgan"])[0]
+    assert sorted(fid_768(every))[-2:] == [of_wgan, last]
     assert round(tables.start_of(every[0])) == 521 > max(map(distance_of, every))
     assert min(map(distance_of, every)) > 5 * every[0]["metrics"]["floor"]
     low, high = sorted(map(distance_of, rivals["hagan"]))
