@@ -172,7 +172,7 @@ class Experiment(OwnFolder):
             names = ", ".join(sorted(unknown))
             raise ValueError(f"{model} has no such field: {names}; see 'hagan fields {model}'")
         fields = PRESETS[preset] | kind.SETS | kind.SETS_AT.get(preset, {})
-        size = changes.get("size", 64) if isinstance(changes.get("size"), int) else 64
+        size = changes["size"] if isinstance(changes.get("size"), int) else 64
         fields |= kind.SETS_ABOVE_64.get(preset, {}) if size > 64 else {}
         if preset == "paper":
             batch = changes.get("batch_size", 32 if size <= 64 else 2)

@@ -158,13 +158,14 @@ def _joined_to_patients(
     if not several:
         return groups
     joined = _joined(groups, places)
-    many = sum(map(len, patients_in.values())) > STUDIES * len(patients_in)
-    if kind == "folders" and (many or few_and_large(joined)):
-        notes[
-            f"{kind} hold more than one PatientID, which counts: "
-            "if a folder is one patient's, give --patient REGEX"
-        ] = len(several)
-        return groups
+    if kind == "folders":
+        many = sum(map(len, patients_in.values())) > STUDIES * len(patients_in)
+        if many or few_and_large(joined):
+            notes[
+                "folders hold more than one PatientID, which counts: "
+                "if a folder is one patient's, give --patient REGEX"
+            ] = len(several)
+            return groups
     notes[f"{kind} hold more than one PatientID, and each is taken for one patient"] = len(several)
     return joined
 

@@ -66,9 +66,10 @@ def read_files(
     named = people.named(notes)
     fingerprint = content.fingerprint(named)
     groups = people.groups(named, listing.patients, notes)
-    kinds = Counter(folder.kind(source.path) for source in listing.sources)
-    if kinds["volume"]:
-        notes[SIDES_DIFFER] = kinds["dicom"]
+    paths = [source.path for source in listing.sources]
+    # The kind of a file without a suffix is in its content: only beside volumes it is looked up.
+    if any(path.name.lower().endswith(folder.VOLUMES) for path in paths):
+        notes[SIDES_DIFFER] = sum(folder.kind(path) == "dicom" for path in paths)
     notes.update(listing.hints)
     notes[MASKS_LEFT_OUT] = listing.masks
     notes["files of other kinds, not looked at"] = listing.others

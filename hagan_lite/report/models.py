@@ -52,7 +52,7 @@ def names_side_by_side(experiments: list[Experiment]) -> tuple[list[str], str]:
     for i, own in enumerate(changes):
         differs = {field: value for field, value in own.items() if field not in common}
         names[i] = ", ".join(filter(None, (names[i], _in_words(differs))))
-    if common.get("z_dim") == (100 if experiments[0].size <= 64 else 1000):
+    if common.get("z_dim") == Experiment.make(preset="paper", size=experiments[0].size).z_dim:
         del common["z_dim"]  # the paper's at this size, which a reader sees
     return names, _in_words(common)
 

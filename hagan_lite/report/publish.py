@@ -38,7 +38,10 @@ def tables_of(records: Records, preset: str) -> dict[str, Callable[[], pd.DataFr
     ablation as it was first measured (experiments.EARLIER), `longer` the ablation's rows that were
     measured with LONGER steps, too, `few_images` the trainings on few, `budgets` HAGAN against
     rivals with its augmentation at every number of steps, `tried` the search, `claims` the ledger.
+
+    Raises ValueError for a record that lacks what tables are drawn from.
     """
+    check_complete(records)
     mine = [r for r in records if r["data"]["name"] == DATA]
     longer = ladder(DATA, preset, steps=LONGER)
     return dict(
@@ -155,7 +158,6 @@ def draw(records: Records, preset: str, out: Path) -> list[Path]:
 
     Raises ValueError for a record that lacks what tables are drawn from.
     """
-    check_complete(records)
     paths = []
     for name, make_table in tables_of(records, preset).items():
         table = make_table()
