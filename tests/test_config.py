@@ -117,7 +117,7 @@ def test_the_hash_is_stable_across_versions_of_python():
         (dict(stepps=3), "stepps"),
         (dict(preset="huge"), "huge"),
         (dict(model="nosuchmodel"), "nosuchmodel"),
-        (dict(phase_two=900), "phase_two=900"),
+        (dict(phase_two=900), "phase_two=900: beyond steps=800"),
         (dict(preset="paper", steps=1000), "phase_two"),
         (dict(ramp=-1), "ramp"),
         (dict(adversarial="hinge"), "adversarial"),

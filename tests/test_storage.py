@@ -169,10 +169,13 @@ def test_where_nothing_may_be_written_hagan_build_is_named(tmp_path, monkeypatch
         raise OSError(number, "refused")
 
     monkeypatch.setattr(storage, "open", refused, raising=False)
-    with pytest.raises(OSError, match=r"could not write .*a\.json: refused; .*HAGAN_BUILD"):
+    with pytest.raises(
+        OSError,
+        match=r"could not write .*a\.json: refused; choose a folder you may write; HAGAN_BUILD",
+    ):
         storage.write_json(tmp_path / "a.json", {})
     without_locks(monkeypatch, errno.EROFS)
-    with pytest.raises(OSError, match="HAGAN_BUILD"), storage.only_writer(tmp_path):
+    with pytest.raises(OSError, match="may write; HAGAN_BUILD"), storage.only_writer(tmp_path):
         pass
     assert storage.written_now(tmp_path) is False
 
