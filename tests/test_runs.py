@@ -19,6 +19,62 @@ def test_the_same_seed_gives_the_same_images(smoke_run):
     assert not np.array_equal(a, runs.sample(smoke_run, 70, seed=4))
 
 
+@pytest.fixture
+def stopped_drawing(tmp_path, monkeypatch):
+    """Return a run whose drawing of 150 images was stopped after the first 128, and these images.
+
+    Everything that is drawn is kept, as if it took long.
+    """
+    e = Experiment.make(preset="smoke", width=4, batch_size=4, steps=1)
+    run = train.train(e, tmp_path / "run")
+    expected = runs.sample(run, 150)
+    assert not (run / "drawn").exists()  # drawn too fast to be worth a file
+    monkeypatch.setattr(sampling, "KEEP_EVERY", 0)
+    kind, calls = model_of(e), []
+    draw = kind.draw
+
+    def dies_in_the_third_batch(*given):
+        calls.append(given[1])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return draw(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "draw", dies_in_the_third_batch)
+        with pytest.raises(KeyboardInterrupt):
+            runs.sample(run, 150)
+    drawn = []
+    monkeypatch.setattr(kind, "draw", lambda *given: drawn.append(given[1]) or draw(*given))
+    return run, expected, drawn
+
+
+def test_a_stopped_drawing_goes_on_as_if_it_had_never_stopped(stopped_drawing):
+    run, expected, drawn = stopped_drawing
+    assert np.array_equal(runs.sample(run, 150), expected)
+    assert drawn == [22]  # the first two batches were kept
+    assert np.array_equal(runs.sample(run, 150), expected)
+    assert drawn == [22]  # and now the whole set is
+
+
+@pytest.mark.parametrize("n", [3, 64, 100, 149, 192])
+def test_kept_images_never_change_what_another_number_or_seed_draws(stopped_drawing, n):
+    run, expected, drawn = stopped_drawing
+    runs.sample(run, 150)
+    again = runs.sample(run, n), runs.sample(run, n, seed=5)
+    for kept in (run / "drawn").iterdir():
+        kept.unlink()
+    assert np.array_equal(again[0], runs.sample(run, n))
+    assert np.array_equal(again[1], runs.sample(run, n, seed=5))
+
+
+def test_damaged_kept_images_are_named(stopped_drawing):
+    run, *_ = stopped_drawing
+    (kept,) = (run / "drawn").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-50])
+    with pytest.raises(ValueError, match=kept.name):
+        runs.sample(run, 150)
+
+
 def test_samples_come_from_the_averaged_generator(smoke_run):
     G = runs.load_generator(smoke_run)
     ema = torch.load(smoke_run / "checkpoint.pt", weights_only=True)["ema"]

@@ -1,5 +1,11 @@
-"""Images of a finished run: the averaged generator draws them, always the same for one seed."""
+"""Images of a finished run: the averaged generator draws them, always the same for one seed.
 
+A GAN draws a set in seconds, a DDPM at 256x256 in hours. What takes long is kept as it is drawn, so
+that a stopped evaluation goes on where it was.
+"""
+
+import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +19,14 @@ from hagan_lite.datasets.pixels import from_uint8, to_uint8
 from hagan_lite.discriminator import Discriminator
 from hagan_lite.model import device_of, model_of
 from hagan_lite.runs.folder import experiment_of, load_discriminator, load_generator
+from hagan_lite.system.checkpoints import load_checkpoint, save_checkpoint
 from hagan_lite.system.runtime import keep_heap
 
 DrawFeatures = Callable[[int, torch.Generator], list[torch.Tensor]]
 """Gives D's features of so many real images, finest level first; the generator chooses which."""
+
+KEEP_EVERY = 60
+"""Seconds of drawing after which a run keeps what it has drawn so far."""
 
 
 @torch.no_grad()
@@ -27,21 +37,51 @@ def generate(
     seed: int = 0,
     draw_features: DrawFeatures | None = None,
     batch: int = 64,
+    kept: Path | None = None,
 ) -> np.ndarray:
     """Return n images, (n, C, size, size) uint8.
 
     `draw_features` is needed for skip="instance" (:func:`feature_drawer`). z is drawn on the CPU,
-    so that the same seed means the same z on every device.
+    so that the same seed means the same z on every device. `kept` is a file in which images are
+    kept that take longer than KEEP_EVERY: those that it holds already are not drawn again. Raises
+    ValueError where it is damaged.
     """
     keep_heap()
     rng = torch.Generator().manual_seed(seed)
+    images = _take_up(kept, n, batch, rng) if kept else []
     draw = model_of(e).draw
     more = (draw_features,) if draw_features else ()
-    images = []
-    for start in range(0, n, batch):
+    last_kept = time.monotonic()
+    for start in range(sum(map(len, images)), n, batch):
         count = min(batch, n - start)
         images.append(to_uint8(draw(G, count, e, rng, *more)))
+        if kept and time.monotonic() - last_kept >= KEEP_EVERY:
+            _keep(kept, images, rng)
+            last_kept = time.monotonic()
     return np.concatenate(images)
+
+
+def _take_up(kept: Path, n: int, batch: int, rng: torch.Generator) -> list[np.ndarray]:
+    """Return what `kept` holds of n images, and set `rng` to where it was after them.
+
+    A last batch that was smaller belongs to the one n that it was drawn for: with another n
+    everything is drawn anew, so that no image depends on what was drawn before.
+    """
+    if not kept.exists():
+        return []
+    drawn = load_checkpoint(kept, torch.device("cpu"))
+    number = len(drawn["images"])
+    if number != n and (number > n or number % batch):
+        return []
+    rng.set_state(drawn["rng"])
+    return [drawn["images"].numpy()]
+
+
+def _keep(kept: Path, images: list[np.ndarray], rng: torch.Generator) -> None:
+    """Keep images, and the state of what draws the next, where the folder may be written."""
+    drawn = dict(images=torch.from_numpy(np.concatenate(images)), rng=rng.get_state())
+    with contextlib.suppress(OSError):  # a published run is only read
+        save_checkpoint(kept, drawn)
 
 
 def sample(
@@ -50,16 +90,18 @@ def sample(
     """Return n images of a finished run, (n, C, size, size) uint8.
 
     skip="instance" also needs the training images: they are loaded by the run's data set name, or
-    given as `dataset` where they are a user's own folder.
+    given as `dataset` where they are a user's own folder. Images that take long to draw are kept in
+    the run's folder `drawn`, but for skip="instance", whose images depend on the data set, too.
     """
-    e, G, draw_features = experiment_of(run), load_generator(run, device), None
+    e, G = experiment_of(run), load_generator(run, device)
     if e.skip == "instance":
         if dataset is None:
             dataset = load_for(e)
         training, _ = dataset.split(e.heldout, e.n_train)
         images = torch.from_numpy(dataset.images[training]).to(device_of(G))
-        draw_features = feature_drawer(load_discriminator(run, device), images)
-    return generate(G, e, n, seed, draw_features)
+        return generate(G, e, n, seed, feature_drawer(load_discriminator(run, device), images))
+    kept = Path(run) / "drawn" / f"seed_{seed}_{device_of(G).type}.pt"
+    return generate(G, e, n, seed, kept=kept)
 
 
 def feature_drawer(D: Discriminator, images: torch.Tensor) -> DrawFeatures:
