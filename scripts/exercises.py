@@ -1,7 +1,7 @@
 """Add or replace an exercise's self-check in hagan_lite/lessons/exercises.json.
 
     python scripts/exercises.py 06.1 0.75 --hint "Where is the mass of A?" --digits 2
-    python scripts/exercises.py 06.3 true --offered true false --hint "What is lambda_1 then?"
+    python scripts/exercises.py 06.3 c --offered a b c --hint "What is lambda_1 then?"
 
 Several answers are all right. A number should be far from where rounding to --digits would flip it.
 Where the answer is a word or a letter, --offered lists those to choose from; an exercise that is

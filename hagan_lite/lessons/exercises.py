@@ -28,9 +28,8 @@ def check(name: str, answer: Any) -> bool | None:
     well, and prints what to write: a word that is not offered, text where a number is asked for, or
     too few digits of the right number.
 
-    A number is compared after rounding, a word in lower case; True and "yes" stand for "true",
-    False and "no" for "false", and the other way round. Raises KeyError, listing the exercises,
-    where none has that name.
+    A number is compared after rounding, a word or a letter in lower case. Raises KeyError, listing
+    the exercises, where none has that name.
     """
     exercises = json.loads(FILE.read_text())
     if name not in exercises:
@@ -53,16 +52,9 @@ def check(name: str, answer: Any) -> bool | None:
 
 
 def _word(answer: Any, offered: Iterable[str]) -> str | None:
-    """Return the offered word that an answer is, or None; True, "true" and "yes" are the same."""
+    """Return the offered word that an answer is, in lower case, or None."""
     word = str(answer).strip().lower()
-    alike: tuple[str, ...] = (word,)
-    for pair in (("true", "yes"), ("false", "no")):
-        if word in pair:
-            alike = pair
-    for own in offered:
-        if own.lower() in alike:
-            return own
-    return None
+    return word if word in [own.lower() for own in offered] else None
 
 
 def _number(answer: Any) -> float | None:
