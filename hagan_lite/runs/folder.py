@@ -21,15 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import nn
 
 from hagan_lite.attnmix import Mixed
 from hagan_lite.config import Experiment
 from hagan_lite.datasets.loading import Dataset
 from hagan_lite.model import Logs, model_of
-from hagan_lite.system.checkpoints import load_checkpoint
+from hagan_lite.system.checkpoints import load_checkpoint, load_tensors, save_tensors
 from hagan_lite.system.paths import RUNS
 from hagan_lite.system.png import as_png
 from hagan_lite.system.runtime import pick_device, provenance
@@ -206,12 +204,7 @@ def history_of(run: Path, prefix: str = "") -> list[int]:
 
 def save_generator(run: Path, ema: nn.Module, step: int | None = None) -> Path:
     """Write the averaged generator's weights to :func:`generator_file` and return that path."""
-    return _save_weights(ema, generator_file(run, step))
-
-
-def _save_weights(net: nn.Module, path: Path) -> Path:
-    tensors = {k: v.contiguous().cpu() for k, v in net.state_dict().items()}
-    return write_atomically(path, lambda f: f.write(save(tensors)))
+    return save_tensors(generator_file(run, step), ema.state_dict())
 
 
 def load_generator(run: Path, device: str = "auto", step: int | None = None) -> nn.Module:
@@ -238,12 +231,11 @@ def _load_weights(net: nn.Module, path: Path) -> None:
             f"{path}: not there; there are {there or 'none'}. A run keeps its generator at every "
             "tenth of the steps with --curve, and D beside it where --set heldout= is above 0"
         )
+    remedy = "delete it and run again: the checkpoint is kept"
     try:
-        net.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error}); delete it and run again: the checkpoint is kept"
-        ) from error
+        net.load_state_dict(load_tensors(path, remedy))
+    except RuntimeError as error:  # weights of another network
+        raise ValueError(f"{path} is damaged ({error}); {remedy}") from error
 
 
 def _to_look_at(net: nn.Module, device: str) -> nn.Module:
@@ -260,7 +252,7 @@ def discriminator_file(run: Path, step: int | None = None) -> Path:
 
 def save_discriminator(run: Path, D: nn.Module, step: int) -> Path:
     """Write D's weights to :func:`discriminator_file` and return that path."""
-    return _save_weights(D, discriminator_file(run, step))
+    return save_tensors(discriminator_file(run, step), D.state_dict())
 
 
 def load_discriminator(run: Path, device: str = "auto", step: int | None = None) -> nn.Module:
@@ -297,11 +289,9 @@ def save_grid(path: Path, images: np.ndarray) -> Path:
 
 def save_snapshot(run: Path, step: int, mixed: Mixed, n: int = 8) -> Path:
     """Write the first n of an AttnMix batch as float16 tensors named as in Mixed, and the step."""
-    tensors = {k: v[:n].detach().half().contiguous().cpu() for k, v in vars(mixed).items()}
-    data = save(tensors | {"step": torch.tensor(step)})
-    return write_atomically(
-        run / "snapshots" / f"step_{step:06d}.safetensors", lambda f: f.write(data)
-    )
+    tensors = {k: v[:n].detach().half() for k, v in vars(mixed).items()}
+    path = run / "snapshots" / f"step_{step:06d}.safetensors"
+    return save_tensors(path, tensors | {"step": torch.tensor(step)})
 
 
 def load_snapshots(run: Path) -> list[tuple[int, Mixed]]:
@@ -311,10 +301,7 @@ def load_snapshots(run: Path) -> list[tuple[int, Mixed]]:
     """
     snapshots = []
     for path in sorted((Path(run) / "snapshots").glob("step_*.safetensors")):
-        try:
-            tensors = load_file(path)
-        except SafetensorError as error:
-            raise ValueError(f"{path} is damaged ({error}): delete it") from error
+        tensors = load_tensors(path, "delete it")
         step = int(tensors.pop("step"))
         fields = {name: tensor.float() for name, tensor in tensors.items()}
         snapshots.append((step, Mixed(**fields)))
