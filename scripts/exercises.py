@@ -5,20 +5,21 @@
 
 Several answers are all right. A number should be far from where rounding to --digits would flip it.
 Where the answer is a word or a letter, --offered lists those to choose from; an exercise that is
-replaced keeps its list if the option is not given.
+replaced keeps its list if the option is not given; --offered without a word asks for a number.
 """
 
 import argparse
 import json
+import math
 
 from hagan_lite.lessons.exercises import FILE, digest
 from hagan_lite.system.storage import write_json
 
 
 def number(text: str) -> float | None:
-    """Return an answer as a number, or None where it is a word."""
+    """Return an answer as a finite number, or None where it is none."""
     try:
-        return float(text)
+        return float(text) if math.isfinite(float(text)) else None
     except ValueError:
         return None
 
@@ -31,14 +32,15 @@ if __name__ == "__main__":
     parser.add_argument("answers", nargs="+", type=str.lower)
     parser.add_argument("--hint", required=True)
     parser.add_argument("--digits", type=int, default=3)
-    parser.add_argument("--offered", nargs="+", type=str.lower, help="words to choose from")
+    parser.add_argument("--offered", nargs="*", type=str.lower, help="words to choose from")
     a = parser.parse_args()
     exercises = json.loads(FILE.read_text()) if FILE.exists() else {}
-    offered = a.offered or exercises.get(a.name, {}).get("offered", [])
+    before = exercises.get(a.name, {}).get("offered", [])
+    offered = before if a.offered is None else list(dict.fromkeys(a.offered))
     answers = a.answers if offered else [number(text) for text in a.answers]
     for text, answer in zip(a.answers, answers, strict=True):
         if answer is None:
-            parser.error(f"{text!r} is a word: list the words to choose from with --offered")
+            parser.error(f"{text!r} is no number: list the words to choose from with --offered")
         if offered and answer not in offered:
             parser.error(f"{text!r} is not among the words offered: {', '.join(offered)}")
     exercise = dict(

@@ -337,8 +337,7 @@ def test_a_learning_curve_is_measured_against_the_training_part(monkeypatch, tmp
     images = datasets.load("mni152", 32)
     run, e = begun(tmp_path, images)
     monkeypatch.setattr(runs, "history_of", lambda *_: [5, 10])
-    monkeypatch.setattr(runs, "load_generator", lambda _, __, step: step)
-    monkeypatch.setattr(runs, "generate", lambda G, _, n: (G, n))
+    monkeypatch.setattr(runs, "sample", lambda run, n, device, step: (step, n))
     monkeypatch.setattr("hagan_lite.evaluation.evaluate.curve_of_images", lambda *given: given)
     real, drawn, *_ = evaluation.learning_curve(run, images, device="cpu")
     assert np.array_equal(real, images.images[images.split(e.heldout, e.n_train)[0]])
@@ -350,23 +349,22 @@ def test_d_is_asked_about_its_own_training_part_and_what_is_held_out(monkeypatch
     grey = np.arange(100, 180, dtype=np.uint8)[:, None, None, None]
     images = datasets.Dataset("greys", grey.repeat(32, 2).repeat(32, 3), np.arange(80), "x")
     run, e = begun(tmp_path, images)
-    D, seeds = brightness_judged(1.0, 1.0), []
+    D, drawn = brightness_judged(1.0, 1.0), []
     D.image.forward = lambda x: (x.mean((1, 2, 3)), [])
 
-    def black(n):
+    def black(run, n, seed=0, device="cpu", dataset=None, step=None):
+        drawn.append((seed, step))
         return np.zeros((n, 1, 32, 32), np.uint8)
 
     monkeypatch.setattr(runs, "history_of", lambda *_: [5])
-    monkeypatch.setattr(runs, "load_generator", lambda *_: None)
     monkeypatch.setattr(runs, "load_discriminator", lambda *_: D)
-    monkeypatch.setattr(runs, "generate", lambda _, __, n: black(n))
-    monkeypatch.setattr(runs, "sample", lambda _, n, seed, *__: seeds.append(seed) or black(n))
+    monkeypatch.setattr(runs, "sample", black)
     monkeypatch.setattr(metrics, "evaluate", lambda *_: {})
     found = evaluation.on_heldout(run, images, device="cpu", seed=4)
     parts = (pixels.to_tensor_range(images.images[part]) for part in images.split(0.3, e.n_train))
     training, held = (part.mean((1, 2, 3)) for part in parts)
     gap = dict(training=training.mean(), heldout=held.mean())
     gap["auc"] = (training[:, None] > held).mean()
-    assert found["gap"] == pytest.approx(gap) and seeds == [4]
+    assert found["gap"] == pytest.approx(gap) and set(drawn) == {(4, None), (0, 5)}
     over = {name: value for name, (value,) in found["over_training"].items()}
     assert over == pytest.approx(gap | dict(step=5, generated=-1.0, image=1.0, pixel=1.0))

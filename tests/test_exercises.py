@@ -35,7 +35,13 @@ def test_a_letter_is_an_answer_in_either_case_and_one_that_is_not_offered_is_non
     answers = {letter: exercises.check("06.3", letter) for letter in "abc"}
     assert sorted(answers.values()) == [False, False, True]
     for letter, right in answers.items():
-        assert exercises.check("06.3", f" {letter.upper()} ") is right
+        for written in (
+            f" {letter.upper()} ",
+            f"{letter})",
+            f"'{letter}'.",
+            f"{letter}: 1/2, for A",
+        ):
+            assert exercises.check("06.3", written) is right
     said()
     for other in ("maybe", 1, True):
         assert exercises.check("06.3", other) is None
@@ -99,8 +105,14 @@ def test_an_exercise_that_is_stored_again_keeps_the_words_it_offers(store):
     assert exercises.check("02.2", "a") and exercises.check("02.2", "b") is False
 
 
+def test_an_exercise_that_offered_words_can_ask_for_a_number(store):
+    assert "offered" not in store("02.2", "0.5", "--offered")["02.2"]
+    assert exercises.check("02.2", 0.5)
+
+
 def test_a_word_that_nobody_could_choose_is_refused(store):
-    for words in (["98.1", "true"], ["98.1", "yes", "--offered", "true", "false"], ["02.2", "d"]):
+    other = ["98.1", "yes", "--offered", "left", "right"]
+    for words in (["98.1", "true"], ["98.1", "nan"], ["98.1", "1e400"], other, ["02.2", "d"]):
         with pytest.raises(SystemExit):
             store(*words)
 

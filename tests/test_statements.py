@@ -395,10 +395,14 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_wha
 
 def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records):
     """Results: "Few images"."""
-    few = [r for r in records if 0 < (r["experiment"].get("n_train") or 0) <= 100]
+    fewest = {"covid-ct": 50, "acdc": 100}
+    few = [
+        r for r in records if r["experiment"].get("n_train") == fewest.get(r["data"]["name"], -1)
+    ]
+    assert len(few) == 12
     said = tables.audits(few)
     in_pixels = said[said["space"] == "pixels"]["verdict"]
-    assert in_pixels.str.startswith("suspicious").mean() > 0.5
+    assert in_pixels.str.startswith("suspicious").all()
 
 
 def test_the_pixel_branch_ranks_five_to_seven_of_ten_pairs_of_pixels_correctly(records):

@@ -1,5 +1,6 @@
 """Evaluate a run in one call: scores with floors and spread, and the audit in two spaces."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +119,7 @@ def of_run(
     evaluation = of_images(images, fake, names, seed, device, fresh=tuple(fresh), **parts)
     saved = dict(metrics=evaluation.metrics, also=evaluation.also)
     write_json(Path(run) / "evaluation.json", saved | dict(audit=summaries(evaluation.audits)))
+    shutil.rmtree(Path(run) / "drawn", ignore_errors=True)  # kept for this
     return evaluation
 
 
@@ -144,7 +146,7 @@ def learning_curve(
     training = dataset.split(e.heldout, e.n_train)[0]
     drawn = {}
     for step in steps:
-        drawn[step] = runs.generate(runs.load_generator(run, device, step), e, len(training))
+        drawn[step] = runs.sample(run, len(training), device=device, step=step)
     return curve_of_images(dataset.images[training], drawn, extractor, device)
 
 

@@ -77,7 +77,7 @@ def over_training(run: Path, dataset: Dataset, device: str = "auto") -> dict[str
     found: dict[str, list[float]] = {"step": steps}
     for step in steps:
         D = runs.load_discriminator(run, device, step)
-        fake = runs.generate(runs.load_generator(run, device, step), e, len(held))
+        fake = runs.sample(run, len(held), device=device, step=step)
         scores = judged(D.image, training, held, fake)
         if D.pixel is not None:
             scores["pixel"] = branch_auc(D, _mixed_batches(held, fake, masks)).pixel

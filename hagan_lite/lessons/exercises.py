@@ -52,8 +52,11 @@ def check(name: str, answer: Any) -> bool | None:
 
 
 def _word(answer: Any, offered: Iterable[str]) -> str | None:
-    """Return the offered word that an answer is, in lower case, or None."""
-    word = str(answer).strip().lower()
+    """Return the offered word that an answer is, in lower case, or None.
+
+    A letter may have its bracket or its sentence: "C)" and "c: for lambda_1 is lambda_0" are c.
+    """
+    word = str(answer).partition(":")[0].strip(" .)('\"").lower()
     return word if word in [own.lower() for own in offered] else None
 
 

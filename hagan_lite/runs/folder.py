@@ -9,7 +9,7 @@ samples/step_*.png       a grid of the averaged generator's images, always of th
 snapshots/step_*.safetensors   AttnMix batches as they were trained on, for Figure 7
 history/step_*.safetensors     the averaged generator at every tenth of the training, if `history`
 history/discriminator_step_*.safetensors   D at the same steps, where images are held out
-drawn/seed_*.pt          images that took a minute or more to draw
+drawn/*.pt               images that took a minute or more to draw; may be deleted
 generator.safetensors    the averaged generator after the last step: only a finished run has it
 """
 

@@ -38,7 +38,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict:
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(damaged)
         return torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError:
+    except OSError:  # not there, or not to be read: the error says so
         raise
     # For damage torch raises RuntimeError, EOFError, UnpicklingError, BadZipFile ...
     except Exception as error:
@@ -53,7 +53,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> Path:
     Raises OSError on a full disk.
     """
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    data = save(tensors, metadata={DIGEST: _digest(tensors)})
+    data = save(tensors, metadata={DIGEST: digest(tensors)})
     return write_atomically(path, lambda file: file.write(data))
 
 
@@ -70,15 +70,16 @@ def load_tensors(path: Path, remedy: str) -> dict[str, Tensor]:
             written = (file.metadata() or {}).get(DIGEST)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}); {remedy}") from error
-    if written not in (None, _digest(tensors)):
+    if written not in (None, digest(tensors)):
         raise ValueError(f"{path} is damaged (its digest is another one); {remedy}")
     return tensors
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """Return the SHA-256 of tensors on the CPU, their names and their shapes."""
-    digest = hashlib.sha256()
+def digest(tensors: dict[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors with their names, types and shapes, in 64 hex digits."""
+    found = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        found.update(flat.view(torch.uint8).numpy())
+    return found.hexdigest()
