@@ -366,31 +366,29 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_wha
         for name, of_name in longest.runs.items()
     }
     assert {name: len(of_name) for name, of_name in last.items()} == {
-        "base": 2,
-        "hagan without T": 2,
-        "base with T": 1,
-        "hagan": 1,
+        "base": 3,
+        "hagan without T": 3,
+        "base with T": 2,
+        "hagan": 2,
     }
     for name in ("base with T", "hagan"):
         assert all(0.55 < scores["auc"] < 0.65 for scores in last[name])
     for name, low, high in (("base", 0.3, 0.45), ("hagan without T", 0.8, 0.9)):
         for run in longest.runs[name]:
             assert min(run["auc"][4:]) > 0.94
-            late = [run["image"][run["step"].index(step)] for step in (2100, 2400, 2700)]
+            late = [run["image"][run["step"].index(step)] for step in (2400, 2700)]
             assert low < min(late) and max(late) < high
-    assert [round(scores["image"], 1) for scores in last["base"]] == [0.3, 0.7]
+    assert [round(scores["image"], 1) for scores in last["base"]] == [0.3, 0.7, 0.3]
     pixels = [scores["pixel"] for name in ("hagan", "hagan without T") for scores in last[name]]
     assert all(0.53 < chance < 0.71 for chance in pixels)
     rows = dict(experiments.watched("covid-ct", "cpu", steps=experiments.LONGER)).items()
     on_317 = [r for r in records if r["data"].get("n_train") == 317]
     of_row = runs.by_row(list(rows), on_317)
     fds = {name: [round(distance_of(r)) for r in of_name] for name, of_name in of_row.items()}
-    assert (fds["base"], fds["hagan without T"]) == ([227, 196], [194, 185])
-    assert (fds["base with T"], fds["hagan"]) == ([147], [145])
-    for of_name in of_row.values():
-        for r in of_name:
-            half, end = (r["curve"]["fd"][i] for i in (4, -1))
-            assert end > 0.83 * half
+    assert (fds["base"], fds["hagan without T"]) == ([227, 196, 220], [194, 185, 182])
+    assert (fds["base with T"], fds["hagan"]) == ([147, 143], [145, 124])
+    base, own = ([distance_of(r) for r in of_row[name]] for name in ("base", "hagan without T"))
+    assert round(stats.ttest_ind(base, own, equal_var=False).pvalue, 2) == 0.09
 
 
 def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records):
@@ -431,9 +429,9 @@ def test_labels_move_as_little_as_printed_far_more_often_under_the_output_map(re
     """Results: "Figure 7, the label's shift"."""
     chances = [r["figure_7"] for r in records if "figure_7" in r]
     below = {map_: sum(p_value(c[map_]) < 0.05 for c in chances) for map_ in READINGS}
-    assert below == dict(output=0, received=63)
+    assert below == dict(output=0, received=65)
     assert sum(c["received"] < c["output"] / 10 for c in chances) > 0.7 * len(chances)
-    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 107)
+    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 109)
     of_large = [r for r in records if "figure_7" in r and r["experiment"]["size"] == 256]
     assert len(of_large) == 5 and min(r["figure_7"]["output"] for r in of_large) > 0.955
     assert p_value(1.0) == 1  # a map that moves no label at all would pass
