@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
 
 from hagan_lite import runs
 from hagan_lite.lessons.pretrained import CHECKPOINTS
+from hagan_lite.system.checkpoints import save_tensors
 from hagan_lite.system.paths import COMMITTED
 from hagan_lite.system.storage import read_json, write_json
 
@@ -27,10 +27,8 @@ GRIDS, SHOWN = 5, 16  # grids of samples, from the first to the last, and images
 
 
 def halved(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return floats as float16 and whole numbers as they are, contiguous, on the CPU."""
-    return {
-        k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()
-    }
+    """Return floats as float16 and whole numbers as they are."""
+    return {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
 
 
 def tiles(grid: Path, size: int) -> np.ndarray:
@@ -55,10 +53,11 @@ def main() -> None:
     to.mkdir(parents=True)
     if card:
         (to / "README.md").write_text(card)
-    save_file(halved(load_file(run / "generator.safetensors")), to / "generator.safetensors")
-    save_file(
-        halved(runs.load_discriminator(run, "cpu").state_dict()), to / "discriminator.safetensors"
-    )
+    for name, net in (
+        ("generator", runs.load_generator(run, "cpu")),
+        ("discriminator", runs.load_discriminator(run, "cpu")),
+    ):
+        save_tensors(to / f"{name}.safetensors", halved(net.state_dict()))
     write_json(to / "experiment.json", read_json(run / "experiment.json"))
     write_json(to / "record.json", record)
     log = [{k: v for k, v in line.items() if k != "seconds"} for line in runs.read_log(run)]

@@ -1,6 +1,5 @@
 """Evaluate a run in one call: scores with floors and spread, and the audit in two spaces."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,7 +118,6 @@ def of_run(
     evaluation = of_images(images, fake, names, seed, device, fresh=tuple(fresh), **parts)
     saved = dict(metrics=evaluation.metrics, also=evaluation.also)
     write_json(Path(run) / "evaluation.json", saved | dict(audit=summaries(evaluation.audits)))
-    shutil.rmtree(Path(run) / "drawn", ignore_errors=True)  # kept for this
     return evaluation
 
 

@@ -5,7 +5,6 @@ trunk alone, so that a file that ends there is enough for them.
 """
 
 import functools
-import hashlib
 import io
 import urllib.error
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hagan_lite.system.checkpoints import digest
 from hagan_lite.system.paths import chosen
 
 INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -87,10 +87,7 @@ def weights_digest(layer: str) -> str:
 @functools.lru_cache(maxsize=4)
 def _digest(layer: str, path: Path, state: tuple[int, int] | None) -> str:
     del path, state  # they are there to tell one file from another
-    digest = hashlib.sha256()
-    for key, weights in sorted(_weights_for(layer).items()):
-        digest.update(key.encode() + weights.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
+    return digest(_weights_for(layer))[:12]
 
 
 def inception_weights() -> Path:

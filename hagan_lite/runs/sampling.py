@@ -18,7 +18,7 @@ from hagan_lite.datasets import Dataset, load_for
 from hagan_lite.datasets.pixels import from_uint8, to_uint8
 from hagan_lite.discriminator import Discriminator
 from hagan_lite.model import device_of, model_of
-from hagan_lite.runs.folder import experiment_of, load_discriminator, load_generator
+from hagan_lite.runs.folder import CPU, experiment_of, load_discriminator, load_generator
 from hagan_lite.system.checkpoints import digest, load_checkpoint, save_checkpoint
 from hagan_lite.system.runtime import keep_heap
 
@@ -71,7 +71,7 @@ def _take_up(kept: Path, G: nn.Module, rng: torch.Generator) -> list[np.ndarray]
     if not kept.is_file():
         return []
     try:
-        drawn = load_checkpoint(kept, torch.device("cpu"))
+        drawn = load_checkpoint(kept, CPU)
     except ValueError:
         warnings.warn(f"{kept} is damaged: its images are drawn again", stacklevel=3)
         return []

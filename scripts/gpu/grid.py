@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 import training
-from safetensors.torch import save_file
 
 from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.datasets import Dataset, load_for
+from hagan_lite.system.checkpoints import save_tensors
 from hagan_lite.system.runtime import pick_device, provenance
 
 EVALUATING = 25.0  # seconds that are kept for the evaluation of a cell
@@ -139,9 +139,8 @@ def bring(run: Path, what: str, n: int, to: Path, device: str) -> None:
     if what == "run":
         for name in RUN_FILES:
             shutil.copy(run / name, to)
-        D = runs.load_discriminator(run, "cpu").state_dict()
-        D = {key: tensor.contiguous() for key, tensor in D.items()}
-        save_file(D, to / "discriminator.safetensors")
+        D = runs.load_discriminator(run, "cpu")
+        save_tensors(to / "discriminator.safetensors", D.state_dict())
         for name in ("snapshots", "samples"):
             if (run / name).exists():  # a DCGAN mixes nothing
                 shutil.copytree(run / name, to / name, dirs_exist_ok=True)

@@ -19,14 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from hagan_lite import runs
 from hagan_lite.config import Experiment
 from hagan_lite.datasets import Dataset
 from hagan_lite.model import model_of
-from hagan_lite.system.checkpoints import load_checkpoint
+from hagan_lite.system.checkpoints import load_checkpoint, save_tensors
 from hagan_lite.system.runtime import pick_device
 from hagan_lite.system.storage import write_json
 from hagan_lite.train import train
@@ -90,7 +89,7 @@ def export(run: Path, out: Path, dataset: Dataset, device: str) -> int:
     np.savez_compressed(out / "curve.npz", **curve(run, e, n, where))
     tensors = {name: _half(tensor) for name, tensor in G.state_dict().items()}
     if sum(t.numel() * t.element_size() for t in tensors.values()) <= LARGEST_GENERATOR:
-        save_file(tensors, out / "generator.safetensors")
+        save_tensors(out / "generator.safetensors", tensors)
     shutil.copy(run / "log.jsonl", out)
     for grid in sorted((run / "samples").glob("*.png"))[-1:]:
         shutil.copy(grid, out)
@@ -128,5 +127,4 @@ def curve(run: Path, e: Experiment, n: int, device: torch.device) -> dict[str, n
 
 def _half(tensor: torch.Tensor) -> torch.Tensor:
     """Return a weight in half precision; vectors and counters as they are."""
-    half = tensor.half() if tensor.dim() > 1 and tensor.is_floating_point() else tensor
-    return half.contiguous().cpu()
+    return tensor.half() if tensor.dim() > 1 and tensor.is_floating_point() else tensor
