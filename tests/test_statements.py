@@ -387,6 +387,11 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_wha
     fds = {name: [round(distance_of(r)) for r in of_name] for name, of_name in of_row.items()}
     assert (fds["base"], fds["hagan without T"]) == ([227, 196, 220], [194, 185, 182])
     assert (fds["base with T"], fds["hagan"]) == ([147, 143, 144], [145, 124])
+    left = {}  # of the FD after half of the steps, at the end
+    for name, of_name in of_row.items():
+        left[name] = [r["curve"]["fd"][-1] / r["curve"]["fd"][4] for r in of_name]
+    by_a_fifth = left["hagan"].pop()
+    assert min(itertools.chain(*left.values())) > 0.83 and 0.75 < by_a_fifth < 0.83
     base, own = ([distance_of(r) for r in of_row[name]] for name in ("base", "hagan without T"))
     assert round(stats.ttest_ind(base, own, equal_var=False).pvalue, 2) == 0.09
 
