@@ -72,7 +72,10 @@ PAIRS = [
     ("hagan without T", "base"),
     ("base with T", "base"),
     ("base with T", "sagan with T"),
+    ("sagan with T", "sagan without flips"),
     ("sagan with T", "sagan"),
+    ("sagan without flips", "base"),
+    ("sagan without flips", "sagan"),
     ("sagan", "base with flips"),
     ("base", "base with flips"),
     ("base with flips", "base with flips, black comes in"),
@@ -114,9 +117,10 @@ def distances(rows: Rows, heading: str, records: Records) -> str:
 
 
 def on_another(dataset: str) -> Rows:
-    """Return the rows of a further data set: with_rivals', and the base with no augmentation."""
-    rows = with_rivals("table2", dataset, "cpu")
-    return [*rows, ("base", dict(ladder(dataset, "cpu"))["base"])]
+    """Return the rows of a further data set: with_rivals', and two with no augmentation."""
+    named = dict(ladder(dataset, "cpu"))
+    bare = [(name, named[name]) for name in ("sagan without flips", "base")]
+    return with_rivals("table2", dataset, "cpu") + bare
 
 
 def means_in_short(rows: Rows, records: Records) -> str:

@@ -62,6 +62,8 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
     assert differ(base, "base with T") == {"augment"}
     assert differ("base with flips", "base with flips, black comes in") == {"border"}
     assert differ("base with T", "sagan with T") == {"attention"}
+    assert differ("base", "sagan without flips") == {"attention"}
+    assert differ("sagan without flips", "sagan with T") == {"augment"}
     controls = {
         "hagan without T": "augment",
         "hagan, CutMix's label": "mix",
@@ -74,12 +76,12 @@ def test_each_row_of_the_ladder_differs_from_the_one_above_by_what_it_adds():
     }
     assert all(differ(step_5, name) == {field} for name, field in controls.items())
     assert rows["hagan, consistency grows"].ramp == 100
-    assert len({e.hash for e in rows.values()}) == len(rows) == 25
+    assert len({e.hash for e in rows.values()}) == len(rows) == 26
 
 
 def test_the_ladder_of_the_earlier_protocol_has_no_row_twice():
     rows = dict(experiments.ladder("mni152", "cpu", **experiments.EARLIER))
-    assert len({e.hash for e in rows.values()}) == len(rows) == 23
+    assert len({e.hash for e in rows.values()}) == len(rows) == 24
     full = rows["+ training strategy = hagan"]
     assert (full.saliency, full.fresh_noise) == ("received", True)
     assert {e.fresh_noise for e in rows.values()} == {True}

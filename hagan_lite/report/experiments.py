@@ -84,6 +84,7 @@ def ladder(
         ("base with T", "dcgan", WITH_T),
         ("sagan", "sagan", {}),
         ("sagan, black comes in", "sagan", dict(border="black")),
+        ("sagan without flips", "sagan", dict(flips=False)),
         ("sagan with T", "sagan", WITH_T),
         ("hagan without T", "hagan", dict(augment="")),
         ("hagan, CutMix's label", "hagan", dict(mix="cutmix")),
