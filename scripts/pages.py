@@ -70,6 +70,7 @@ PAIRS = [
     (FULL, "+ hierarchical discriminator"),
     ("+ reverse skip", "+ reverse skip of an instance"),
     ("hagan without T", "base"),
+    ("hagan without T", "sagan without flips"),
     ("base with T", "base"),
     ("base with T", "sagan with T"),
     ("sagan with T", "sagan without flips"),

@@ -73,10 +73,23 @@ def test_t_alone_lowers_fd_in_the_base_model(records):
     """Results: "In short" and "Table IV"; lessons 05 and 17."""
     (of_t,) = [one for one in claims.judged(records) if "Differentiable" in one.claim["claim"]]
     assert of_t.verdict == verdicts.HELD
-    # In HAGAN p is just above the level once it is corrected; in SAGAN it is not.
-    assert [c.verdict for c in of_t.controls.values()] == [verdicts.UNDECIDED, verdicts.HELD]
-    in_hagan, _ = of_t.controls.values()
-    assert 0.05 < in_hagan.comparisons[0].corrected_p < 0.07
+    # In HAGAN p is just above the level once it is corrected; in SAGAN it is larger.
+    assert {c.verdict for c in of_t.controls.values()} == {verdicts.UNDECIDED}
+    in_hagan, in_sagan = (c.comparisons[0] for c in of_t.controls.values())
+    assert 0.05 < in_hagan.corrected_p < 0.07 < in_sagan.corrected_p
+    assert in_sagan.p < 0.02
+
+
+def test_sagans_lead_with_t_is_partly_the_harm_of_flips_and_shifts(present):
+    """Results: "In short" and "Table IV"."""
+    bare, flipped, with_t = (
+        present[name] for name in ("sagan without flips", "sagan", "sagan with T")
+    )
+    assert mean(with_t) + 30 < mean(bare) < mean(flipped) - 20
+    for rival in ("base", "hagan without T"):
+        assert of_pair(present, "sagan without flips", rival).p > 0.1
+    for name, bare_name in (("base with flips", "base"), ("sagan", "sagan without flips")):
+        assert of_pair(present, bare_name, name).effect > 20
 
 
 def test_no_part_but_t_shows_in_the_ladder(present):
@@ -114,7 +127,7 @@ def test_hagan_is_ahead_of_no_rival_with_t_at_any_budget(records):
     effect = {(b.data, b.preset, b.steps, b.rival): b.comparison.effect for b in compared}
     assert effect["covid-ct", "cpu", 3000, "base with T"] < 0
     assert effect["covid-ct", "cpu", 3000, "sagan with T"] > 0
-    assert effect["acdc", "cpu", 3000, "sagan with T"] < 0
+    assert max(effect["acdc", "cpu", 3000, rival] for rival in RIVALS) < 0
     assert abs(effect["covid-ct", "paper", 13_000, "sagan with T"]) < 10
     assert 15 < effect["covid-ct", "paper", 13_000, "base with T"] < 30
 
@@ -198,7 +211,7 @@ def test_fid_768_sees_t_in_the_base_alone_and_ranks_hagan_behind_three_variants(
         assert 0.02 < welch(present[variant], present[FULL], fid_768).pvalue < 0.05
     several = [name for name, of_row in present.items() if len(of_row) > 1]
     with_t = [name for name in several if present[name][0]["experiment"]["augment"]]
-    for rows, correlation in ((several, 0.91), (with_t, 0.65)):
+    for rows, correlation in ((several, 0.92), (with_t, 0.65)):
         ranked = [mean(present[name]) for name in rows], [means[name] for name in rows]
         assert round(stats.spearmanr(*ranked).statistic, 2) == correlation
 
@@ -331,6 +344,25 @@ def test_on_acdc_the_scores_disagree_about_t_and_on_lgg_sagan_without_it_is_far_
         assert mean(lgg[rival]) + 50 < mean(lgg["sagan"])
 
 
+def test_after_3000_steps_on_acdc_both_rivals_with_t_end_below_hagan(records):
+    """Results: "ACDC"."""
+    rivals = experiments.fair_rivals("acdc", "cpu", steps=experiments.LONGER)
+    ((hagan,), *others) = runs.by_row(rivals, records).values()
+    for scores in (distance_of, lambda r: r["metrics"]["kid"], lambda r: fid_768([r])[0]):
+        assert scores(hagan) > max(scores(r) for (r,) in others)
+    sagan, base = (r for (r,) in others)
+    assert [round(distance_of(r)) for r in (hagan, sagan, base)] == [250, 228, 183]
+    seed_10 = dict(experiments.fair_rivals("acdc", "cpu", seed=10))["hagan"]
+    (sooner,) = [r for r in records if r["experiment"] == seed_10.to_dict()]
+    assert distance_of(sooner) < distance_of(hagan) and fid_768([sooner]) > fid_768([hagan])
+    assert (hagan["experiment"]["seed"], sagan["experiment"]["seed"]) == (10, 10)
+    for record, turn in ((hagan, 1200), (sagan, 1500)):
+        fd = dict(zip(record["curve"]["step"], record["curve"]["fd"], strict=True))
+        assert abs(fd[3000] - fd[turn]) < 2 and fd[1800] - fd[turn] > 20
+    falls = np.diff(base["curve"]["fd"])
+    assert max(falls) < 1
+
+
 def test_the_audit_of_other_data_sets_suspects_copies_in_pixels_and_never_in_features(records):
     """Results: "ACDC" and "LGG"."""
     others = [r for r in records if r["data"]["name"] in ("acdc", "lgg")]
@@ -369,7 +401,7 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_wha
         "base": 3,
         "hagan without T": 3,
         "base with T": 3,
-        "hagan": 2,
+        "hagan": 3,
     }
     for name in ("base with T", "hagan"):
         assert all(0.55 < scores["auc"] < 0.65 for scores in last[name])
@@ -386,14 +418,16 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_wha
     of_row = runs.by_row(list(rows), on_317)
     fds = {name: [round(distance_of(r)) for r in of_name] for name, of_name in of_row.items()}
     assert (fds["base"], fds["hagan without T"]) == ([227, 196, 220], [194, 185, 182])
-    assert (fds["base with T"], fds["hagan"]) == ([147, 143, 144], [145, 124])
+    assert (fds["base with T"], fds["hagan"]) == ([147, 143, 144], [145, 124, 119])
     left = {}  # of the FD after half of the steps, at the end
     for name, of_name in of_row.items():
         left[name] = [r["curve"]["fd"][-1] / r["curve"]["fd"][4] for r in of_name]
-    by_a_fifth = left["hagan"].pop()
+    by_two_fifths, by_a_fifth = left["hagan"].pop(), left["hagan"].pop()
     assert min(itertools.chain(*left.values())) > 0.83 and 0.75 < by_a_fifth < 0.83
-    base, own = ([distance_of(r) for r in of_row[name]] for name in ("base", "hagan without T"))
-    assert round(stats.ttest_ind(base, own, equal_var=False).pvalue, 2) == 0.09
+    assert 0.57 < by_two_fifths < 0.63
+    for one, other, p in (("base", "hagan without T", 0.09), ("base with T", "hagan", 0.2)):
+        sides = ([distance_of(r) for r in of_row[name]] for name in (one, other))
+        assert float(f"{stats.ttest_ind(*sides, equal_var=False).pvalue:.1g}") == p
 
 
 def test_the_audit_in_pixels_suspects_the_trainings_on_the_fewest_images(records):
@@ -434,9 +468,9 @@ def test_labels_move_as_little_as_printed_far_more_often_under_the_output_map(re
     """Results: "Figure 7, the label's shift"."""
     chances = [r["figure_7"] for r in records if "figure_7" in r]
     below = {map_: sum(p_value(c[map_]) < 0.05 for c in chances) for map_ in READINGS}
-    assert below == dict(output=0, received=65)
+    assert below == dict(output=0, received=66)
     assert sum(c["received"] < c["output"] / 10 for c in chances) > 0.7 * len(chances)
-    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 109)
+    assert (sum(c["received"] > c["output"] for c in chances), len(chances)) == (4, 110)
     of_large = [r for r in records if "figure_7" in r and r["experiment"]["size"] == 256]
     assert len(of_large) == 5 and min(r["figure_7"]["output"] for r in of_large) > 0.955
     assert p_value(1.0) == 1  # a map that moves no label at all would pass
@@ -507,7 +541,7 @@ def test_in_the_earlier_protocol_t_is_the_part_that_shows(records, earlier):
 
 
 def test_one_pair_of_sagan_differs_in_t_alone(records):
-    """Results: "What is missing"."""
+    """Results: "The earlier protocol"."""
     sides = {}
     for r in records:
         e = r["experiment"]
