@@ -425,7 +425,7 @@ def test_the_committed_lessons_show_the_records_as_they_are():
     effect = ["effect", "95 % interval", "runs", "p", "corrected p"]
     ledger = ledger[["#", "claim", "where", "here", *effect, "because", "controls"]]
     few = tables.few_images(few_images("cpu"), committed())
-    with_T = {"base": "base with T", "sagan": "sagan with T"}
+    with_T = {"base": "base with T", "sagan without flips": "sagan with T"}
     with_T["hagan without T"] = "+ training strategy = hagan"
     names = [name for pair in with_T.items() for name in pair]
     of_row = claims.by_name(committed(), "cpu")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from diffusers import DDIMScheduler, DDPMScheduler
 
 PIXELS_AT_ONCE = 16 * 64**2
-"""What G takes at once on a CPU: more falls out of its cache, and four times as much takes 1.3 to 1.6
+"""What G takes at once on a CPU: more falls out of its cache. Four times as much takes 1.3 to 1.6
 times as long."""
 
 
