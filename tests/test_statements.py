@@ -198,7 +198,7 @@ def welch(of_row, rival, score):
     return stats.ttest_ind(score(of_row), score(rival), equal_var=False)
 
 
-def test_fid_768_sees_t_in_the_base_alone_and_ranks_hagan_behind_three_variants(present):
+def test_fid_768_sees_t_in_the_base_and_sagan_and_ranks_hagan_behind_three_variants(present):
     """Results: "Table IV" and "FID and FID-768"."""
     means = {name: np.mean(fid_768(of_row)) for name, of_row in present.items()}
     shown = {name: round(means[name], 2) for name in ("base", "base with T", "base with flips")}
@@ -206,6 +206,11 @@ def test_fid_768_sees_t_in_the_base_alone_and_ranks_hagan_behind_three_variants(
     assert round(means["hagan without T"], 2) == 1.12 and round(means[FULL], 2) == 1.08
     assert 0.008 < welch(present["base with T"], present["base"], fid_768).pvalue < 0.01
     assert welch(present[FULL], present["hagan without T"], fid_768).pvalue > 0.19
+    of_sagan = ("sagan without flips", "sagan with T", "sagan")
+    assert [round(means[name], 2) for name in of_sagan] == [1.16, 1.04, 1.55]
+    bare, with_t, flipped = (present[name] for name in of_sagan)
+    assert round(welch(with_t, bare, fid_768).pvalue, 2) == 0.03
+    assert welch(bare, flipped, fid_768).pvalue < 0.001
     assert welch(present["base"], present["base with flips"], fid_768).pvalue < 0.0003
     variants = ("hagan, no pixel branch", "+ hierarchical discriminator", "hagan, received map")
     for variant in variants:
@@ -328,8 +333,9 @@ def test_on_acdc_fid_768_alone_shows_t_and_on_lgg_every_run_without_it_is_behind
     def kid(of_row):
         return [r["metrics"]["kid"] for r in of_row]
 
-    for name, bare in BARE.items():
+    for (name, bare), p in zip(BARE.items(), (0.01, 0.04), strict=True):
         assert welch(acdc[f"{name} with T"], acdc[bare], kid).pvalue > 0.2
+        assert round(welch(acdc[f"{name} with T"], acdc[bare], fid_768).pvalue, 2) == p
     flipped, bare, with_t = (acdc[name] for name in ("sagan", BARE["sagan"], "sagan with T"))
     assert [round(mean(of_row)) for of_row in (flipped, bare, with_t)] == [243, 265, 259]
     assert [round(np.mean(kid(of_row)), 2) for of_row in (flipped, bare, with_t)] == [
@@ -442,6 +448,10 @@ def test_t_keeps_d_from_learning_its_images_by_heart_and_hagans_parts_soften_wha
     left = {}  # of the FD after half of the steps, at the end
     for name, of_name in of_row.items():
         left[name] = [r["curve"]["fd"][-1] / r["curve"]["fd"][4] for r in of_name]
+    ahead = np.subtract(
+        *([distance_of(r) for r in of_row[name]] for name in ("base with T", "hagan"))
+    )
+    assert [round(lead) for lead in ahead] == [2, 20, 24]
     by_two_fifths, by_a_fifth = left["hagan"].pop(), left["hagan"].pop()
     assert min(itertools.chain(*left.values())) > 0.83 and 0.75 < by_a_fifth < 0.83
     assert 0.57 < by_two_fifths < 0.63
