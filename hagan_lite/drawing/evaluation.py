@@ -328,8 +328,8 @@ def learning_curves(groups: dict[str, list[dict[str, Any]]], title: str = "") ->
         figure, axes = new_figure(1, 1, 7.5, 5)
         say_why_empty(axes[0, 0], "no record has a curve: hagan run --curve")
         return figure
-    columns = 2 if len(drawn) == 4 else min(3, len(drawn))
-    rows = math.ceil(len(drawn) / columns)
+    rows = math.ceil(len(drawn) / 3)
+    columns = math.ceil(len(drawn) / rows)  # four panels stand two by two
     figure, axes = new_figure(
         rows, columns, 4 * columns, 3.3 * rows + 0.7, sharex=True, sharey=True
     )
